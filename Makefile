@@ -1,0 +1,40 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint docs check oldest clean
+
+demo: .venv/.stamp
+	$(BIN)/python docs/examples/plot_detectors_and_reducers.py --save demo.png
+
+test: .venv/.stamp
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: .venv/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/.stamp
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+check: lint test
+
+# The common checks see every estimator, so they are enough to hold the lower bounds.
+oldest: .venv-oldest/.stamp
+	.venv-oldest/bin/python -m pytest -n 2 tests/test_common.py
+
+# A stamp is newer than the files its environment was made from, or the environment is made again.
+.venv/.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -qq -c constraints.txt -e ".[plot,test,docs,lint]"
+	touch $@
+
+.venv-oldest/.stamp: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install -qq -c constraints-oldest.txt -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf .venv .venv-oldest .coverage* .*_cache demo.png dist
+	rm -rf docs/_build docs/api docs/gallery docs/sg_execution_times.rst

@@ -1,0 +1,48 @@
+"""Autoencoders for scikit-learn."""
+
+from sktae.autoencoders.contractive import ContractiveAutoencoder
+from sktae.autoencoders.denoising import DenoisingAutoencoder
+from sktae.autoencoders.plain import Autoencoder
+from sktae.autoencoders.sparse import SparseAutoencoder
+from sktae.autoencoders.variational import VariationalAutoencoder
+from sktae.base import BaseAutoencoder
+from sktae.docs import citation
+from sktae.engine.net import AutoencoderNet
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Autoencoder",
+    "AutoencoderNet",
+    "BaseAutoencoder",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "SparseAutoencoder",
+    "VariationalAutoencoder",
+    "all_estimators",
+    "citation",
+]
+
+
+def all_estimators() -> list[type[BaseAutoencoder]]:
+    """List the autoencoder classes.
+
+    Returns
+    -------
+    classes : list of type
+        In alphabetical order.
+
+    Examples
+    --------
+    >>> from sktae import all_estimators
+    >>> [E.__name__ for E in all_estimators()][0]
+    'Autoencoder'
+    """
+    public = [globals()[name] for name in sorted(__all__)]
+    return [
+        value
+        for value in public
+        if isinstance(value, type)
+        and issubclass(value, BaseAutoencoder)
+        and value is not BaseAutoencoder
+    ]

@@ -1,0 +1,1 @@
+"""The gallery: one paper, one file."""

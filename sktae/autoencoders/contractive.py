@@ -1,0 +1,103 @@
+"""Contractive autoencoder (Rifai et al. 2011)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import jvp
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import NonNegative, Widths
+from sktae.nn.layers import Activation, EncoderDecoder, activation_layer
+from sktae.nn.losses import squared
+from sktae.randomness import Normal
+
+
+class Contracted(NamedTuple):
+    recon: Tensor  # (n, d)
+    code: Tensor  # (n, k)
+    slope: Tensor  # (n, k), adds up to the squared norm of the encoder's Jacobian
+
+
+class Network(EncoderDecoder):
+    """Measures the encoder's Jacobian J beside its code."""
+
+    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, tied_weights):
+        super().__init__(n_features, n_components, hidden_layer_sizes, activation, tied_weights)
+        self.bend = activation_layer(activation)
+        # With hidden layers, |J|^2 is the mean of |J v|^2 over normal directions v.
+        self.noise = (Normal((n_features,)),) if hidden_layer_sizes else ()
+
+    def encode(self, x):
+        return self.bend(self.encoder(x))
+
+    def forward(self, x, direction=None):
+        if self.noise:
+            code, slope = self.encode(x), torch.zeros(())
+            if direction is not None:
+                code, moved = jvp(self.encode, (x,), (direction,))
+                slope = moved**2
+        else:
+            drive = self.encoder(x)
+            code, bend = jvp(self.bend, (drive,), (torch.ones_like(drive),))
+            slope = bend**2 * self.encoder[0].weight.square().sum(1)
+        return Contracted(self.decode(code), code, slope)
+
+
+class ContractiveAutoencoder(BaseAutoencoder):
+    """Contractive autoencoder: a code that hardly moves when the row does.
+
+    Against the pull to reconstruct, only the directions in which the data vary stay alive in the
+    code; elsewhere it is flat.
+
+    Minimises :math:`\\|x - g(f(x))\\|^2 + \\alpha \\|\\partial f / \\partial x\\|_F^2`; the norm
+    is exact without hidden layers, else an unbiased estimate from one random direction per row.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=()
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+
+    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
+default="sigmoid"
+        What stands between the layers and at the code.
+
+    alpha : float, default=0.1
+        Weight of the contraction.
+
+    tied_weights : bool, default=True
+        Whether the decoder uses the encoder's weights, transposed. Untied, the encoder could shrink
+        and the decoder grow instead of contracting.
+
+    References
+    ----------
+    .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X. and Bengio, Y. (2011). Contractive
+       Auto-Encoders: Explicit Invariance During Feature Extraction. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sktae import ContractiveAutoencoder
+    >>> X, _ = load_breast_cancer(return_X_y=True)
+    >>> model = ContractiveAutoencoder(random_state=0).fit(X)
+    >>> model.history_[["contraction"]].iloc[-1].item() > 0
+    True
+    """
+
+    hidden_layer_sizes: Widths = ()
+    activation: Activation = "sigmoid"
+    alpha: NonNegative = 0.1
+    tied_weights: bool = True
+
+    def network(self, shape):
+        return Network(
+            *shape,
+            self.n_components_,
+            self.hidden_layer_sizes,
+            self.activation,
+            self.tied_weights,
+        )
+
+    @staticmethod
+    def objective(x, out, *, alpha):
+        return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.slope}

@@ -1,0 +1,92 @@
+"""Denoising autoencoder (Vincent et al. 2008, 2010)."""
+
+from typing import Literal
+
+import torch
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import NonNegative
+from sktae.nn.layers import EncoderDecoder
+from sktae.nn.losses import squared
+from sktae.randomness import Mask, Normal, Partner
+
+
+class Network(EncoderDecoder):
+    """Sees corrupted rows in training, clean ones ever after."""
+
+    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, kind, level):
+        super().__init__(n_features, n_components, hidden_layer_sizes, activation)
+        self.kind, self.level = kind, level
+        if kind == "gaussian":
+            self.noise = (Normal((n_features,)),)
+        else:
+            self.noise = (Mask((n_features,), level),)
+        if kind == "swap":
+            self.noise += (Partner(),)
+
+    def forward(self, x, *noise):
+        return super().forward(self.corrupt(x, *noise) if noise else x)
+
+    def corrupt(self, x, noise, partner=None):
+        if self.kind == "gaussian":
+            return x + self.level * noise
+        return torch.where(noise > 0, torch.zeros_like(x) if partner is None else partner, x)
+
+
+class DenoisingAutoencoder(BaseAutoencoder):
+    """Denoising autoencoder: clean rows recovered from corrupted ones.
+
+    To undo the noise, the network must learn how columns depend on each other: it points from
+    unlikely rows to likely ones.
+
+    Minimises :math:`\\|x - g(f(\\tilde x))\\|^2` over corruptions :math:`\\tilde x` of :math:`x`.
+
+    Parameters
+    ----------
+    noise : {"gaussian", "masking", "swap"}, default="gaussian"
+        How rows are corrupted in training: normal noise is added, entries are replaced by the
+        column's mean, or entries are replaced by those of another row.
+
+    noise_level : float, default=0.1
+        Standard deviation of the normal noise, or the share of entries that is replaced.
+
+    References
+    ----------
+    .. [1] Vincent, P., Larochelle, H., Bengio, Y. and Manzagol, P.-A. (2008). Extracting and
+       Composing Robust Features with Denoising Autoencoders. ICML.
+    .. [2] Vincent, P., Larochelle, H., Lajoie, I., Bengio, Y. and Manzagol, P.-A. (2010). Stacked
+       Denoising Autoencoders: Learning Useful Representations in a Deep Network with a Local
+       Denoising Criterion. JMLR 11.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from sktae import DenoisingAutoencoder
+    >>> X, benign = load_breast_cancer(return_X_y=True)
+    >>> model = DenoisingAutoencoder(random_state=0).fit(X[benign == 1][:250])
+    >>> bool(roc_auc_score(benign, model.score_samples(X)) > 0.9)
+    True
+    """
+
+    noise: Literal["gaussian", "masking", "swap"] = "gaussian"
+    noise_level: NonNegative = 0.1
+
+    def network(self, shape):
+        if self.noise != "gaussian" and self.noise_level > 1:
+            raise ValueError(
+                f"noise_level={self.noise_level} with noise={self.noise!r} is the share of "
+                f"entries to replace: it must be at most 1."
+            )
+        return Network(
+            *shape,
+            self.n_components_,
+            self.hidden_layer_sizes,
+            self.activation,
+            self.noise,
+            self.noise_level,
+        )
+
+    @staticmethod
+    def objective(x, out):
+        return squared(x, out.recon)

@@ -1,0 +1,57 @@
+"""Autoencoder (Hinton & Salakhutdinov 2006)."""
+
+from sktae.base import BaseAutoencoder
+from sktae.nn.layers import EncoderDecoder
+from sktae.nn.losses import squared
+
+
+class Autoencoder(BaseAutoencoder):
+    """Autoencoder: rows squeezed through a code, and back.
+
+    With a small code it is a curved PCA; with the default, over-complete code and few steps it
+    reproduces what is common and fails on what is rare.
+
+    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`.
+
+    Parameters
+    ----------
+    tied_weights : bool, default=False
+        Whether the decoder uses the encoder's weights, transposed.
+
+    linear_skip : bool, default=False
+        Whether linear maps run beside encoder and decoder, which then learn only what a linear
+        model misses. The code stays the only way from one to the other.
+
+    References
+    ----------
+    .. [1] Hinton, G. E. and Salakhutdinov, R. R. (2006). Reducing the Dimensionality of Data with
+       Neural Networks. Science 313(5786).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import Autoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> model = Autoencoder(8, random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (1797, 8)
+    >>> model.predict(X[:3])
+    array([1, 1, 1])
+    """
+
+    tied_weights: bool = False
+    linear_skip: bool = False
+
+    def network(self, shape):
+        return EncoderDecoder(
+            *shape,
+            self.n_components_,
+            self.hidden_layer_sizes,
+            self.activation,
+            self.tied_weights,
+            self.linear_skip,
+        )
+
+    @staticmethod
+    def objective(x, out):
+        return squared(x, out.recon)

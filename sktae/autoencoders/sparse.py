@@ -1,0 +1,159 @@
+"""Sparse autoencoders (Ng 2011; Makhzani & Frey 2014; Bussmann et al. 2024)."""
+
+import warnings
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import Count, Fraction, NonNegative, Widths
+from sktae.nn.codes import batch_top_k, top_k
+from sktae.nn.layers import mlp
+from sktae.nn.losses import kl_of_rates, squared
+
+
+class Sparse(NamedTuple):
+    recon: Tensor  # (n, d)
+    code: Tensor  # (n, k), mostly zeros
+    drive: Tensor  # (n, k), the code before it was made sparse
+    size: Tensor  # (n, k), how much each unit adds to the decoder's input
+
+
+class Network(nn.Module):
+    noise = ()
+
+    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, penalty, n_active):
+        super().__init__()
+        sizes = (n_features, *hidden_layer_sizes, n_components)
+        self.penalty, self.n_active = penalty, n_active
+        self.encoder = mlp(*sizes, activation=activation)
+        self.decode = mlp(*sizes[::-1], activation=activation)
+        self.register_buffer("threshold", torch.zeros(()))
+
+    def sparsify(self, drive):
+        if self.penalty == "kl":
+            return drive.sigmoid()
+        if self.penalty == "topk":
+            return top_k(drive, self.n_active)
+        if self.penalty == "l1":
+            return drive.relu()
+        if self.training:
+            return batch_top_k(drive.relu(), self.n_active)
+        return torch.where(drive > self.threshold, drive.relu(), 0.0)
+
+    def forward(self, x):
+        drive = self.encoder(x)
+        code = self.sparsify(drive)
+        return Sparse(self.decode(code), code, drive, code * self.decode[0].weight.norm(dim=0))
+
+
+def lasso(x, out, *, alpha):
+    return {"reconstruction": squared(x, out.recon), "sparsity": alpha * out.size}
+
+
+def rates(x, out, *, alpha, target):
+    divergence = kl_of_rates(target, out.code.mean(0)).expand_as(out.code)
+    return {"reconstruction": squared(x, out.recon), "sparsity": alpha * divergence}
+
+
+def exact(x, out):
+    return squared(x, out.recon)
+
+
+class SparseAutoencoder(BaseAutoencoder):
+    """Sparse autoencoder: many units, few of them active in any row.
+
+    Units come to stand for parts that rows are made of, which is how the activations of other
+    networks, too, are taken apart. Units that never fire are counted in `history_` and revived.
+
+    Minimises :math:`\\|x - g(z)\\|^2` plus :math:`\\alpha \\sum_j |z_j| \\|w_j\\|` ("l1", with the
+    decoder's weights :math:`w_j`), plus :math:`\\alpha \\sum_j KL(\\rho \\| \\bar z_j)` ("kl"), or
+    with all but the largest activations set to 0, in each row ("topk") or batch ("batch-topk").
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=()
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+
+    penalty : {"l1", "kl", "topk", "batch-topk"}, default="topk"
+        What makes the code sparse.
+
+    alpha : float, default=0.1
+        Weight of the penalty "l1" or "kl".
+
+    target : float, default=0.05
+        Mean activation of a unit that the penalty "kl" aims at.
+
+    n_active : int, default=16
+        Units active in a row for "topk", on average for "batch-topk". From `n_components_` on,
+        nothing is set to 0.
+
+    References
+    ----------
+    .. [1] Ng, A. (2011). Sparse Autoencoder. CS294A Lecture Notes, Stanford University.
+    .. [2] Makhzani, A. and Frey, B. (2014). k-Sparse Autoencoders. ICLR.
+    .. [3] Bussmann, B., Leask, P. and Nanda, N. (2024). BatchTopK Sparse Autoencoders. NeurIPS
+       Workshop on Scientific Methods for Understanding Deep Learning.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import SparseAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> codes = SparseAutoencoder(64, n_active=8, random_state=0).fit_transform(X)
+    >>> int((codes != 0).sum(axis=1).max())
+    8
+    """
+
+    hidden_layer_sizes: Widths = ()
+    penalty: Literal["l1", "kl", "topk", "batch-topk"] = "topk"
+    alpha: NonNegative = 0.1
+    target: Fraction = 0.05
+    n_active: Count = 16
+
+    def network(self, shape):
+        return Network(
+            *shape,
+            self.n_components_,
+            self.hidden_layer_sizes,
+            self.activation,
+            self.penalty,
+            self.n_active,
+        )
+
+    @property
+    def objective(self):
+        return {"l1": lasso, "kl": rates}.get(self.penalty, exact)
+
+    @staticmethod
+    def diagnose(out):
+        return {"dead_units": (out.code == 0).all(0).sum()}
+
+    @staticmethod
+    def revive(network, out):
+        """Lift the bias of dead units until they fire for the hundredth of rows they like most."""
+        dead = (out.code == 0).all(0)
+        least_active = torch.where(out.code != 0, out.drive, torch.inf).amin(1, keepdim=True)
+        gap = torch.where(least_active.isinf(), 0.0, least_active) - out.drive
+        lift = gap.kthvalue(1 + len(gap) // 100, dim=0).values
+        network.encoder[-1].bias += torch.where(dead, lift, 0.0)
+
+    @staticmethod
+    def calibrate(network, x):
+        """Fix the threshold that stands in for the largest activations of a batch."""
+        if network.penalty == "batch-topk":
+            sample = x[:: 1 + len(x) // 4096]
+            with torch.no_grad():
+                kept = batch_top_k(network.encoder(sample).relu(), network.n_active)
+            network.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
+
+    def warn(self):
+        dead = self.history_["dead_units"].iloc[-1]
+        if dead > self.n_components_ / 10:
+            warnings.warn(
+                f"{dead:.0f} of {self.n_components_} units of SparseAutoencoder never fire. Lower "
+                f"alpha or n_components, raise n_active, or train longer (max_steps).",
+                UserWarning,
+                stacklevel=4,
+            )

@@ -1,0 +1,383 @@
+"""The contract of an autoencoder: what every estimator of the gallery inherits."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sktae.declare import (
+    Contamination,
+    Count,
+    Declared,
+    Fraction,
+    NonNegative,
+    NonNegativeCount,
+    Positive,
+    Seed,
+    Widths,
+    positional,
+)
+from sktae.docs import inherit_sections
+from sktae.engine.batches import in_tiles
+from sktae.engine.net import AutoencoderNet
+from sktae.fitting import FLOATS, train
+from sktae.inputs import Tabular
+from sktae.nn.layers import Activation
+from sktae.progress import CallbackSupportMixin
+from sktae.scoring import AnomalyMixin
+
+
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,
+    AnomalyMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    Declared,
+):
+    """Base of all autoencoders.
+
+    A subclass states its network and its objective; the rest is inherited.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code. A small number reduces dimensions; "auto" is 128, an over-complete code
+        for most tables, which is best for detecting outliers.
+
+    hidden_layer_sizes : sequence of int, default=(128,)
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+
+    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
+default="silu"
+        What stands between the layers.
+
+    standardize : bool, default=True
+        Whether the network sees each column with mean 0 and variance 1. What comes out is in the
+        units of `X` either way.
+
+    learning_rate : float, default=0.002
+        Step size of the optimizer, at its largest.
+
+    schedule : {"cosine", "constant"}, default="cosine"
+        How the learning rate moves over the steps of a fit: down to 0 along a cosine, or not at
+        all. `partial_fit`, which knows no end, keeps it constant.
+
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the optimizer.
+
+    max_grad_norm : float or None, default=1.0
+        Longer gradients are shortened to this norm, counted for each feature; None for no limit.
+
+    batch_size : int, default=128
+        Rows in a training step. With fewer rows, all of them.
+
+    max_steps : int or None, default=500
+        Training steps, whatever the number of rows.
+
+    max_epochs : int or None, default=None
+        Passes over the rows. With both limits, the first one reached ends the fit.
+
+    early_stopping : bool, default=False
+        Whether to hold out some rows, stop once their loss no longer falls, and keep the best
+        weights.
+
+    validation_fraction : float, default=0.1
+        Share of the rows, drawn at random, that `early_stopping` holds out.
+
+    patience : int, default=5
+        Epochs without improvement that `early_stopping` bears.
+
+    contamination : float or "auto", default="auto"
+        Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
+        at 1 %. It does not change the fit.
+
+    device : str, default="auto"
+        Where to compute: "cpu", "cuda", "mps", ...; "auto" takes CUDA if there is one.
+
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last fit.
+
+    random_state : int, RandomState instance or None, default=None
+        The same number gives the same model. Global generators are not touched.
+
+    verbose : int, default=0
+        Whether `fit` shows a progress bar.
+
+    net : AutoencoderNet or None, default=None
+        Prototype of the skorch net, for all that skorch offers: optimizer classes, callbacks. What
+        the estimator has a parameter for is set here, not there.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Size of the code.
+
+    net_ : AutoencoderNet
+        The trained skorch net; its `module_` is the network.
+
+    history_ : pandas.DataFrame
+        One row for each epoch: steps so far, losses, the terms of the objective by name, learning
+        rate, seconds. Where `max_epochs` is None, an epoch is a twentieth of the budget in steps.
+
+    n_iter_ : int
+        Training steps taken.
+
+    offset_ : float
+        Threshold on `score_samples`.
+
+    error_model_ : ErrorModel
+        What the errors were on the training rows.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, where all of them are strings.
+    """
+
+    n_components: Literal["auto"] | Count = positional("auto")
+    hidden_layer_sizes: Widths = (128,)
+    activation: Activation = "silu"
+    standardize: bool = True
+    learning_rate: Positive = 2e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: NonNegative = 0.0
+    max_grad_norm: Positive | None = 1.0
+    batch_size: Count = 128
+    max_steps: Count | None = 500
+    max_epochs: Count | None = None
+    early_stopping: bool = False
+    validation_fraction: Fraction = 0.1
+    patience: Count = 5
+    contamination: Literal["auto"] | Contamination = "auto"
+    device: str = "auto"
+    warm_start: bool = False
+    random_state: Seed = None
+    verbose: NonNegativeCount = 0
+    net: AutoencoderNet | None = None
+
+    objective: ClassVar[Callable[..., Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        inherit_sections(cls)
+
+    # Wider than most tables: with a budget in steps, such codes detect outliers best.
+    auto_components: ClassVar[int] = 128
+
+    # -- what a subclass states ---------------------------------------------------------------
+
+    @abstractmethod
+    def network(self, shape: tuple[int, ...]) -> nn.Module:
+        """Build the network for rows of this shape, with a code of `self.n_components_`."""
+
+    def inputs(self) -> Tabular:
+        """Say how rows become tensors."""
+        return Tabular(self.standardize)
+
+    # diagnose(out) gives figures on the state of the network, by name, for `history_`;
+    # revive(network, out) repairs, after each epoch, what died in it;
+    # calibrate(network, x) fixes, after the fit, the statistics that it needs on its own.
+    diagnose: ClassVar[Callable[[Any], dict[str, Tensor]] | None] = None
+    revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
+    calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
+
+    def warn(self) -> None:
+        """Warn, after the fit, of what went wrong and what to do about it."""
+
+    # -- the contract --------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to learn from.
+
+        y : Ignored
+            Here for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._train(X, y, resume=self.warm_start and hasattr(self, "net_"))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Train for one pass over a chunk of rows.
+
+        Column scales are those of the first chunk, errors and threshold those of the last.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to learn from.
+
+        y : Ignored
+            Here for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._train(X, y, resume=hasattr(self, "net_"), one_pass=True)
+
+    def transform(self, X):
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to encode.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            Their codes.
+        """
+        X = self._checked(X)
+        return self._apply(lambda network, x: network(x).code, self._inputs.tensor(X)).astype(
+            X.dtype
+        )
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as from `transform`.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            The rows they stand for.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=FLOATS)
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
+                f"n_components={self.n_components_}."
+            )
+        z = torch.from_numpy(codes.astype(np.float32))
+        return self._inputs.array(self._apply(lambda network, x: network.decode(x), z), codes.dtype)
+
+    def reconstruct(self, X):
+        """Encode rows and decode them again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to reconstruct.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            What is left of them after passing through the code.
+        """
+        X = self._checked(X)
+        recon = self._apply(lambda network, x: network(x).recon, self._inputs.tensor(X))
+        return self._inputs.array(recon, X.dtype)
+
+    def reconstruction_error(self, X, per_feature=False):
+        """Measure the squared error of the reconstruction, in the units of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to reconstruct.
+
+        per_feature : bool, default=False
+            Whether to return the error of each feature instead of their mean.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            Squared errors.
+        """
+        X = self._checked(X).astype(np.float64)
+        error = (X - self.reconstruct(X)) ** 2
+        return error if per_feature else error.reshape(len(error), -1).mean(axis=1)
+
+    def score(self, X, y=None):
+        """Compute the share of variance explained: comparable across models, best on new rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to reconstruct.
+
+        y : Ignored
+            Here for scikit-learn's conventions.
+
+        Returns
+        -------
+        score : float
+            1 minus the residual variance over the variance around the training mean; at most 1.
+        """
+        X = self._checked(X).astype(np.float64)
+        residual = ((X - self.reconstruct(X)) ** 2).sum()
+        total = ((X - self._inputs.mean) ** 2).sum()
+        if total == 0:
+            return float(residual == 0)
+        return float(1 - residual / total)
+
+    def set_params(self, **params):
+        if self.net is None and params.get("net") is None:
+            for name in params:
+                if name.startswith("net__"):
+                    raise ValueError(
+                        f"{name} sets a parameter of net, but net is None: pass "
+                        f"net=AutoencoderNet() to {type(self).__name__} first."
+                    )
+        return super().set_params(**params)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    # -- the private twins ---------------------------------------------------------------------
+
+    def _train(self, X, y, **how):
+        before = {name: value for name, value in vars(self).items() if name.endswith("_")}
+        try:
+            vars(self).update(train(self, X, y, **how))
+        except BaseException:
+            # A fit that fails leaves what was there, complete.
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                del vars(self)[name]
+            vars(self).update(before)
+            raise
+        self.warn()
+        return self
+
+    def _checked(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=FLOATS, reset=False)
+
+    def _rows(self, X):
+        X = self._checked(X)
+        return self._inputs.tensor(X)
+
+    def _apply(self, function, x):
+        network = self.net_.module_
+        return in_tiles(lambda rows: (function(network, rows),), x, network)[0]

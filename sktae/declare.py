@@ -1,0 +1,139 @@
+"""Hyperparameters declared once: a field's type, range and default on one line.
+
+scikit-learn asks that a constructor only stores its arguments, which is what a dataclass does. So
+each subclass of `Declared` becomes a keyword-only dataclass, and the ranges that scikit-learn
+validates at `fit` are read from the same annotations::
+
+    class VariationalAutoencoder(BaseAutoencoder):
+        beta: NonNegative = 1.0
+"""
+
+import dataclasses
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Annotated, Any, ClassVar, Literal, Union
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+
+class _Widths(HasMethods):
+    """Constraint: a sequence of layer widths. (A `HasMethods`, which validation lets through.)"""
+
+    def __init__(self):
+        super().__init__("__iter__")
+
+    def is_satisfied_by(self, val):
+        return isinstance(val, tuple | list | np.ndarray) and all(
+            isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
+            for width in val
+        )
+
+    def __str__(self):
+        return "a sequence of ints >= 1"
+
+
+Count = Annotated[int, Interval(Integral, 1, None, closed="left")]
+NonNegativeCount = Annotated[int, Interval(Integral, 0, None, closed="left")]
+Positive = Annotated[float, Interval(Real, 0, None, closed="neither")]
+NonNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
+Fraction = Annotated[float, Interval(Real, 0, 1, closed="neither")]
+Rate = Annotated[float, Interval(Real, 0, 1, closed="left")]
+Contamination = Annotated[float, Interval(Real, 0, 0.5, closed="right")]
+Seed = Annotated[int | np.random.RandomState | None, "random_state"]
+Widths = Annotated[tuple[int, ...], _Widths()]
+
+
+def positional(default: Any) -> Any:
+    """Declare a field that may also be given by position."""
+    return dataclasses.field(default=default, kw_only=False)
+
+
+def constraints(hint: Any) -> list[Any]:
+    """List the scikit-learn constraints, any of which a value of this type hint must satisfy."""
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return list(hint.__metadata__)
+    if origin is Literal:
+        return [StrOptions(set(typing.get_args(hint)))]
+    if origin in (Union, types.UnionType):
+        return [found for option in typing.get_args(hint) for found in constraints(option)]
+    plain = {bool: "boolean", int: Integral, float: Real, types.NoneType: None}
+    return [plain.get(hint, hint)]
+
+
+def _resolve(hint: Any, cls: type) -> Any:
+    """Evaluate a hint written as a string, also where it names something local to a function."""
+    if not isinstance(hint, str):
+        return hint
+    names = vars(sys.modules[cls.__module__])
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals is names:
+            local = {**frame.f_locals}
+            try:
+                return eval(hint, dict(names), local)
+            except NameError:  # perhaps a name of an enclosing function: look one frame further
+                pass
+        frame = frame.f_back
+    return eval(hint, dict(names))
+
+
+@typing.dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
+class Declared(BaseEstimator):
+    """An estimator whose annotated class attributes are its hyperparameters."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__.get("__annotations__", {})
+        hints = {name: _resolve(hint, cls) for name, hint in own.items()}
+        fields = {n: h for n, h in hints.items() if typing.get_origin(h) is not ClassVar}
+        _refuse_mistakes(cls, fields)
+        cls.__annotations__ = hints
+        # A hand-written constructor in a subclass is honoured.
+        dataclasses.dataclass(
+            init="__init__" not in cls.__dict__, repr=False, eq=False, kw_only=True
+        )(cls)
+        cls._parameter_constraints = {
+            **cls._parameter_constraints,
+            **{name: constraints(hint) for name, hint in fields.items()},
+        }
+
+
+def _refuse_mistakes(cls: type, fields: Mapping[str, Any]) -> None:
+    """Raise where a dataclass would silently do something else than what was meant."""
+    for name in fields:
+        if name.endswith("_"):
+            raise TypeError(
+                f"{cls.__name__}.{name}: names that end in '_' are fitted attributes, "
+                f"set by fit; a hyperparameter must be named otherwise."
+            )
+        if name not in cls.__dict__:
+            raise TypeError(
+                f"{cls.__name__}.{name} has no default; every hyperparameter needs one."
+            )
+        default = cls.__dict__[name]
+        if isinstance(default, dataclasses.Field):
+            default = default.default
+        if isinstance(default, list | dict | set | np.ndarray):
+            raise TypeError(
+                f"{cls.__name__}.{name} has the mutable default {default!r}, which all "
+                f"instances would share; use a tuple or None."
+            )
+    inherited = {f.name for base in cls.__mro__[1:] for f in _fields_of(base)}
+    for name in sorted(inherited & set(cls.__dict__) - set(fields)):
+        raise TypeError(
+            f"{cls.__name__}.{name} overrides a hyperparameter without its type and would be "
+            f"ignored; write '{name}: <type> = {cls.__dict__[name]!r}'."
+        )
+
+
+def _fields_of(cls: type) -> tuple[Any, ...]:
+    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()

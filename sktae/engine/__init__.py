@@ -1,0 +1,1 @@
+"""The engine: trains and runs networks. Knows networks and objectives, not estimators."""

@@ -1,0 +1,276 @@
+"""The skorch net under every estimator: skorch owns the fit, this file owns the step."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler
+from torch import Tensor, nn
+
+from sktae.engine.batches import TrainingSteps
+
+# What an estimator decides for its net, and the estimator's own word for it.
+OWNED = {
+    "module": "network()",
+    "criterion": "objective()",
+    "lr": "learning_rate",
+    "optimizer__lr": "learning_rate",
+    "optimizer__weight_decay": "weight_decay",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "train_split": "validation_fraction",
+    "device": "device",
+    "verbose": "verbose",
+    "warm_start": "warm_start",
+    "dataset": "X",
+    "iterator_train": "batch_size",
+    "iterator_valid": "batch_size",
+    "schedule": "schedule",
+    "max_grad_norm": "max_grad_norm",
+}
+_OWNED_PARTS = {
+    part: OWNED[part]
+    for part in ("module", "criterion", "dataset", "iterator_train", "iterator_valid")
+}
+
+
+class StopTraining(Exception):
+    """A callback asked for the end of the fit."""
+
+
+class Objective(nn.Module):
+    """An estimator's objective with its knobs: named terms, one value per row each."""
+
+    def __init__(self, function: Callable[..., Any], knobs: Mapping[str, float]):
+        super().__init__()
+        self.function, self.knobs = function, dict(knobs)
+
+    def forward(self, out: Any, x: Tensor) -> dict[str, Tensor]:
+        terms = self.function(x, out, **self.knobs)
+        if isinstance(terms, Tensor):
+            terms = {"objective": terms}
+        return {
+            name: term.flatten(1).sum(1) if term.ndim > 1 else term for name, term in terms.items()
+        }
+
+
+class AutoencoderNet(NeuralNet):
+    """A `skorch.NeuralNet` for reconstruction, to be given to an estimator as `net`.
+
+    Whatever skorch offers goes through here: an optimizer class, callbacks, `compile`. What the
+    estimator has a parameter for (learning rate, batch size, device, ...) stays the estimator's.
+
+    Parameters
+    ----------
+    module : nn.Module or None, default=None
+        Set by the estimator.
+
+    criterion : nn.Module or None, default=None
+        Set by the estimator.
+
+    optimizer : type, default=torch.optim.AdamW
+        Class of the optimizer.
+
+    schedule : {"cosine", "constant"}, default="constant"
+        Set by the estimator: how the learning rate moves over the steps of a fit.
+
+    max_grad_norm : float or None, default=None
+        Set by the estimator: the largest norm of the gradient.
+
+    **kwargs : dict
+        Everything else that `skorch.NeuralNet` takes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sktae import Autoencoder, AutoencoderNet
+    >>> model = Autoencoder(net=AutoencoderNet(optimizer=torch.optim.SGD))
+    >>> model = model.set_params(net__optimizer__momentum=0.9)
+    """
+
+    def __init__(
+        self,
+        module=None,
+        criterion=None,
+        *,
+        optimizer=torch.optim.AdamW,
+        schedule="constant",
+        max_grad_norm=None,
+        train_split=None,
+        verbose=0,
+        **kwargs,
+    ):
+        super().__init__(
+            module,
+            criterion,
+            optimizer=optimizer,
+            train_split=train_split,
+            verbose=verbose,
+            **kwargs,
+        )
+        self.schedule = schedule
+        self.max_grad_norm = max_grad_norm
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer())]
+
+    def check_prototype(self, owner_name: str, schedule: str) -> None:
+        """Raise if this prototype holds a setting that belongs to the estimator."""
+        untouched = AutoencoderNet().get_params(deep=False)
+        for name, value in self.get_params(deep=False).items():
+            owner = OWNED.get(name) or _OWNED_PARTS.get(name.split("__")[0] if "__" in name else "")
+            if owner is not None and (name not in untouched or value != untouched[name]):
+                raise ValueError(
+                    f"The net of {owner_name} sets {name}={value!r}, which the estimator decides: "
+                    f"leave it out of the net and use {owner} of {owner_name} instead."
+                )
+        if schedule != "constant" and any(
+            isinstance(callback, LRScheduler) for callback in _bare(self.callbacks)
+        ):
+            raise ValueError(
+                f"The net of {owner_name} has an LRScheduler, and {owner_name} has "
+                f"schedule={schedule!r}: pass schedule='constant' to leave the learning rate to "
+                f"the callback."
+            )
+
+    # -- the rungs of skorch's ladder that are ours ------------------------------------------
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Take the training steps as `X` and the validation batches, if any, as `y`."""
+        return X, y
+
+    def get_iterator(self, dataset, training=False):
+        return dataset
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        if issubclass(self.optimizer, torch.optim.Adam | torch.optim.AdamW):
+            kwargs.setdefault("fused", True)
+        return args, kwargs
+
+    def notify(self, method_name, **cb_kwargs):
+        # skorch's callbacks end a fit by raising KeyboardInterrupt; the user's Ctrl-C must not
+        # be mistaken for that, so theirs gets a name of its own here.
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as stop:
+            raise StopTraining from stop
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except StopTraining:
+            pass
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def infer(self, x, **fit_params):
+        return self.module_(*x)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        return sum(self.criterion_(y_pred, y_true).values()).mean()
+
+    def train_step_single(self, batch, **fit_params):
+        inputs, x = batch
+        self._set_training(True)
+        terms = self.criterion_(self.infer(inputs), x)
+        loss = sum(terms.values()).mean()
+        loss.backward()
+        if self.max_grad_norm is not None:
+            # The objective adds up features, so its gradient grows with their number.
+            limit = self.max_grad_norm * x[0].numel()
+            nn.utils.clip_grad_norm_(self.module_.parameters(), limit)
+        return {"loss": loss, "terms": terms}
+
+    def validation_step(self, batch, **fit_params):
+        inputs, x = batch
+        # The training pass without gradients: the same objective, on draws that stay the same.
+        self._set_training(True)
+        with torch.no_grad():
+            terms = self.criterion_(self.infer(inputs), x)
+        return {"loss": sum(terms.values()).mean(), "terms": terms}
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run one block of steps; losses stay on the device and are read once, at its end."""
+        if iterator is None:
+            return
+        listening = self._listens_to_batches()
+        totals: dict[str, Any] = {}
+        n_rows = n_batches = 0
+        for batch in iterator:
+            if training:
+                self._set_learning_rate(iterator)
+            if listening:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            for name, term in step["terms"].items():
+                totals[name] = totals.get(name, 0.0) + term.detach().sum()
+            if listening:
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+            n_rows += len(batch[1])
+            n_batches += 1
+        self._record(prefix, {name: float(total) / n_rows for name, total in totals.items()})
+        self.history.record(f"{prefix}_batch_count", n_batches)
+        if training:
+            self.history.record("step", iterator.step)
+            self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+
+    def _listens_to_batches(self) -> bool:
+        return any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in ("on_batch_begin", "on_batch_end")
+        )
+
+    def _set_learning_rate(self, steps: TrainingSteps) -> None:
+        if self.schedule == "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * steps.progress))
+            for group in self.optimizer_.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _record(self, prefix: str, terms: Mapping[str, float]) -> None:
+        loss = sum(terms.values())
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"The {prefix} loss became {loss} in epoch {len(self.history)}. Scale the columns "
+                f"to similar ranges, lower learning_rate, or set max_grad_norm."
+            )
+        best = min((row[f"{prefix}_loss"] for row in self.history[:-1]), default=math.inf)
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record(f"{prefix}_loss_best", loss < best)
+        if len(terms) > 1:
+            for name, value in terms.items():
+                self.history.record(f"{prefix}_{name}", value)
+
+
+class Probe(Callback):
+    """Looks at the network after each block through a fixed sample of training rows.
+
+    `diagnose(out)` gives figures for the history; `revive(network, out)` may repair the network.
+    """
+
+    def __init__(self, x: Tensor, noise: tuple[Tensor, ...], diagnose, revive):
+        self.x, self.noise, self.diagnose, self.revive = x, noise, diagnose, revive
+
+    def on_epoch_end(self, net, **kwargs):
+        net._set_training(True)
+        with torch.no_grad():
+            out = net.module_(self.x, *self.noise)
+            if self.diagnose is not None:
+                for name, value in self.diagnose(out).items():
+                    net.history.record(name, float(value))
+            if self.revive is not None:
+                self.revive(net.module_, out)
+
+
+def _bare(callbacks: Iterable[Any] | str | None) -> list[Any]:
+    """Strip the names off skorch's list of callbacks."""
+    if not callbacks or isinstance(callbacks, str):
+        return []
+    return [entry[1] if isinstance(entry, tuple) else entry for entry in callbacks]

@@ -1,0 +1,1 @@
+"""Tensors: layers, codes and the equations of the papers. Knows nothing of estimators."""

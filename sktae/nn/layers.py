@@ -1,0 +1,102 @@
+"""Layers that the gallery is built from."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class Coded(NamedTuple):
+    """What the simplest network returns."""
+
+    recon: Tensor  # (n, *shape)
+    code: Tensor  # (n, k)
+
+
+def activation_layer(name: str) -> nn.Module:
+    """Return the layer for an activation's name."""
+    return _ACTIVATIONS[name]()
+
+
+def mlp(*sizes: int, activation: str = "silu") -> nn.Sequential:
+    """Stack linear layers with an activation between them; the last one stays linear."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), activation_layer(activation)]
+    return nn.Sequential(*layers[:-1])
+
+
+class TiedDecoder(nn.Module):
+    """The encoder read backwards: its weights transposed, with biases of its own."""
+
+    def __init__(self, encoder: nn.Sequential, activation: str):
+        super().__init__()
+        # In a list, so that the encoder's parameters are not registered a second time.
+        self._linears = [layer for layer in encoder if isinstance(layer, nn.Linear)][::-1]
+        self.biases = nn.ParameterList(
+            [layer.bias.new_zeros(layer.in_features) for layer in self._linears]
+        )
+        self.activation = activation_layer(activation)
+
+    def forward(self, code: Tensor) -> Tensor:
+        h = code
+        for depth, (linear, bias) in enumerate(zip(self._linears, self.biases, strict=True)):
+            h = F.linear(self.activation(h) if depth else h, linear.weight.T, bias)
+        return h
+
+
+class EncoderDecoder(nn.Module):
+    """A code between two mirrored perceptrons.
+
+    With `linear_skip`, a linear map runs beside each perceptron, from input to code and from code
+    to output: the perceptrons then learn only what a linear model misses.
+    """
+
+    noise: tuple = ()
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        tied_weights: bool = False,
+        linear_skip: bool = False,
+    ):
+        super().__init__()
+        sizes = (n_features, *hidden_layer_sizes, n_components)
+        self.encoder = mlp(*sizes, activation=activation)
+        self.decoder = (
+            TiedDecoder(self.encoder, activation)
+            if tied_weights
+            else mlp(*sizes[::-1], activation=activation)
+        )
+        self.skip_in = nn.Linear(n_features, n_components, bias=False) if linear_skip else None
+        self.skip_out = nn.Linear(n_components, n_features, bias=False) if linear_skip else None
+
+    def encode(self, x: Tensor) -> Tensor:
+        code = self.encoder(x)
+        return code if self.skip_in is None else code + self.skip_in(x)
+
+    def decode(self, code: Tensor) -> Tensor:
+        recon = self.decoder(code)
+        return recon if self.skip_out is None else recon + self.skip_out(code)
+
+    def forward(self, x: Tensor) -> Coded:
+        code = self.encode(x)
+        return Coded(self.decode(code), code)

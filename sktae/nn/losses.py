@@ -1,0 +1,38 @@
+"""The equations, elementwise: an objective adds them up over everything but the rows."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def squared(x: Tensor, recon: Tensor) -> Tensor:
+    """Squared error."""
+    return (x - recon) ** 2
+
+
+def gaussian_nll(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """-log N(x; mean, scale^2)."""
+    return 0.5 * ((x - mean) * torch.exp(-log_scale)) ** 2 + log_scale + 0.5 * math.log(2 * math.pi)
+
+
+def laplace_nll(x: Tensor, median: Tensor, log_scale: Tensor) -> Tensor:
+    """-log Laplace(x; median, scale)."""
+    return (x - median).abs() * torch.exp(-log_scale) + log_scale + math.log(2)
+
+
+def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
+    """-log Bernoulli(x; sigmoid(logits)), for x in [0, 1]."""
+    return F.softplus(logits) - x * logits
+
+
+def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mean, exp(logvar)) || N(0, 1))."""
+    return 0.5 * (mean**2 + logvar.exp() - 1 - logvar)
+
+
+def kl_of_rates(target: float, rate: Tensor) -> Tensor:
+    """KL(Bernoulli(target) || Bernoulli(rate)), the sparsity penalty of activation rates."""
+    rate = rate.clamp(1e-6, 1 - 1e-6)
+    return target * torch.log(target / rate) + (1 - target) * torch.log((1 - target) / (1 - rate))
