@@ -92,7 +92,7 @@ class Declared(BaseEstimator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = cls.__dict__.get("__annotations__", {})
+        own = inspect.get_annotations(cls)
         hints = {name: _resolve(hint, cls) for name, hint in own.items()}
         fields = {n: h for n, h in hints.items() if typing.get_origin(h) is not ClassVar}
         _refuse_mistakes(cls, fields)

@@ -191,10 +191,7 @@ def _listening(net: AutoencoderNet, listeners: list[tuple[str, Callback]]) -> It
 
 def _history_frame(net: AutoencoderNet) -> pd.DataFrame:
     frame = pd.DataFrame(list(net.history)).rename(columns={"dur": "seconds"})
-    hidden = [
-        name for name in frame if name.endswith(("_best", "_batch_count")) or name == "batches"
-    ]
-    frame = frame.drop(columns=hidden)
+    frame = frame.drop(columns=list(frame.filter(regex="_best$|_batch_count$|^batches$")))
     first = [name for name in ("epoch", "step", "train_loss", "valid_loss") if name in frame]
     last = [name for name in ("learning_rate", "seconds") if name in frame]
     middle = [name for name in frame if name not in (*first, *last)]

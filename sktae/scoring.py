@@ -1,6 +1,5 @@
 """From errors to scores, once for every estimator."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -63,7 +62,7 @@ class AnomalyMixin(OutlierMixin):
         return squared(x, out.recon)
 
     # surprise(out) says how unlikely the code of each row is, (n,), in the units of `error`.
-    surprise: ClassVar[Callable[[Any], Tensor] | None] = None
+    surprise: ClassVar[Any] = None
 
     def score_samples(self, X):
         """Score each row by how well it fits what was learnt.

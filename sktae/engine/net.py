@@ -1,5 +1,6 @@
 """The skorch net under every estimator: skorch owns the fit, this file owns the step."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -163,10 +164,8 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
-        try:
+        with contextlib.suppress(StopTraining):
             self.fit_loop(X, y, **fit_params)
-        except StopTraining:
-            pass
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -255,7 +254,7 @@ class Probe(Callback):
     `diagnose(out)` gives figures for the history; `revive(network, out)` may repair the network.
     """
 
-    def __init__(self, x: Tensor, noise: tuple[Tensor, ...], diagnose, revive):
+    def __init__(self, x, noise, diagnose, revive):
         self.x, self.noise, self.diagnose, self.revive = x, noise, diagnose, revive
 
     def on_epoch_end(self, net, **kwargs):
