@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -187,8 +188,9 @@ default="silu"
     revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
     calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
 
-    def warn(self) -> None:
-        """Warn, after the fit, of what went wrong and what to do about it."""
+    def complaint(self, history: pd.DataFrame) -> str | None:
+        """Say, after the fit, what went wrong in it and what to do about that."""
+        return None
 
     # -- the contract --------------------------------------------------------------------------
 
@@ -286,9 +288,7 @@ default="silu"
         rows : ndarray of shape (n_samples, n_features)
             What is left of them after passing through the code.
         """
-        X = self._checked(X)
-        recon = self._apply(lambda network, x: network(x).recon, self._inputs.tensor(X))
-        return self._inputs.array(recon, X.dtype)
+        return self._reconstruct(self._checked(X))
 
     def reconstruction_error(self, X, per_feature=False):
         """Measure the squared error of the reconstruction, in the units of `X`.
@@ -307,7 +307,7 @@ default="silu"
             Squared errors.
         """
         X = self._checked(X).astype(np.float64)
-        error = (X - self.reconstruct(X)) ** 2
+        error = (X - self._reconstruct(X)) ** 2
         return error if per_feature else error.reshape(len(error), -1).mean(axis=1)
 
     def score(self, X, y=None):
@@ -327,7 +327,7 @@ default="silu"
             1 minus the residual variance over the variance around the training mean; at most 1.
         """
         X = self._checked(X).astype(np.float64)
-        residual = ((X - self.reconstruct(X)) ** 2).sum()
+        residual = ((X - self._reconstruct(X)) ** 2).sum()
         total = ((X - self._inputs.mean) ** 2).sum()
         if total == 0:
             return float(residual == 0)
@@ -367,7 +367,6 @@ default="silu"
                 del vars(self)[name]
             vars(self).update(before)
             raise
-        self.warn()
         return self
 
     def _checked(self, X):
@@ -377,6 +376,10 @@ default="silu"
     def _rows(self, X):
         X = self._checked(X)
         return self._inputs.tensor(X)
+
+    def _reconstruct(self, X):
+        recon = self._apply(lambda network, x: network(x).recon, self._inputs.tensor(X))
+        return self._inputs.array(recon, X.dtype)
 
     def _apply(self, function, x):
         network = self.net_.module_

@@ -81,7 +81,7 @@ def citation(estimator: Any) -> str:
             continue
         key = match["author"].split(",")[0].lower().replace(" ", "") + match["year"]
         authors = re.sub(r",? and ", ", ", match["author"])
-        names = " and ".join(re.findall(r"[^,]+, [^,]+", authors))
+        names = " and ".join(re.findall(r"[^, ][^,]*, [^,]+", authors))
         found.append(
             f"@misc{{{key},\n"
             f"  author = {{{names}}},\n"

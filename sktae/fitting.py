@@ -69,7 +69,8 @@ def train(estimator: Any, raw: Any, y: Any, resume: bool, one_pass: bool = False
     with _listening(net, listeners):
         net.partial_fit(steps, valid, epochs=steps.n_blocks)
     attributes = fitted(net)
-    _warn_of_constant_scores(estimator, attributes, x)
+    for complaint in _complaints(estimator, attributes, x):
+        warnings.warn(complaint, UserWarning, stacklevel=5)  # where the user calls fit
     return attributes
 
 
@@ -167,7 +168,8 @@ def _listeners(
         order = torch.randperm(plan.n_rows, generator=generator(plan.seed, "probe"))
         rows = order[:_PROBE_ROWS].to(steps.x.device)
         noise = plan.draws("probe", 0, rows, steps.x)
-        found.append(("probe", Probe(steps.x[rows], noise, estimator.diagnose, estimator.revive)))
+        hooks = (estimator.diagnose, estimator.revive)
+        found.append(("probe", Probe(steps, steps.x[rows], noise, *hooks)))
     if estimator.early_stopping:
         stopping = EarlyStopping(patience=estimator.patience, load_best=True, sink=lambda _: None)
         found.append(("early_stopping", stopping))
@@ -198,12 +200,12 @@ def _history_frame(net: AutoencoderNet) -> pd.DataFrame:
     return frame[[*first, *middle, *last]]
 
 
-def _warn_of_constant_scores(estimator: Any, attributes: dict[str, Any], x: Tensor) -> None:
+def _complaints(estimator: Any, attributes: dict[str, Any], x: Tensor) -> Iterator[str]:
     low, high = attributes.pop("_score_range")
-    if low == high and len(x) > 1 and bool((x != x[0]).any()):
-        warnings.warn(
+    if low == high and bool((x != x[0]).any()):
+        yield (
             f"All training rows have the same score, so {type(estimator).__name__} cannot tell "
-            f"them apart. Train longer (max_steps), or lower the penalties.",
-            UserWarning,
-            stacklevel=4,
+            f"them apart. Train longer (max_steps), or lower the penalties."
         )
+    if found := estimator.complaint(attributes["history_"]):
+        yield found

@@ -110,19 +110,19 @@ class seeded_initialisation(TorchFunctionMode):
     which would race with other fits and move the user's global generator.
     """
 
+    _IN_PLACE = "uniform_ normal_ bernoulli_ exponential_ random_ log_normal_ cauchy_ geometric_"
+    _CREATING = "rand randn randint randperm normal bernoulli multinomial rand_like randn_like"
     _DRAWING = frozenset(
-        function
-        for space, names in {
-            torch.Tensor: "uniform_ normal_ bernoulli_ exponential_ random_ log_normal_ cauchy_ "
-            "geometric_",
-            torch: "rand randn randint randperm normal bernoulli multinomial rand_like randn_like",
-        }.items()
-        for function in (getattr(space, name) for name in names.split())
-    )
-    _INITIALISERS = frozenset(
-        function
-        for function in vars(nn.init).values()
-        if inspect.isfunction(function) and "generator" in inspect.signature(function).parameters
+        [
+            *(getattr(torch.Tensor, name) for name in _IN_PLACE.split()),
+            *(getattr(torch, name) for name in _CREATING.split()),
+            *(
+                function
+                for function in vars(nn.init).values()
+                if inspect.isfunction(function)
+                and "generator" in inspect.signature(function).parameters
+            ),
+        ]
     )
 
     def __init__(self, seed: int):
@@ -131,8 +131,6 @@ class seeded_initialisation(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        if kwargs.get("generator") is None and (
-            func in self._INITIALISERS or getattr(func, "__name__", "") in self._DRAWING
-        ):
+        if func in self._DRAWING and kwargs.get("generator") is None:
             kwargs["generator"] = self.rng
         return func(*args, **kwargs)

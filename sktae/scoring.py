@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from sklearn.base import OutlierMixin
-from sklearn.covariance import ShrunkCovariance
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,12 +30,12 @@ class ErrorModel:
         usual = error.mean(axis=0, dtype=np.float64)
         # A feature that was always right, a constant column say, must not drown the others.
         self.scale_ = np.maximum(usual, 1e-2 * usual.mean() + 1e-9) * usual.size
-        spread = ShrunkCovariance(shrinkage=0.01).fit(code.astype(np.float64))
-        self.location_ = spread.location_
-        values, vectors = np.linalg.eigh(spread.covariance_)
-        whiten = vectors / np.sqrt(np.maximum(values, 1e-9))
-        distance = (((code - self.location_) @ whiten) ** 2).sum(axis=1).mean()
-        self.whiten_ = whiten / np.sqrt(max(distance, 1e-9))
+        self.location_ = code.mean(axis=0, dtype=np.float64)
+        away = code - self.location_
+        values, vectors = np.linalg.eigh(away.T @ away / len(away))
+        # Shrunk, or directions that the codes never took would outweigh all others.
+        whiten = vectors / np.sqrt(values + 1e-2 * values.mean() + 1e-9)
+        self.whiten_ = whiten / np.sqrt(((away @ whiten) ** 2).sum(axis=1).mean() + 1e-9)
         return self
 
     def anomaly(self, error: Tensor, code: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jvp
+from torch.func import vjp
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative, Widths
@@ -16,7 +16,7 @@ from sktae.randomness import Normal
 class Contracted(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k)
-    slope: Tensor  # (n, k), adds up to the squared norm of the encoder's Jacobian
+    slope: Tensor  # (n, k or d), adds up to the squared norm of the encoder's Jacobian
 
 
 class Network(EncoderDecoder):
@@ -25,22 +25,22 @@ class Network(EncoderDecoder):
     def __init__(self, n_features, n_components, hidden_layer_sizes, activation, tied_weights):
         super().__init__(n_features, n_components, hidden_layer_sizes, activation, tied_weights)
         self.bend = activation_layer(activation)
-        # With hidden layers, |J|^2 is the mean of |J v|^2 over normal directions v.
-        self.noise = (Normal((n_features,)),) if hidden_layer_sizes else ()
+        # With hidden layers, |J|^2 is the mean of |J' v|^2 over normal directions v.
+        self.noise = (Normal((n_components,)),) if hidden_layer_sizes else ()
 
     def encode(self, x):
         return self.bend(self.encoder(x))
 
     def forward(self, x, direction=None):
-        if self.noise:
-            code, slope = self.encode(x), torch.zeros(())
-            if direction is not None:
-                code, moved = jvp(self.encode, (x,), (direction,))
-                slope = moved**2
-        else:
+        if not self.noise:
             drive = self.encoder(x)
-            code, bend = jvp(self.bend, (drive,), (torch.ones_like(drive),))
-            slope = bend**2 * self.encoder[0].weight.square().sum(1)
+            code, pull = vjp(self.bend, drive)
+            slope = pull(torch.ones_like(drive))[0] ** 2 * self.encoder[0].weight.square().sum(1)
+        elif direction is None:
+            code, slope = self.encode(x), torch.zeros(())
+        else:
+            code, pull = vjp(self.encode, x)
+            slope = pull(direction)[0] ** 2
         return Contracted(self.decode(code), code, slope)
 
 

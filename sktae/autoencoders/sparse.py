@@ -1,6 +1,6 @@
 """Sparse autoencoders (Ng 2011; Makhzani & Frey 2014; Bussmann et al. 2024)."""
 
-import warnings
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -23,12 +23,13 @@ class Sparse(NamedTuple):
 class Network(nn.Module):
     noise = ()
 
-    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, penalty, n_active):
+    def __init__(self, sizes, activation, penalty, n_active, target):
         super().__init__()
-        sizes = (n_features, *hidden_layer_sizes, n_components)
         self.penalty, self.n_active = penalty, n_active
         self.encoder = mlp(*sizes, activation=activation)
         self.decode = mlp(*sizes[::-1], activation=activation)
+        if penalty == "kl":  # start where the rates should be
+            nn.init.constant_(self.encoder[-1].bias, math.log(target / (1 - target)))
         self.register_buffer("threshold", torch.zeros(()))
 
     def sparsify(self, drive):
@@ -79,7 +80,7 @@ class SparseAutoencoder(BaseAutoencoder):
     penalty : {"l1", "kl", "topk", "batch-topk"}, default="topk"
         What makes the code sparse.
 
-    alpha : float, default=0.1
+    alpha : float, default=1.0
         Weight of the penalty "l1" or "kl".
 
     target : float, default=0.05
@@ -108,19 +109,13 @@ class SparseAutoencoder(BaseAutoencoder):
 
     hidden_layer_sizes: Widths = ()
     penalty: Literal["l1", "kl", "topk", "batch-topk"] = "topk"
-    alpha: NonNegative = 0.1
+    alpha: NonNegative = 1.0
     target: Fraction = 0.05
     n_active: Count = 16
 
     def network(self, shape):
-        return Network(
-            *shape,
-            self.n_components_,
-            self.hidden_layer_sizes,
-            self.activation,
-            self.penalty,
-            self.n_active,
-        )
+        sizes = (*shape, *self.hidden_layer_sizes, self.n_components_)
+        return Network(sizes, self.activation, self.penalty, self.n_active, self.target)
 
     @property
     def objective(self):
@@ -148,12 +143,10 @@ class SparseAutoencoder(BaseAutoencoder):
                 kept = batch_top_k(network.encoder(sample).relu(), network.n_active)
             network.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
-    def warn(self):
-        dead = self.history_["dead_units"].iloc[-1]
-        if dead > self.n_components_ / 10:
-            warnings.warn(
+    def complaint(self, history):
+        dead = history["dead_units"].iloc[-1]
+        if dead > self.n_components_ / 10 and history["step"].iloc[-1] >= 100:
+            return (
                 f"{dead:.0f} of {self.n_components_} units of SparseAutoencoder never fire. Lower "
-                f"alpha or n_components, raise n_active, or train longer (max_steps).",
-                UserWarning,
-                stacklevel=4,
+                f"alpha or n_components, raise n_active, or train longer (max_steps)."
             )

@@ -251,11 +251,13 @@ class AutoencoderNet(NeuralNet):
 class Probe(Callback):
     """Looks at the network after each block through a fixed sample of training rows.
 
-    `diagnose(out)` gives figures for the history; `revive(network, out)` may repair the network.
+    `diagnose(out)` gives figures for the history. `revive(network, out)` may repair the network,
+    while there is time left to train what it repaired.
     """
 
-    def __init__(self, x, noise, diagnose, revive):
-        self.x, self.noise, self.diagnose, self.revive = x, noise, diagnose, revive
+    def __init__(self, steps, x, noise, diagnose, revive):
+        self.steps, self.x, self.noise = steps, x, noise
+        self.diagnose, self.revive = diagnose, revive
 
     def on_epoch_end(self, net, **kwargs):
         net._set_training(True)
@@ -264,7 +266,7 @@ class Probe(Callback):
             if self.diagnose is not None:
                 for name, value in self.diagnose(out).items():
                     net.history.record(name, float(value))
-            if self.revive is not None:
+            if self.revive is not None and self.steps.progress < 0.75:
                 self.revive(net.module_, out)
 
 

@@ -32,6 +32,12 @@ def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean**2 + logvar.exp() - 1 - logvar)
 
 
+def normal_log_ratio(mean: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
+    """log N(z; 0, 1) - log N(z; mean, exp(logvar)), at z = mean + eps * exp(logvar / 2)."""
+    z = mean + eps * (logvar / 2).exp()
+    return 0.5 * (eps**2 + logvar - z**2)
+
+
 def kl_of_rates(target: float, rate: Tensor) -> Tensor:
     """KL(Bernoulli(target) || Bernoulli(rate)), the sparsity penalty of activation rates."""
     rate = rate.clamp(1e-6, 1 - 1e-6)

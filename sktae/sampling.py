@@ -1,0 +1,43 @@
+"""New rows from a model, for the estimators that have a prior."""
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sktae.randomness import generator, seed_of
+
+
+class SamplingMixin:
+    """Draws codes from a normal prior, and rows from what they decode to.
+
+    The host states `draw(network, code, u)`, which turns codes and uniform numbers into rows.
+    """
+
+    @staticmethod
+    def draw(network: nn.Module, code: Tensor, u: Tensor) -> Tensor:
+        """Return rows for codes (n, k) and uniform numbers (n, d)."""
+        raise NotImplementedError
+
+    def sample(self, n_samples=1):
+        """Draw new rows from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows; with a fixed `random_state` the same at each call.
+        """
+        check_is_fitted(self)
+        rng = generator(seed_of(self.random_state), "sample")
+        code = torch.randn((n_samples, self.n_components_), generator=rng)
+        u = torch.rand((n_samples, self.n_features_in_), generator=rng).clamp(1e-7, 1 - 1e-7)
+
+        def rows(network, both):
+            return self.draw(network, *both.split([self.n_components_, self.n_features_in_], 1))
+
+        return self._inputs.array(self._apply(rows, torch.cat([code, u], 1)), np.float64)

@@ -1,0 +1,35 @@
+"""Data that the tests share."""
+
+import os
+
+# Two pytest workers on two cores: more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+
+def correlated_table(n_rows=600, n_features=8, seed=0):
+    """Make rows near a plane of three dimensions."""
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(n_rows, 3))
+    return factors @ rng.normal(size=(3, n_features)) + 0.1 * rng.normal(size=(n_rows, n_features))
+
+
+@pytest.fixture(scope="session")
+def X():
+    return correlated_table()
+
+
+@pytest.fixture(scope="session", params=["far away", "broken correlations"])
+def labelled(request):
+    """Rows of which some are outliers: far away, or each value in range but not together."""
+    rng = np.random.default_rng(1)
+    X = correlated_table(seed=1)
+    outlier = np.zeros(len(X), dtype=bool)
+    outlier[: len(X) // 20] = True
+    if request.param == "far away":
+        X[outlier] += 8 * X.std(axis=0) * rng.choice([-1, 1], size=X[outlier].shape)
+    else:
+        X[outlier] = np.column_stack([rng.permutation(column)[outlier] for column in X.T])
+    return X, outlier

@@ -1,0 +1,185 @@
+"""What holds for every estimator: scikit-learn's checks, and the contract of our own."""
+
+import pickle
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+import sklearn
+import torch
+from sklearn.base import clone
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from sktae import all_estimators
+
+every = pytest.mark.parametrize("E", all_estimators())
+ODD = [
+    {"hidden_layer_sizes": (1,), "n_components": 1},
+    {"hidden_layer_sizes": (13, 70), "n_components": 3},
+    {"hidden_layer_sizes": (50,), "n_components": 7},
+]
+
+
+def quick(E, **params):
+    return E(**{"max_steps": 20, "random_state": 0, **params})
+
+
+@parametrize_with_checks([quick(E) for E in all_estimators()])
+def test_scikit_learn(estimator, check):
+    """Every check of scikit-learn passes, without exemptions."""
+    check(estimator)
+
+
+@parametrize_with_checks([quick(E, max_steps=5, **odd) for E in all_estimators() for odd in ODD])
+def test_scikit_learn_at_odd_widths(estimator, check):
+    """No check depends on widths that suit the hardware."""
+    check(estimator)
+
+
+def test_nothing_is_missing():
+    """The number of estimators, and of scikit-learn's checks for each, is what it should be."""
+    assert len(all_estimators()) == 5
+    expected = {"1.6": 51, "1.9": 53}.get(".".join(sklearn.__version__.split(".")[:2]))
+    for E in all_estimators():
+        found = len(list(estimator_checks_generator(quick(E))))
+        assert found == expected if expected else found > 45
+
+
+@every
+def test_detects(E, labelled):
+    """Outliers score below inliers, and almost no two rows score alike."""
+    X, outlier = labelled
+    model = E(random_state=0).fit(X)
+    scores = model.score_samples(X)
+    assert roc_auc_score(outlier, -scores) >= 0.95
+    assert len(np.unique(scores)) > 0.95 * len(X)
+    assert np.array_equal(model.decision_function(X), scores - model.offset_)
+    assert np.array_equal(model.predict(X), np.where(scores < model.offset_, -1, 1))
+
+
+@every
+def test_learns(E, X):
+    """The loss falls; decoded codes are closer than the column means; codes have their shape."""
+    model = E(random_state=0).fit(X)
+    assert model.history_["train_loss"].iloc[-1] < model.history_["train_loss"].iloc[0]
+    decoded = model.inverse_transform(model.transform(X))
+    assert ((X - decoded) ** 2).sum() < ((X - X.mean(0)) ** 2).sum()
+    np.testing.assert_allclose(decoded, model.reconstruct(X), atol=1e-4)
+    assert model.transform(X).shape == (len(X), model.n_components_)
+    assert quick(E, n_components=2).fit_transform(X).shape == (len(X), 2)
+
+
+@every
+def test_score_is_explained_variance(E, X):
+    """`score` is 1 minus residual variance over variance around the training mean."""
+    train, test = X[:400], X[400:] + 1
+    model = quick(E).fit(train)
+    residual = (test - model.reconstruct(test)) ** 2
+    expected = 1 - residual.sum() / ((test - train.mean(0)) ** 2).sum()
+    np.testing.assert_allclose(model.score(test), expected, rtol=1e-9)
+    np.testing.assert_array_equal(model.reconstruction_error(test, per_feature=True), residual)
+    np.testing.assert_array_equal(model.reconstruction_error(test), residual.mean(1))
+
+
+@every
+def test_contamination_moves_only_the_threshold(E, X):
+    """`contamination` is the share of training rows below the threshold, whatever the fit."""
+    plain, tenth = quick(E).fit(X), quick(E, contamination=0.1).fit(X)
+    np.testing.assert_array_equal(plain.score_samples(X), tenth.score_samples(X))
+    assert (tenth.predict(X) == -1).mean() == pytest.approx(0.1)
+    assert plain.offset_ == np.percentile(plain.score_samples(X), 1)
+
+
+@every
+def test_is_deterministic(E, X):
+    """The same seed gives the same bits: refitted, cloned, pickled, in another thread."""
+    model = quick(E)
+    scores = model.fit(X).score_samples(X)
+    copy = pickle.loads(pickle.dumps(model))
+    for again in (copy, clone(model).fit(X), model.fit(X)):
+        np.testing.assert_array_equal(again.score_samples(X), scores)
+    resumed = [m.partial_fit(X).score_samples(X) for m in (model, copy)]
+    np.testing.assert_array_equal(*resumed)
+    assert not np.array_equal(quick(E, random_state=1).fit(X).score_samples(X), scores)
+
+    def fitted(seed):
+        return quick(E, random_state=seed).fit(X).score_samples(X)
+
+    with ThreadPoolExecutor(8) as pool:
+        np.testing.assert_array_equal(list(pool.map(fitted, range(8))), [*map(fitted, range(8))])
+
+
+@every
+def test_leaves_global_generators_alone(E, X):
+    """No global generator moves, and none is listened to."""
+
+    def states():
+        legacy = np.random.get_state()  # noqa: NPY002 (it is the global state that is watched)
+        return repr((legacy[1].tolist(), torch.get_rng_state().tolist(), random.getstate()))
+
+    before = states()
+    model = E(max_steps=20).fit(X)
+    model.score_samples(X)
+    model.transform(X)
+    assert states() == before
+    assert not np.array_equal(E(max_steps=20).fit(X).transform(X), model.transform(X))
+
+
+@every
+@pytest.mark.parametrize("n_components", [1, 3, 7])
+def test_rows_do_not_see_each_other(E, n_components, X):
+    """A row's results do not depend on its neighbours or its place, at any width."""
+    order = np.random.default_rng(0).permutation(len(X))
+    for width in range(n_components, 71, 7):
+        model = quick(E, n_components=n_components, hidden_layer_sizes=(width,), max_steps=2)
+        model.fit(X)
+        for method in (model.score_samples, model.transform, model.reconstruct):
+            whole = method(X)
+            np.testing.assert_array_equal(method(X[order]), whole[order])
+            np.testing.assert_array_equal(method(X[300:301]), whole[300:301])
+
+
+@every
+def test_composes(E):
+    """Search without labels or scorer, reduce for a classifier or a forest, name the columns."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 60)
+    X = pd.DataFrame(rng.normal(size=(120, 4)) + 2 * y[:, None], columns=list("abcd"))
+    grid = {f"{E.__name__.lower()}__n_components": [1, 2]}
+    search = GridSearchCV(make_pipeline(StandardScaler(), quick(E)), grid, n_jobs=2, cv=2).fit(X)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    reducer = make_pipeline(StandardScaler(), quick(E, n_components=2, max_steps=100))
+    assert cross_val_score(make_pipeline(reducer, LogisticRegression()), X, y).mean() > 0.8
+    assert make_pipeline(reducer, IsolationForest(n_estimators=5)).fit(X).predict(X).shape == (120,)
+    framed = reducer.set_output(transform="pandas").fit_transform(X)
+    assert list(framed) == [f"{E.__name__.lower()}{i}" for i in range(2)]
+    assert framed.index.equals(X.index)
+
+
+@every
+def test_accepts_every_kind_of_table(E, X):
+    """Small, constant, integer, read-only, strided, float32 and polars tables all work."""
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    tables = [X[:1], X[:3], X[:, :1], np.ones((20, 3)), frozen, X[::2, ::-2], X.astype(np.float32)]
+    tables += [(X * 10).astype(int), np.asfortranarray(X), pd.DataFrame(X), X * 1e8, X * 1e-8]
+    tables.append(polars.DataFrame(X, schema=list("abcdefgh")))
+    for table in tables:
+        model = quick(E, max_steps=2).fit(table)
+        assert np.isfinite(model.score_samples(table)).all()
+        assert np.isfinite(model.score(table))
+    with_constant = np.column_stack([X, np.full(len(X), 5.0)])
+    model = quick(E).fit(with_constant)
+    nudged = with_constant + np.eye(9)[8] * 1e-6
+    np.testing.assert_allclose(
+        model.score_samples(nudged), model.score_samples(with_constant), rtol=0.01
+    )

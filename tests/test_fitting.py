@@ -1,0 +1,383 @@
+"""How a fit runs: budgets, stopping, resuming, the skorch prototype, callbacks and guards."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback, LRScheduler
+
+from sktae import (
+    Autoencoder,
+    AutoencoderNet,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    all_estimators,
+)
+from sktae.engine.batches import TrainingSteps
+
+every = pytest.mark.parametrize("E", all_estimators())
+
+
+def quick(E=Autoencoder, **params):
+    return E(**{"max_steps": 20, "random_state": 0, **params})
+
+
+# -- budgets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps", "epochs"),
+    [
+        ({"max_steps": 50}, 50, 17),  # blocks of ceil(50 / 20) = 3 steps
+        ({"max_steps": 100}, 100, 20),
+        ({"max_steps": 7}, 7, 7),
+        ({"max_steps": None, "max_epochs": 4}, 20, 4),  # 600 rows are 5 batches of 128
+        ({"max_steps": 12, "max_epochs": 4}, 12, 3),
+        ({"max_steps": 500, "max_epochs": 2}, 10, 2),
+    ],
+)
+def test_the_first_limit_ends_the_fit(X, budget, steps, epochs):
+    """A fit takes as many steps as the tighter budget allows, told in epochs."""
+    model = quick(**budget).fit(X)
+    assert model.n_iter_ == steps
+    assert model.history_["epoch"].tolist() == list(range(1, epochs + 1))
+    assert model.history_["step"].iloc[-1] == steps
+
+
+def test_a_fit_without_limit_is_refused(X):
+    """Without any budget a fit would not end."""
+    with pytest.raises(ValueError, match="max_steps and max_epochs of Autoencoder are both None"):
+        quick(max_steps=None).fit(X)
+
+
+def test_history_names_the_terms(X):
+    """The history shows the objective, its terms by name, learning rate and seconds."""
+    history = quick(VariationalAutoencoder, early_stopping=True).fit(X).history_
+    assert isinstance(history, pd.DataFrame)
+    terms = ["reconstruction", "divergence"]
+    for part in ("train", "valid"):
+        total = sum(history[f"{part}_{term}"] for term in terms)
+        np.testing.assert_allclose(history[f"{part}_loss"], total, rtol=1e-6)
+    assert list(history)[-2:] == ["learning_rate", "seconds"]
+
+
+def test_schedules(X):
+    """The learning rate falls to 0 along a cosine, or stays."""
+    cosine = quick(max_steps=100).fit(X).history_["learning_rate"]
+    assert cosine.is_monotonic_decreasing
+    assert cosine.iloc[-1] < 1e-5
+    constant = quick(schedule="constant", learning_rate=0.01).fit(X).history_["learning_rate"]
+    assert (constant == 0.01).all()
+
+
+def test_gradients_are_clipped(X):
+    """A tiny limit on the gradient leaves plain gradient descent where it was."""
+    net = AutoencoderNet(optimizer=torch.optim.SGD)
+    still = quick(net=net, batch_size=600, max_grad_norm=1e-9).fit(X)
+    moving = quick(net=net, batch_size=600, max_grad_norm=None).fit(X)
+    losses = [model.history_["train_loss"] for model in (still, moving)]
+    assert np.ptp(losses[0]) < 1e-4 * np.ptp(losses[1])
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def test_early_stopping_keeps_the_best_weights(X):
+    """The fit ends `patience` epochs after the best one and goes back to it."""
+    noise = np.random.default_rng(0).normal(size=(80, 8))
+    model = quick(max_steps=None, max_epochs=500, early_stopping=True, patience=3).fit(noise)
+    losses = model.history_["valid_loss"]
+    assert len(losses) == losses.argmin() + 1 + 3
+    assert model.n_iter_ == len(losses)  # one batch an epoch
+    shorter = quick(max_steps=None, max_epochs=int(losses.argmin()) + 1, schedule="constant")
+    longer = clone(model).set_params(schedule="constant").fit(noise)
+    shorter.set_params(
+        early_stopping=True, max_epochs=int(longer.history_["valid_loss"].argmin()) + 1
+    )
+    np.testing.assert_array_equal(longer.transform(noise), shorter.fit(noise).transform(noise))
+
+
+def test_held_out_rows_are_shuffled(X):
+    """The validation rows are drawn from everywhere, not from one end."""
+    ends = np.repeat([[-1.0, 1.0], [1.0, -1.0]], 100, axis=0)
+    model = quick(early_stopping=True, max_steps=200).fit(ends)
+    assert model.history_["valid_loss"].iloc[-1] < 0.1
+    with pytest.raises(ValueError, match=r"leaves no row of n_samples=1 to train on"):
+        quick(early_stopping=True).fit(X[:1])
+
+
+def test_interruptions(X, monkeypatch):
+    """A callback that stops a fit leaves a fitted model; Ctrl-C is passed on."""
+
+    class StopSoon(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt  # skorch's way
+
+    model = quick(net=AutoencoderNet(callbacks=[StopSoon()])).fit(X)
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.score_samples(X)).all()
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(TrainingSteps, "__iter__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        quick().fit(X)
+
+
+# -- resuming --------------------------------------------------------------------------------------
+
+
+@every
+def test_partial_fits_add_up(E, X):
+    """Passes over the same rows, one call each, are one fit at a constant learning rate."""
+    whole = quick(E, max_steps=None, max_epochs=3, schedule="constant").fit(X)
+    parts = quick(E)
+    for _ in range(3):
+        parts.partial_fit(X)
+    if E is not SparseAutoencoder:  # it revives units only while much of a budget is left
+        np.testing.assert_array_equal(parts.score_samples(X), whole.score_samples(X))
+    assert parts.n_iter_ == whole.n_iter_
+    assert len(parts.history_) == 3
+
+
+def test_warm_start(X):
+    """A second fit goes on where the first one ended, unless the network would change."""
+    model = quick(warm_start=True).fit(X)
+    first = model.history_["train_loss"].iloc[-1]
+    model.fit(X)
+    assert model.n_iter_ == 40
+    assert len(model.history_) == 40
+    assert model.history_["train_loss"].iloc[-1] < first
+    scores = model.score_samples(X)
+    with pytest.raises(ValueError, match="cannot continue its last fit"):
+        model.set_params(n_components=3).fit(X)
+    np.testing.assert_array_equal(model.score_samples(X), scores)
+    assert quick(warm_start=False).fit(X).fit(X).n_iter_ == 20
+
+
+# -- the prototype ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "owner"),
+    [
+        ({"lr": 0.1}, "learning_rate"),
+        ({"optimizer__lr": 0.1}, "learning_rate"),
+        ({"optimizer__weight_decay": 0.1}, "weight_decay"),
+        ({"max_epochs": 3}, "max_epochs"),
+        ({"batch_size": 3}, "batch_size"),
+        ({"device": "cuda"}, "device"),
+        ({"verbose": 1}, "verbose"),
+        ({"module": torch.nn.Linear}, "network"),
+        ({"module__bias": False}, "network"),
+        ({"iterator_train__shuffle": True}, "batch_size"),
+    ],
+)
+def test_the_prototype_leaves_the_estimator_its_own(X, setting, owner):
+    """What the estimator decides cannot be set a second time in the net."""
+    with pytest.raises(ValueError, match=f"which the estimator decides.*{owner}"):
+        quick(net=AutoencoderNet(**setting)).fit(X)
+
+
+def test_the_prototype_is_a_nested_parameter(X):
+    """Optimizer classes and their settings are reached through `net__`, in a search too."""
+    model = quick(net=AutoencoderNet(optimizer=torch.optim.SGD))
+    search = GridSearchCV(model, {"net__optimizer__momentum": [0.0, 0.9]}, cv=2).fit(X)
+    optimizer = search.best_estimator_.net_.optimizer_
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    assert not hasattr(model.net, "module_")
+    with pytest.raises(ValueError, match="net is None: pass net=AutoencoderNet"):
+        quick().set_params(net__optimizer__momentum=0.9)
+    quick().set_params(net=AutoencoderNet(), net__optimizer__betas=(0.5, 0.9))
+    with pytest.raises(ValueError, match="'net' parameter of Autoencoder must be"):
+        quick(net="adam").fit(X)
+    with pytest.raises(ValueError, match="LBFGS has no weight decay"):
+        quick(net=AutoencoderNet(optimizer=torch.optim.LBFGS), weight_decay=0.1).fit(X)
+
+
+def test_a_scheduler_callback_needs_the_learning_rate(X):
+    """Two schedules would fight for one learning rate."""
+    net = AutoencoderNet(callbacks=[("lr", LRScheduler("StepLR", step_size=5, gamma=0.5))])
+    with pytest.raises(ValueError, match="pass schedule='constant'"):
+        quick(net=net).fit(X)
+    history = quick(net=net, schedule="constant").fit(X).history_
+    assert history["learning_rate"].iloc[-1] < history["learning_rate"].iloc[0]
+
+
+def test_callbacks_may_listen_to_batches(X):
+    """A callback hears of every batch and changes no number; ours do not stay behind."""
+    heard = []
+
+    class Listener(Callback):
+        def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+            heard.append(len(batch[1]))
+
+        def on_batch_end(self, net, batch=None, training=None, **kwargs):
+            heard.append(float(kwargs["loss"].detach()))
+
+    listening = quick(net=AutoencoderNet(callbacks=[Listener()])).fit(X)
+    assert heard[::2] == [128] * 20
+    np.testing.assert_array_equal(listening.score_samples(X), quick().fit(X).score_samples(X))
+    assert [name for name, _ in listening.net_.callbacks_] == ["epoch_timer", "Listener"]
+
+
+# -- callbacks of scikit-learn, and progress -------------------------------------------------------
+
+
+def test_verbose_shows_progress(X, capsys):
+    """`verbose` shows one bar, on standard error; silence is the default."""
+    quick().fit(X)
+    assert capsys.readouterr() == ("", "")
+    quick(verbose=1).fit(X)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Autoencoder: 100%" in err
+
+
+def test_scoring_monitor(X):
+    """Each epoch is a task with a model that works as if the fit had stopped there."""
+    callback = pytest.importorskip("sklearn.callback", reason="new in scikit-learn 1.9")
+    monitor = callback.ScoringMonitor(scoring={"score": lambda model, X, y: model.score(X)})
+    model = quick(SparseAutoencoder, penalty="batch-topk").set_callbacks(monitor).fit(X)
+    log = monitor.get_logs().data_as_pandas
+    scores = log.loc[log["task_name"] == "epoch", "score"]
+    assert len(scores) == 20
+    assert scores.iloc[-1] > scores.iloc[0]
+    assert scores.iloc[-1] == pytest.approx(model.score(X))
+    outliers = callback.ScoringMonitor(scoring="roc_auc")
+    quick().set_callbacks(outliers).fit(X, np.arange(600) > 10)
+    assert outliers.get_logs().data_as_pandas["roc_auc"].notna().all()
+
+
+def test_progress_bar(X, capsys):
+    """scikit-learn's progress bar works on a bare fit, in a pipeline and in a search."""
+    callback = pytest.importorskip("sklearn.callback", reason="new in scikit-learn 1.9")
+    scores = quick().fit(X).score_samples(X)
+    bare = quick().set_callbacks(callback.ProgressBar())
+    np.testing.assert_array_equal(bare.fit(X).score_samples(X), scores)
+    pipeline = make_pipeline(StandardScaler(), quick())
+    pipeline.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(X)
+    search = GridSearchCV(make_pipeline(StandardScaler(), quick()), {}, cv=2, n_jobs=2)
+    search.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(X)
+    assert "Autoencoder" in capsys.readouterr().out
+
+
+def test_a_callback_can_end_the_fit(X):
+    """scikit-learn's callbacks stop a fit by returning True."""
+    pytest.importorskip("sklearn.callback", reason="new in scikit-learn 1.9")
+
+    class StopAtOnce:
+        def setup(self, estimator, context): ...
+        def teardown(self, estimator, context): ...
+        def on_fit_task_begin(self, estimator, context): ...
+        def on_fit_task_end(self, estimator, context):
+            return True
+
+    assert quick().set_callbacks(StopAtOnce()).fit(X).n_iter_ == 1
+
+
+# -- guards ----------------------------------------------------------------------------------------
+
+
+@every
+def test_divergence_raises_and_leaves_the_last_fit(E, X):
+    """A fit that blows up says so, with a cure, and does not touch what was fitted before."""
+    model = quick(E).fit(X)
+    scores, history = model.score_samples(X), model.history_
+    model.set_params(learning_rate=1e30, max_grad_norm=None)
+    with pytest.raises(
+        ValueError, match=r"train loss became \w+ in epoch \d+.*lower learning_rate"
+    ):
+        model.fit(X[:, :3])
+    np.testing.assert_array_equal(model.score_samples(X), scores)
+    assert model.history_ is history
+    fresh = quick(E, learning_rate=1e30, max_grad_norm=None)
+    with pytest.raises(ValueError, match="train loss"):
+        fresh.fit(X)
+    assert not hasattr(fresh, "n_components_")
+
+
+def test_warnings_name_a_cure(X):
+    """Collapse, dead units and constant scores are reported where fit was called."""
+    with pytest.warns(UserWarning, match="collapsed.*Lower beta") as caught:
+        quick(VariationalAutoencoder, beta=1e3, learning_rate=0.01, max_steps=300).fit(X)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="never fire. Lower alpha"):
+        quick(SparseAutoencoder, penalty="l1", alpha=1e3, max_steps=200, learning_rate=0.1).fit(X)
+
+    class Blind(Autoencoder):
+        @staticmethod
+        def error(x, out):
+            return torch.zeros_like(x)
+
+        @staticmethod
+        def surprise(out):
+            return torch.zeros(len(out.code))
+
+    with pytest.warns(UserWarning, match="same score.*Train longer"):
+        quick(Blind).fit(X)
+
+
+@every
+def test_bad_rows_are_refused(E, X):
+    """scikit-learn's own errors, at fit and at every other method."""
+    frame = pd.DataFrame(X, columns=list("abcdefgh"))
+    model = quick(E, max_steps=1).fit(frame)
+    bad = {
+        "contains NaN": frame.mask(frame > 2),
+        "infinity": frame.replace(frame.iloc[0, 0], np.inf),
+        "could not convert string to float": frame.astype(object).replace(frame.iloc[0, 0], "x"),
+        "minimum of 1 is required": frame.iloc[:0],
+    }
+    wrong = {
+        "8 features": X[:, :3],
+        "feature names should match": frame[list("hgfedcba")],
+        "Expected 2D array": X[0],
+    }
+    for message, table in {**bad, **wrong}.items():
+        for method in (model.score_samples, model.transform, model.reconstruct, model.score):
+            with pytest.raises(ValueError, match=message):
+                method(table)
+    for message, table in bad.items():
+        with pytest.raises(ValueError, match=message):
+            quick(E).fit(table)
+    with pytest.raises(ValueError, match="X has 3 components, but"):
+        model.inverse_transform(X[:, :3])
+
+
+def test_bad_parameters_are_refused(X):
+    """Each value is checked at fit, in scikit-learn's words."""
+    cases = [
+        (
+            VariationalAutoencoder(beta=-1),
+            "The 'beta' parameter of VariationalAutoencoder must",
+        ),
+        (Autoencoder(hidden_layer_sizes=(5, 0)), "'hidden_layer_sizes'.*sequence of ints >= 1"),
+        (Autoencoder(hidden_layer_sizes=64), "'hidden_layer_sizes'.*sequence of ints >= 1"),
+        (Autoencoder(n_components=0), "'n_components'"),
+        (Autoencoder(activation="swish"), "'activation'"),
+        (Autoencoder(contamination=0.6), "'contamination'"),
+        (DenoisingAutoencoder(noise="masking", noise_level=2), "noise_level=2 .* at most 1"),
+        (VariationalAutoencoder(likelihood="bernoulli"), "X must lie between 0 and 1"),
+    ]
+    for model, message in cases:
+        with pytest.raises(ValueError, match=message):
+            model.fit(X)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@every
+def test_cuda_agrees_with_cpu(E, X):
+    """The same draws on both devices: scores agree after a few steps."""
+    cpu, cuda = (quick(E, device=device).fit(X) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(cuda.score_samples(X), cpu.score_samples(X), rtol=1e-2)

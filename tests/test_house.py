@@ -1,0 +1,165 @@
+"""The rules of the house: floors, sizes, words, documentation, hyperparameters."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+
+import sktae
+from sktae import Autoencoder, BaseAutoencoder, all_estimators
+from sktae.declare import Count, NonNegative, constraints
+from sktae.docs import entries, sections
+from sktae.nn.layers import Coded
+
+PACKAGE = Path(sktae.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+
+FLOORS = {
+    "declare": 0,
+    "docs": 0,
+    "randomness": 0,
+    "nn": 1,
+    "engine": 2,
+    "inputs": 3,
+    "progress": 3,
+    "sampling": 3,
+    "scoring": 4,
+    "fitting": 4,
+    "base": 5,
+    "autoencoders": 6,
+    "__init__": 7,
+}
+# Rooms that a floor's name holds may know each other; elsewhere, imports go strictly down.
+SHARED = {"nn", "engine"}
+
+
+def room(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@every_file
+def test_imports_only_go_down(path):
+    """A file imports from floors below; gallery files do not know each other."""
+    own = room(path)
+    for module in imported(path):
+        if module.startswith("sktae."):
+            other = module.split(".")[1]
+            assert FLOORS[other] < FLOORS[own] or (own == other and own in SHARED), module
+
+
+@every_file
+def test_files_stay_small_and_clean(path):
+    """No file is long, and none prints, pickles, or seeds the world."""
+    text = path.read_text()
+    lines = text.count("\n")
+    assert lines <= (160 if room(path) == "autoencoders" else 400)
+    for word in (r"\bprint\(", "import pickle", r"torch\.manual_seed", r"random\.seed\("):
+        assert not re.search(word, text), word
+    private = [m for m in imported(path) if m.startswith("sklearn") and "._" in m]
+    assert not private or path.stem == "declare"
+
+
+def test_every_estimator_is_exported():
+    """Each autoencoder file has its classes in `all_estimators()`, in `__all__`, documented."""
+    defined = {
+        node.name
+        for path in (PACKAGE / "autoencoders").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Autoencoder")
+    }
+    assert defined == {E.__name__ for E in all_estimators()}
+    assert sorted(sktae.__all__) == sktae.__all__
+    assert all(getattr(sktae, name).__doc__ for name in sktae.__all__)
+
+
+@pytest.mark.parametrize("E", all_estimators())
+def test_documentation_matches_the_signature(E):
+    """Every parameter is documented in order, with its default; references and examples exist."""
+    parts = sections(E.__doc__)
+    documented = entries(parts["Parameters"])
+    parameters = inspect.signature(E).parameters
+    assert list(documented) == list(parameters)
+    for name, text in documented.items():
+        default = re.search(r"default=(.+)", text.split("\n")[0])[1]
+        assert ast.literal_eval(default) == parameters[name].default, name
+    assert {"References", "Examples", "Attributes"} <= set(parts)
+    fitted = vars(E(max_steps=1).fit([[0.0, 1.0], [1.0, 0.0]]))
+    public = {name for name in fitted if name.endswith("_")}
+    assert public <= set(entries(parts["Attributes"]))
+    positional = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert [p.name for p in positional] == ["n_components"]
+
+
+def test_a_new_autoencoder_is_a_few_lines():
+    """A class with a network and an objective has the whole contract, documentation included."""
+
+    class Halving(BaseAutoencoder):
+        """Halves.
+
+        Parameters
+        ----------
+        strength : float, default=1.0
+            How much.
+        """
+
+        kind: ClassVar[str] = "not a parameter"
+        strength: "NonNegative" = 1.0
+
+        def network(self, shape):
+            class Network(torch.nn.Linear):
+                noise = ()
+
+                def forward(self, x):
+                    return Coded(super().forward(x) / 2, x)
+
+                decode = torch.nn.Linear.forward
+
+            return Network(*shape, *shape)
+
+        @staticmethod
+        def objective(x, out, *, strength):
+            return strength * (x - out.recon).abs()
+
+    assert "strength" in inspect.signature(Halving).parameters
+    assert Halving._parameter_constraints["strength"] == constraints(NonNegative)
+    assert list(entries(sections(Halving.__doc__)["Parameters"]))[-1] == "strength"
+    model = Halving(n_components=2, max_steps=3).fit([[0.0, 1.0], [1.0, 0.0], [3.0, 1.0]])
+    assert list(model.history_)[2:] == ["train_loss", "learning_rate", "seconds"]
+    with pytest.raises(ValueError, match="'strength' parameter of Halving must be a float in the"):
+        Halving(strength=-1).fit([[0.0]])
+
+
+def test_a_written_constructor_is_honoured():
+    """A subclass may still write its own constructor."""
+
+    class Fixed(Autoencoder):
+        def __init__(self, n_components=3):
+            super().__init__(n_components, max_steps=2)
+
+    assert Fixed().fit([[0.0, 1.0], [1.0, 2.0]]).n_components_ == 3
+
+
+def test_mistakes_in_a_class_are_refused():
+    """What a dataclass would silently get wrong is an error where the class is made."""
+    with pytest.raises(TypeError, match="overrides a hyperparameter without its type"):
+        type("Bad", (Autoencoder,), {"batch_size": 3})
+    with pytest.raises(TypeError, match="mutable default"):
+        type("Bad", (Autoencoder,), {"__annotations__": {"sizes": list}, "sizes": [1]})
+    with pytest.raises(TypeError, match="names that end in '_' are fitted"):
+        type("Bad", (Autoencoder,), {"__annotations__": {"size_": Count}, "size_": 1})
+    with pytest.raises(TypeError, match="has no default"):
+        type("Bad", (Autoencoder,), {"__annotations__": {"size": Count}})

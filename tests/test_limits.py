@@ -1,0 +1,92 @@
+"""Every autoencoder has a limit in which it is something simpler."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA, FactorAnalysis
+
+from sktae import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
+from sktae.autoencoders.variational import Posterior, negative_elbo
+from sktae.nn.losses import squared
+
+LINEAR = {"hidden_layer_sizes": (), "activation": "identity"}
+
+
+@pytest.fixture(scope="module")
+def Z(X):
+    return (X - X.mean(0)) / X.std(0)
+
+
+@pytest.mark.parametrize("structure", [{}, {"tied_weights": True}, {"linear_skip": True}])
+def test_linear_is_pca(Z, structure):
+    """Without hidden layers, the reconstruction is the projection on the principal subspace."""
+    model = Autoencoder(2, **LINEAR, **structure, learning_rate=0.02, max_steps=2000)
+    pca = PCA(2).fit(Z)
+    expected = pca.inverse_transform(pca.transform(Z))
+    model.set_params(random_state=0).fit(Z)
+    np.testing.assert_allclose(model.reconstruct(Z), expected, atol=0.05)
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "masking", "swap"])
+def test_no_corruption_is_plain(X, noise):
+    """A denoising autoencoder without noise is the plain one, bit for bit."""
+    model = DenoisingAutoencoder(noise=noise, noise_level=0.0, max_steps=30, random_state=0)
+    plain = Autoencoder(max_steps=30, random_state=0)
+    np.testing.assert_array_equal(model.fit(X).transform(X), plain.fit(X).transform(X))
+
+
+def test_no_contraction_is_plain(X):
+    """A contractive autoencoder without penalty is the plain one with the same layers."""
+    model = ContractiveAutoencoder(alpha=0.0, **LINEAR, max_steps=30, random_state=0)
+    plain = Autoencoder(tied_weights=True, **LINEAR, max_steps=30, random_state=0)
+    expected = plain.fit(X).transform(X)
+    np.testing.assert_allclose(model.fit(X).transform(X), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_top_all_is_plain(X):
+    """Keeping every unit, the k-sparse autoencoder is the plain one."""
+    model = SparseAutoencoder(8, n_active=8, max_steps=30, random_state=0)
+    plain = Autoencoder(8, hidden_layer_sizes=(), max_steps=30, random_state=0)
+    np.testing.assert_array_equal(model.fit(X).transform(X), plain.fit(X).transform(X))
+
+
+def test_sparse_penalties_meet(X):
+    """Without penalty, and keeping the whole batch, rectified codes are the same."""
+    free = SparseAutoencoder(8, penalty="l1", alpha=0.0, max_steps=30, random_state=0)
+    whole = SparseAutoencoder(8, penalty="batch-topk", n_active=8, max_steps=30, random_state=0)
+    expected = free.fit(X).transform(X)
+    np.testing.assert_allclose(whole.fit(X).transform(X), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_divergence_is_plain():
+    """At beta 0, unit scale and no noise, the bound is half the squared error, up to a constant."""
+    x, recon = torch.randn(2, 5, 3).unbind()
+    code = torch.randn(5, 2)
+    out = Posterior(recon, code, torch.zeros(5, 2), recon, torch.zeros(3))
+    terms = negative_elbo("gaussian", x, out, beta=0.0, free_bits=0.0)
+    assert torch.equal(terms["divergence"], torch.zeros(5, 2))
+    constant = 0.5 * np.log(2 * np.pi)
+    torch.testing.assert_close(terms["reconstruction"], squared(x, recon) / 2 + constant)
+
+
+def test_linear_variational_is_factor_analysis(Z):
+    """With linear maps, the bound is the log-likelihood of factor analysis."""
+    exact = FactorAnalysis(3).fit(Z).score_samples(Z)
+    model = VariationalAutoencoder(
+        3,
+        **LINEAR,
+        learning_rate=0.01,
+        max_steps=3000,
+        score_method="importance",
+        n_draws=64,
+        random_state=0,
+    ).fit(Z)
+    bound = model.score_samples(Z)
+    assert abs(bound.mean() - exact.mean()) < 0.5
+    assert np.corrcoef(bound, exact)[0, 1] > 0.95
