@@ -217,7 +217,8 @@ default="silu"
     def partial_fit(self, X, y=None):
         """Train for one pass over a chunk of rows.
 
-        Column scales are those of the first chunk, errors and threshold those of the last.
+        Column scales are those of the first chunk, errors and threshold those of the last. The
+        learning rate is constant, and no rows are held out.
 
         Parameters
         ----------

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
 from sktae.randomness import generator, seed_of
 
@@ -11,13 +10,8 @@ from sktae.randomness import generator, seed_of
 class SamplingMixin:
     """Draws codes from a normal prior, and rows from what they decode to.
 
-    The host states `draw(network, code, u)`, which turns codes and uniform numbers into rows.
+    The host states `draw(network, code, u)`: rows for codes (n, k) and uniform numbers (n, d).
     """
-
-    @staticmethod
-    def draw(network: nn.Module, code: Tensor, u: Tensor) -> Tensor:
-        """Return rows for codes (n, k) and uniform numbers (n, d)."""
-        raise NotImplementedError
 
     def sample(self, n_samples=1):
         """Draw new rows from the model.

@@ -59,6 +59,8 @@ def test_draws_are_what_they_say():
     assert (partner[:, 0] != x[:, 0]).all()
     assert not torch.equal(normal, plan.draws("noise", 1, rows, x)[0])
     assert not torch.equal(normal, plan.draws("validate", 0, rows, x)[0])
+    alone = Plan(0, 1, 1, (Partner(),)).draws("noise", 0, torch.tensor([0]), x[:1])
+    assert torch.equal(alone[0], x[:1])
 
 
 def test_addresses_do_not_collide():

@@ -161,6 +161,8 @@ def test_warm_start(X):
         model.set_params(n_components=3).fit(X)
     np.testing.assert_array_equal(model.score_samples(X), scores)
     assert quick(warm_start=False).fit(X).fit(X).n_iter_ == 20
+    late = quick(warm_start=True).fit(X).set_params(early_stopping=True).fit(X)
+    assert late.history_["valid_loss"].isna().sum() == 20
 
 
 # -- the prototype ---------------------------------------------------------------------------------

@@ -106,6 +106,7 @@ def test_documentation_matches_the_signature(E):
 
 def test_a_new_autoencoder_is_a_few_lines():
     """A class with a network and an objective has the whole contract, documentation included."""
+    Local = NonNegative  # a type that only this function knows by this name
 
     class Halving(BaseAutoencoder):
         """Halves.
@@ -117,7 +118,7 @@ def test_a_new_autoencoder_is_a_few_lines():
         """
 
         kind: ClassVar[str] = "not a parameter"
-        strength: "NonNegative" = 1.0
+        strength: "Local" = 1.0
 
         def network(self, shape):
             class Network(torch.nn.Linear):

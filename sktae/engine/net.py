@@ -172,25 +172,20 @@ class AutoencoderNet(NeuralNet):
     def infer(self, x, **fit_params):
         return self.module_(*x)
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        return sum(self.criterion_(y_pred, y_true).values()).mean()
-
     def train_step_single(self, batch, **fit_params):
         inputs, x = batch
-        self._set_training(True)
         terms = self.criterion_(self.infer(inputs), x)
         loss = sum(terms.values()).mean()
         loss.backward()
         if self.max_grad_norm is not None:
             # The objective adds up features, so its gradient grows with their number.
             limit = self.max_grad_norm * x[0].numel()
-            nn.utils.clip_grad_norm_(self.module_.parameters(), limit)
+            parameters = [p for group in self.optimizer_.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, limit)
         return {"loss": loss, "terms": terms}
 
     def validation_step(self, batch, **fit_params):
         inputs, x = batch
-        # The training pass without gradients: the same objective, on draws that stay the same.
-        self._set_training(True)
         with torch.no_grad():
             terms = self.criterion_(self.infer(inputs), x)
         return {"loss": sum(terms.values()).mean(), "terms": terms}
@@ -199,6 +194,8 @@ class AutoencoderNet(NeuralNet):
         """Run one block of steps; losses stay on the device and are read once, at its end."""
         if iterator is None:
             return
+        # In validation too: the same objective as in training, on draws that stay the same.
+        self._set_training(True)
         listening = self._listens_to_batches()
         totals: dict[str, Any] = {}
         n_rows = n_batches = 0
@@ -240,9 +237,10 @@ class AutoencoderNet(NeuralNet):
                 f"The {prefix} loss became {loss} in epoch {len(self.history)}. Scale the columns "
                 f"to similar ranges, lower learning_rate, or set max_grad_norm."
             )
-        best = min((row[f"{prefix}_loss"] for row in self.history[:-1]), default=math.inf)
-        self.history.record(f"{prefix}_loss", loss)
-        self.history.record(f"{prefix}_loss_best", loss < best)
+        name = f"{prefix}_loss"
+        best = min((row[name] for row in self.history[:-1] if name in row), default=math.inf)
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < best)  # what skorch's Checkpoint listens to
         if len(terms) > 1:
             for name, value in terms.items():
                 self.history.record(f"{prefix}_{name}", value)
