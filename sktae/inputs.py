@@ -24,6 +24,7 @@ class Tabular:
     def __init__(self, standardize: bool, unit_interval: bool = False):
         self.unit_interval = unit_interval
         self.scaler = StandardScaler(with_mean=standardize, with_std=standardize)
+        self.scaler.set_output(transform="default")  # arrays, whatever the user wants to see
 
     def fit(self, X: np.ndarray) -> "Tabular":
         """Learn the shape of a row and the scale of each column."""

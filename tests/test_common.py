@@ -163,6 +163,11 @@ def test_composes(E):
     framed = reducer.set_output(transform="pandas").fit_transform(X)
     assert list(framed) == [f"{E.__name__.lower()}{i}" for i in range(2)]
     assert framed.index.equals(X.index)
+    for container in ("pandas", "polars"):
+        with sklearn.config_context(transform_output=container):
+            model = quick(E, n_components=2).fit(X)
+            assert type(model.transform(X)).__module__.startswith(container)
+            assert model.inverse_transform(model.transform(X)).shape == X.shape
 
 
 @every

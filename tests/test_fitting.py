@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
 from sktae import (
     Autoencoder,
@@ -230,6 +230,14 @@ def test_callbacks_may_listen_to_batches(X):
     assert heard[::2] == [128] * 20
     np.testing.assert_array_equal(listening.score_samples(X), quick().fit(X).score_samples(X))
     assert [name for name, _ in listening.net_.callbacks_] == ["epoch_timer", "Listener"]
+
+
+def test_checkpoints(X, tmp_path):
+    """skorch's checkpoints tick with the epochs."""
+    checkpoint = Checkpoint(monitor="train_loss_best", dirname=tmp_path)
+    model = quick(net=AutoencoderNet(callbacks=[checkpoint])).fit(X)
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    assert saved.keys() == model.net_.module_.state_dict().keys()
 
 
 # -- callbacks of scikit-learn, and progress -------------------------------------------------------

@@ -240,7 +240,10 @@ class AutoencoderNet(NeuralNet):
         name = f"{prefix}_loss"
         best = min((row[name] for row in self.history[:-1] if name in row), default=math.inf)
         self.history.record(name, loss)
-        self.history.record(f"{name}_best", loss < best)  # what skorch's Checkpoint listens to
+        # What skorch's Checkpoint reads: the best so far, and the last batch, here the whole block.
+        self.history.record(f"{name}_best", loss < best)
+        self.history.new_batch()
+        self.history.record_batch(name, loss)
         if len(terms) > 1:
             for name, value in terms.items():
                 self.history.record(f"{prefix}_{name}", value)
