@@ -131,8 +131,8 @@ default="silu"
     offset_ : float
         Threshold on `score_samples`.
 
-    error_model_ : ErrorModel
-        What the errors were on the training rows.
+    error_model_ : ErrorModel or None
+        What the errors and codes of the training rows were; None where scores are likelihoods.
 
     n_features_in_ : int
         Number of columns seen in `fit`.

@@ -36,7 +36,10 @@ def train(estimator: Any, raw: Any, y: Any, resume: bool, one_pass: bool = False
     estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
     with seeded_initialisation(seed):
         network = estimator.network(inputs.shape)
-    net = _continued_net(estimator, network) if resume else _new_net(estimator, network)
+    net = _new_net(estimator, network)
+    if resume:
+        _check_same_structure(estimator, network)
+        net.continue_from(estimator.net_)
     net.schedule = "constant" if one_pass else estimator.schedule
 
     x = inputs.tensor(X).to(net.device)
@@ -103,19 +106,14 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     return type(prototype)(**{**inherited, **settings}).initialize()
 
 
-def _continued_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
-    """Copy the net of the last fit, so that a failure leaves it as it was."""
-    net = copy.deepcopy(estimator.net_)
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in net.module_.state_dict().items()}
+def _check_same_structure(estimator: Any, network: nn.Module) -> None:
+    wanted = {name: value.shape for name, value in network.state_dict().items()}
+    found = {name: value.shape for name, value in estimator.net_.module_.state_dict().items()}
     if wanted != found:
         raise ValueError(
             f"{type(estimator).__name__} cannot continue its last fit, because parameters that "
             f"shape the network have changed since; set warm_start=False or make a clone."
         )
-    for group in net.optimizer_.param_groups:
-        group["lr"] = group["initial_lr"] = estimator.learning_rate
-    return net
 
 
 def _device(name: str) -> str:

@@ -161,6 +161,11 @@ def test_warm_start(X):
         model.set_params(n_components=3).fit(X)
     np.testing.assert_array_equal(model.score_samples(X), scores)
     assert quick(warm_start=False).fit(X).fit(X).n_iter_ == 20
+    model.set_params(n_components="auto", net=AutoencoderNet(optimizer=torch.optim.SGD))
+    assert isinstance(model.fit(X).net_.optimizer_, torch.optim.SGD)
+    assert model.n_iter_ == 60
+    beta = quick(VariationalAutoencoder, warm_start=True).fit(X).set_params(beta=0).fit(X)
+    assert (beta.history_["train_divergence"].iloc[20:] == 0).all()
     late = quick(warm_start=True).fit(X).set_params(early_stopping=True).fit(X)
     assert late.history_["valid_loss"].isna().sum() == 20
 

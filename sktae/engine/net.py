@@ -1,6 +1,7 @@
 """The skorch net under every estimator: skorch owns the fit, this file owns the step."""
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -31,10 +32,6 @@ OWNED = {
     "schedule": "schedule",
     "max_grad_norm": "max_grad_norm",
 }
-_OWNED_PARTS = {
-    part: OWNED[part]
-    for part in ("module", "criterion", "dataset", "iterator_train", "iterator_valid")
-}
 
 
 class StopTraining(Exception):
@@ -60,7 +57,7 @@ class Objective(nn.Module):
 class AutoencoderNet(NeuralNet):
     """A `skorch.NeuralNet` for reconstruction, to be given to an estimator as `net`.
 
-    Whatever skorch offers goes through here: an optimizer class, callbacks, `compile`. What the
+    Whatever skorch offers goes through here, such as optimizer classes and callbacks. What the
     estimator has a parameter for (learning rate, batch size, device, ...) stays the estimator's.
 
     Parameters
@@ -122,7 +119,7 @@ class AutoencoderNet(NeuralNet):
         """Raise if this prototype holds a setting that belongs to the estimator."""
         untouched = AutoencoderNet().get_params(deep=False)
         for name, value in self.get_params(deep=False).items():
-            owner = OWNED.get(name) or _OWNED_PARTS.get(name.split("__")[0] if "__" in name else "")
+            owner = OWNED.get(name) or OWNED.get(name.partition("__")[0])
             if owner is not None and (name not in untouched or value != untouched[name]):
                 raise ValueError(
                     f"The net of {owner_name} sets {name}={value!r}, which the estimator decides: "
@@ -136,6 +133,14 @@ class AutoencoderNet(NeuralNet):
                 f"schedule={schedule!r}: pass schedule='constant' to leave the learning rate to "
                 f"the callback."
             )
+
+    def continue_from(self, other: "AutoencoderNet") -> None:
+        """Take over weights, optimizer state and history of another net, which stays as it is."""
+        self.module_.load_state_dict(other.module_.state_dict())
+        if type(self.optimizer_) is type(other.optimizer_):
+            state = copy.deepcopy(other.optimizer_.state_dict()["state"])
+            self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state})
+        self.history = copy.deepcopy(other.history)
 
     # -- the rungs of skorch's ladder that are ours ------------------------------------------
 
@@ -197,7 +202,7 @@ class AutoencoderNet(NeuralNet):
         # In validation too: the same objective as in training, on draws that stay the same.
         self._set_training(True)
         listening = self._listens_to_batches()
-        totals: dict[str, Any] = {}
+        totals = {}
         n_rows = n_batches = 0
         for batch in iterator:
             if training:
