@@ -134,7 +134,7 @@ class AutoencoderNet(NeuralNet):
                 f"the callback."
             )
 
-    def continue_from(self, other: "AutoencoderNet") -> None:
+    def continue_from(self, other):
         """Take over weights, optimizer state and history of another net, which stays as it is."""
         self.module_.load_state_dict(other.module_.state_dict())
         if type(self.optimizer_) is type(other.optimizer_):
