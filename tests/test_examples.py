@@ -1,0 +1,55 @@
+"""The examples of the gallery run, and the autoencoder of CONTRIBUTING is a real one."""
+
+import re
+import runpy
+import sys
+import types
+from pathlib import Path
+
+import matplotlib
+import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("plot_*.py"))
+DEMO = ROOT / "docs" / "examples" / "plot_detectors_and_reducers.py"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES if path != DEMO], ids=lambda path: path.stem
+)
+def test_example(path, monkeypatch, tmp_path, capsys):
+    """Each example runs as it stands and draws one figure."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [path.name])
+    with matplotlib.rc_context({"backend": "agg"}):
+        import matplotlib.pyplot as plt
+
+        plt.switch_backend("agg")
+        runpy.run_path(str(path), run_name="__main__")
+        assert len(plt.get_fignums()) == 1
+        plt.close("all")
+
+
+def test_the_picture_of_the_demo(monkeypatch, tmp_path, capsys):
+    """The demo prints its table and saves its picture where it is told to."""
+    monkeypatch.setattr(sys, "argv", [DEMO.name, "--save", str(tmp_path / "demo.png")])
+    runpy.run_path(str(DEMO), run_name="__main__")
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("AUROC", "AP", "seconds", "IsolationForest", "PCA"))
+
+
+def test_the_autoencoder_of_contributing(monkeypatch):
+    """What CONTRIBUTING tells a newcomer to write passes scikit-learn's checks."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    code = max(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL), key=len)
+    module = types.ModuleType("newcomer")
+    monkeypatch.setitem(sys.modules, "newcomer", module)
+    exec(compile(code, "CONTRIBUTING.md", "exec"), vars(module))
+    (E,) = (value for name, value in vars(module).items() if name.endswith("nAutoencoder"))
+    check_estimator(E(max_steps=5, random_state=0), on_skip=None)
+    assert list(E(max_steps=5).fit([[0.0, 1.0]] * 3).history_)[2:4] == [
+        "train_loss",
+        "train_reconstruction",
+    ]
