@@ -63,7 +63,8 @@ def write_reference():
 def leave_out(app, what, name, obj, skip, options):
     """List scikit-learn's own methods, but show only ours: its docstrings refer to its site."""
     listing = not options  # only autodoc, which shows them, passes options
-    foreign = str(getattr(obj, "__module__", "")).startswith("sklearn.")
+    module = str(getattr(obj, "__module__", ""))
+    foreign = module.startswith("sklearn.") or name.endswith("_request")
     return skip or (foreign and not listing) or None
 
 

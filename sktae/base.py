@@ -59,7 +59,8 @@ default="silu"
 
     standardize : bool, default=True
         Whether the network sees each column with mean 0 and variance 1. What comes out is in the
-        units of `X` either way.
+        units of `X` either way. Not wanted where all columns have the same unit, as pixels do, and
+        those that hardly vary should count little.
 
     learning_rate : float, default=0.002
         Step size of the optimizer, at its largest.

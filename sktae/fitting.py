@@ -68,7 +68,7 @@ def train(estimator: Any, raw: Any, y: Any, resume: bool, one_pass: bool = False
         still.module_ = copy.deepcopy(net.module_)
         return fitted(still)
 
-    listeners = _listeners(estimator, net, steps, plan, (raw, y), snapshot)
+    listeners = _listeners(estimator, steps, plan, valid is not None, (raw, y), snapshot)
     with _listening(net, listeners):
         net.partial_fit(steps, valid, epochs=steps.n_blocks)
     attributes = fitted(net)
@@ -117,9 +117,16 @@ def _check_same_structure(estimator: Any, network: nn.Module) -> None:
 
 
 def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The 'device' parameter is {name!r}, which torch cannot use here ({error}). Use "
+            f"'auto', or 'cpu'."
+        ) from error
+    return name
 
 
 def _split(x: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -154,9 +161,9 @@ def _steps(estimator: Any, x: Tensor, plan: Plan, first: int, one_pass: bool) ->
 
 def _listeners(
     estimator: Any,
-    net: AutoencoderNet,
     steps: TrainingSteps,
     plan: Plan,
+    held_out: bool,
     data: tuple[Any, Any],
     snapshot: Callable[[AutoencoderNet], dict[str, Any]],
 ) -> list[tuple[str, Callback]]:
@@ -168,8 +175,10 @@ def _listeners(
         noise = plan.draws("probe", 0, rows, steps.x)
         hooks = (estimator.diagnose, estimator.revive)
         found.append(("probe", Probe(steps, steps.x[rows], noise, *hooks)))
-    if estimator.early_stopping:
-        stopping = EarlyStopping(patience=estimator.patience, load_best=True, sink=lambda _: None)
+    if held_out:
+        stopping = EarlyStopping(
+            patience=estimator.patience, threshold=0, load_best=True, sink=lambda _: None
+        )
         found.append(("early_stopping", stopping))
     if hasattr(estimator, "_init_callback_context"):
         found.append(("fit_tasks", FitTasks(estimator, *data, steps.n_blocks, snapshot)))

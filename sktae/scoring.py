@@ -57,7 +57,7 @@ class AnomalyMixin(OutlierMixin):
 
     @staticmethod
     def error(x: Tensor, out: Any) -> Tensor:
-        """Return how wrong each element is, (n, *shape)."""
+        """Return how wrong each element is, `(n, *shape)`."""
         return squared(x, out.recon)
 
     # surprise(out) says how unlikely the code of each row is, (n,), in the units of `error`.

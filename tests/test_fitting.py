@@ -139,7 +139,7 @@ def test_interruptions(X, monkeypatch):
 def test_partial_fits_add_up(E, X):
     """Passes over the same rows, one call each, are one fit at a constant learning rate."""
     whole = quick(E, max_steps=None, max_epochs=3, schedule="constant").fit(X)
-    parts = quick(E)
+    parts = quick(E, early_stopping=True)  # which needs an end, and so has no part in this
     for _ in range(3):
         parts.partial_fit(X)
     if E is not SparseAutoencoder:  # it revives units only while much of a budget is left
@@ -383,6 +383,7 @@ def test_bad_parameters_are_refused(X):
         (Autoencoder(contamination=0.6), "'contamination'"),
         (DenoisingAutoencoder(noise="masking", noise_level=2), "noise_level=2 .* at most 1"),
         (VariationalAutoencoder(likelihood="bernoulli"), "X must lie between 0 and 1"),
+        (Autoencoder(device="abacus"), "'device' parameter is 'abacus', which torch cannot use"),
     ]
     for model, message in cases:
         with pytest.raises(ValueError, match=message):

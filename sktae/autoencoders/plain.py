@@ -8,8 +8,8 @@ from sktae.nn.losses import squared
 class Autoencoder(BaseAutoencoder):
     """Autoencoder: rows squeezed through a code, and back.
 
-    With a small code it is a curved PCA; with the default, over-complete code and few steps it
-    reproduces what is common and fails on what is rare.
+    With a small code it is a curved PCA; with the default, wide code it tells rows that are unlike
+    those it has seen.
 
     Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`.
 
