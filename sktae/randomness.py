@@ -67,7 +67,7 @@ class Partner:
         if len(data) == 1:
             return data[rows]
         shift = torch.randint(1, len(data), rows.shape, generator=rng)
-        return data[((rows + shift) % len(data)).to(data.device)]
+        return data[(rows + shift.to(rows.device)) % len(data)]
 
 
 Draw = Normal | Mask | Partner
