@@ -1,0 +1,107 @@
+"""What goes wrong is said, with a cure, and leaves nothing half-done."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sktae import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    all_estimators,
+)
+
+every = pytest.mark.parametrize("E", all_estimators())
+
+
+def quick(E=Autoencoder, **params):
+    return E(**{"max_steps": 20, "random_state": 0, **params})
+
+
+@every
+def test_divergence_raises_and_leaves_the_last_fit(E, X):
+    """A fit that blows up says so, with a cure, and does not touch what was fitted before."""
+    model = quick(E).fit(X)
+    scores, history = model.score_samples(X), model.history_
+    model.set_params(learning_rate=1e30, max_grad_norm=None)
+    with pytest.raises(
+        ValueError, match=r"train loss became \w+ in epoch \d+.*lower learning_rate"
+    ):
+        model.fit(X[:, :3])
+    np.testing.assert_array_equal(model.score_samples(X), scores)
+    assert model.history_ is history
+    fresh = quick(E, learning_rate=1e30, max_grad_norm=None)
+    with pytest.raises(ValueError, match="train loss"):
+        fresh.fit(X)
+    assert not hasattr(fresh, "n_components_")
+
+
+def test_warnings_name_a_cure(X):
+    """Collapse, dead units and constant scores are reported where fit was called."""
+    with pytest.warns(UserWarning, match="collapsed.*Lower beta") as caught:
+        quick(VariationalAutoencoder, beta=1e3, learning_rate=0.01, max_steps=300).fit(X)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="never fire. Lower alpha"):
+        quick(SparseAutoencoder, penalty="l1", alpha=1e3, max_steps=200, learning_rate=0.1).fit(X)
+
+    class Blind(Autoencoder):
+        @staticmethod
+        def error(x, out):
+            return torch.zeros_like(x)
+
+        @staticmethod
+        def surprise(out):
+            return torch.zeros(len(out.code))
+
+    with pytest.warns(UserWarning, match="same score.*Train longer"):
+        quick(Blind).fit(X)
+
+
+@every
+def test_bad_rows_are_refused(E, X):
+    """scikit-learn's own errors, at fit and at every other method."""
+    frame = pd.DataFrame(X, columns=list("abcdefgh"))
+    model = quick(E, max_steps=1).fit(frame)
+    bad = {
+        "contains NaN": frame.mask(frame > 2),
+        "infinity": frame.replace(frame.iloc[0, 0], np.inf),
+        "could not convert string to float": frame.astype(object).replace(frame.iloc[0, 0], "x"),
+        "minimum of 1 is required": frame.iloc[:0],
+    }
+    wrong = {
+        "8 features": X[:, :3],
+        "feature names should match": frame[list("hgfedcba")],
+        "Expected 2D array": X[0],
+    }
+    for message, table in {**bad, **wrong}.items():
+        for method in (model.score_samples, model.transform, model.reconstruct, model.score):
+            with pytest.raises(ValueError, match=message):
+                method(table)
+    for message, table in bad.items():
+        with pytest.raises(ValueError, match=message):
+            quick(E).fit(table)
+    with pytest.raises(ValueError, match="X has 3 components, but"):
+        model.inverse_transform(X[:, :3])
+
+
+def test_bad_parameters_are_refused(X):
+    """Each value is checked at fit, in scikit-learn's words."""
+    cases = [
+        (
+            VariationalAutoencoder(beta=-1),
+            "The 'beta' parameter of VariationalAutoencoder must",
+        ),
+        (Autoencoder(hidden_layer_sizes=(5, 0)), "'hidden_layer_sizes'.*sequence of ints >= 1"),
+        (Autoencoder(hidden_layer_sizes=64), "'hidden_layer_sizes'.*sequence of ints >= 1"),
+        (Autoencoder(n_components=0), "'n_components'"),
+        (Autoencoder(activation="swish"), "'activation'"),
+        (Autoencoder(contamination=0.6), "'contamination'"),
+        (DenoisingAutoencoder(noise="masking", noise_level=2), "noise_level=2 .* at most 1"),
+        (VariationalAutoencoder(likelihood="bernoulli"), "X must lie between 0 and 1"),
+        (Autoencoder(device="abacus"), "'device' parameter is 'abacus', which torch cannot use"),
+    ]
+    for model, message in cases:
+        with pytest.raises(ValueError, match=message):
+            model.fit(X)
