@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -26,7 +25,7 @@ from sktae.declare import (
 from sktae.docs import inherit_sections
 from sktae.engine.batches import in_tiles
 from sktae.engine.net import AutoencoderNet
-from sktae.fitting import FLOATS, train
+from sktae.fitting import FLOATS, history_frame, train
 from sktae.inputs import Tabular
 from sktae.nn.layers import Activation
 from sktae.progress import CallbackSupportMixin
@@ -108,7 +107,7 @@ default="silu"
         The same number gives the same model. Global generators are not touched.
 
     verbose : int, default=0
-        Whether `fit` shows a progress bar.
+        Above 0, `fit` shows a progress bar.
 
     net : AutoencoderNet or None, default=None
         Prototype of the skorch net, for all that skorch offers: optimizer classes, callbacks. What
@@ -189,8 +188,8 @@ default="silu"
     revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
     calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
 
-    def complaint(self, history: pd.DataFrame) -> str | None:
-        """Say, after the fit, what went wrong in it and what to do about that."""
+    def complaint(self, last: dict[str, Any]) -> str | None:
+        """Say what went wrong in a fit, going by its last epoch, and what to do about that."""
         return None
 
     # -- the contract --------------------------------------------------------------------------
@@ -331,8 +330,8 @@ default="silu"
         X = self._checked(X).astype(np.float64)
         residual = ((X - self._reconstruct(X)) ** 2).sum()
         total = ((X - self._inputs.mean) ** 2).sum()
-        if total == 0:
-            return float(residual == 0)
+        if total <= 1e-20 * (X**2).sum():  # a constant table: all that counts is to hit it
+            return float(residual <= 1e-9 * (X**2).sum())
         return float(1 - residual / total)
 
     def set_params(self, **params):
@@ -353,6 +352,11 @@ default="silu"
     @property
     def _n_features_out(self):
         return self.n_components_
+
+    @property
+    def history_(self):
+        check_is_fitted(self)
+        return history_frame(self.net_)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -96,10 +96,10 @@ class Declared(BaseEstimator):
         fields = {n: h for n, h in hints.items() if typing.get_origin(h) is not ClassVar}
         _refuse_mistakes(cls, fields)
         cls.__annotations__ = hints
-        # A hand-written constructor in a subclass is honoured.
-        dataclasses.dataclass(
-            init="__init__" not in cls.__dict__, repr=False, eq=False, kw_only=True
-        )(cls)
+        written = "__init__" in cls.__dict__  # by hand, which is honoured
+        dataclasses.dataclass(init=not written, repr=False, eq=False, kw_only=True)(cls)
+        if not written:  # the signature shows types, without their ranges
+            cls.__init__.__annotations__ = typing.get_type_hints(cls.__init__)
         cls._parameter_constraints = {
             **cls._parameter_constraints,
             **{name: constraints(hint) for name, hint in fields.items()},

@@ -32,6 +32,7 @@ def train(estimator: Any, raw: Any, y: Any, resume: bool, one_pass: bool = False
     X = validate_data(estimator, raw, dtype=FLOATS, reset=not resume)
     seed = estimator._seed if resume else seed_of(estimator.random_state)
     inputs = estimator._inputs if resume else estimator.inputs().fit(X)
+    inputs.check(X)
     size = estimator.n_components
     estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
     with seeded_initialisation(seed):
@@ -59,7 +60,6 @@ def train(estimator: Any, raw: Any, y: Any, resume: bool, one_pass: bool = False
             "_inputs": inputs,
             "net_": net,
             "n_iter_": steps.step,
-            "history_": _history_frame(net),
             **estimator._calibration(net.module_, x),
         }
 
@@ -107,12 +107,13 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
 
 
 def _check_same_structure(estimator: Any, network: nn.Module) -> None:
-    wanted = {name: value.shape for name, value in network.state_dict().items()}
-    found = {name: value.shape for name, value in estimator.net_.module_.state_dict().items()}
-    if wanted != found:
+    old = estimator.net_.module_
+    same_shapes = [p.shape for p in network.parameters()] == [p.shape for p in old.parameters()]
+    same_inputs = estimator.inputs().settings == estimator._inputs.settings
+    if not same_shapes or not same_inputs or repr(network) != repr(old):
         raise ValueError(
             f"{type(estimator).__name__} cannot continue its last fit, because parameters that "
-            f"shape the network have changed since; set warm_start=False or make a clone."
+            f"make the network have changed since; set warm_start=False or make a clone."
         )
 
 
@@ -196,9 +197,12 @@ def _listening(net: AutoencoderNet, listeners: list[tuple[str, Callback]]) -> It
         yield
     finally:
         net.callbacks_ = own
+        for _, callback in listeners:
+            if isinstance(callback, EpochBar):
+                callback.close()
 
 
-def _history_frame(net: AutoencoderNet) -> pd.DataFrame:
+def history_frame(net: AutoencoderNet) -> pd.DataFrame:
     frame = pd.DataFrame(list(net.history)).rename(columns={"dur": "seconds"})
     frame = frame.drop(columns=list(frame.filter(regex="_best$|_batch_count$|^batches$")))
     first = [name for name in ("epoch", "step", "train_loss", "valid_loss") if name in frame]
@@ -214,5 +218,5 @@ def _complaints(estimator: Any, attributes: dict[str, Any], x: Tensor) -> Iterat
             f"All training rows have the same score, so {type(estimator).__name__} cannot tell "
             f"them apart. Train longer (max_steps), or lower the penalties."
         )
-    if found := estimator.complaint(attributes["history_"]):
+    if found := estimator.complaint(attributes["net_"].history[-1]):
         yield found

@@ -18,30 +18,42 @@ class Tabular:
         Whether the network sees each column with mean 0 and variance 1.
 
     unit_interval : bool
-        Whether the values must lie between 0 and 1.
+        Whether the values must lie between 0 and 1; of later rows, what lies beyond is cut off.
     """
 
     def __init__(self, standardize: bool, unit_interval: bool = False):
-        self.unit_interval = unit_interval
+        self.settings = (standardize, unit_interval)
         self.scaler = StandardScaler(with_mean=standardize, with_std=standardize)
         self.scaler.set_output(transform="default")  # arrays, whatever the user wants to see
 
     def fit(self, X: np.ndarray) -> "Tabular":
         """Learn the shape of a row and the scale of each column."""
         X = X.astype(np.float64, copy=False)
-        if self.unit_interval and (X.min() < 0 or X.max() > 1):
+        self.shape = X.shape[1:]
+        self.mean = X.mean(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.scaler.fit(X)
+        if self.scaler.scale_ is not None and not np.isfinite(self.scaler.scale_).all():
+            raise ValueError(
+                f"X has values up to {np.abs(X).max():.4g}, whose variance is too large for a "
+                f"float; divide them by a constant."
+            )
+        return self
+
+    def check(self, X: np.ndarray) -> None:
+        """Raise where these rows are not fit for training."""
+        _, unit_interval = self.settings
+        # The tolerance is for what MinMaxScaler's arithmetic leaves over.
+        if unit_interval and (X.min() < -1e-6 or X.max() > 1 + 1e-6):
             raise ValueError(
                 f"X must lie between 0 and 1 for this likelihood, but its values run from "
                 f"{X.min():.4g} to {X.max():.4g}; scale it with MinMaxScaler."
             )
-        self.shape = X.shape[1:]
-        self.mean = X.mean(axis=0)
-        self.scaler.fit(X)
-        return self
 
     def tensor(self, X: np.ndarray) -> Tensor:
         """Turn rows into what the network sees."""
-        z = np.clip(self.scaler.transform(X.astype(np.float64, copy=False)), -_FAR, _FAR)
+        limits = (0, 1) if self.settings[1] else (-_FAR, _FAR)
+        z = np.clip(self.scaler.transform(X.astype(np.float64, copy=False)), *limits)
         return torch.from_numpy(z.astype(np.float32))
 
     def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -62,5 +62,6 @@ class EpochBar(Callback):
         self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}")
         self.bar_.update()
 
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        self.bar_.close()
+    def close(self):
+        if hasattr(self, "bar_"):
+            self.bar_.close()

@@ -3,7 +3,7 @@
 import os
 
 # Two pytest workers on two cores: more threads would only wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,6 +19,7 @@ from sktae import (
     all_estimators,
 )
 from sktae.engine.batches import TrainingSteps
+from sktae.fitting import _split
 
 every = pytest.mark.parametrize("E", all_estimators())
 
@@ -101,6 +103,25 @@ def test_early_stopping_keeps_the_best_weights(X):
     np.testing.assert_array_equal(longer.transform(noise), shorter.fit(noise).transform(noise))
 
 
+def test_the_best_weights_are_those_that_were_judged():
+    """Reviving dead units does not slip in between judging the weights and keeping them."""
+    X = load_digits().data
+    model = SparseAutoencoder(
+        512,
+        n_active=1,
+        max_steps=None,
+        max_epochs=200,
+        patience=2,
+        early_stopping=True,
+        random_state=0,
+    ).fit(X)
+    x = model._inputs.tensor(X)
+    _, held_out = _split(x, model.validation_fraction, 0)
+    with torch.no_grad():
+        loss = (held_out - model.net_.module_(held_out).recon).square().sum(1).mean()
+    assert float(loss) == pytest.approx(model.history_["valid_loss"].min(), rel=1e-5)
+
+
 def test_held_out_rows_are_shuffled(X):
     """The validation rows are drawn from everywhere, not from one end."""
     ends = np.repeat([[-1.0, 1.0], [1.0, -1.0]], 100, axis=0)
@@ -141,8 +162,7 @@ def test_partial_fits_add_up(E, X):
     parts = quick(E, early_stopping=True)  # which needs an end, and so has no part in this
     for _ in range(3):
         parts.partial_fit(X)
-    if E is not SparseAutoencoder:  # it revives units only while much of a budget is left
-        np.testing.assert_array_equal(parts.score_samples(X), whole.score_samples(X))
+    np.testing.assert_array_equal(parts.score_samples(X), whole.score_samples(X))
     assert parts.n_iter_ == whole.n_iter_
     assert len(parts.history_) == 3
 
@@ -162,6 +182,8 @@ def test_warm_start(X):
     assert quick(warm_start=False).fit(X).fit(X).n_iter_ == 20
     model.set_params(n_components="auto", net=AutoencoderNet(optimizer=torch.optim.SGD))
     assert isinstance(model.fit(X).net_.optimizer_, torch.optim.SGD)
+    amsgrad = quick(warm_start=True, net=AutoencoderNet()).fit(X)
+    amsgrad.set_params(net__optimizer__amsgrad=True).fit(X)
     assert model.n_iter_ == 60
     beta = quick(VariationalAutoencoder, warm_start=True).fit(X).set_params(beta=0).fit(X)
     assert (beta.history_["train_divergence"].iloc[20:] == 0).all()

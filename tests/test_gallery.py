@@ -69,6 +69,14 @@ def test_rates_approach_the_target(digits):
     assert abs(near - 0.05).mean() < 0.2 * abs(far - 0.05).mean()
 
 
+def test_chunks_revive_as_fits_do(digits):
+    """Units come back to life between partial fits, too."""
+    chunked = SparseAutoencoder(256, n_active=2, random_state=0)
+    for _ in range(36):
+        chunked.partial_fit(digits)
+    assert chunked.history_["dead_units"].iloc[-1] < 26
+
+
 def test_dead_units_are_revived(digits):
     """Units that never fired get a bias that makes them fire for the rows they like most."""
     model = SparseAutoencoder(64, penalty="l1", max_steps=1, random_state=0).fit(digits)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.preprocessing import MinMaxScaler
 
 from sktae import (
     Autoencoder,
@@ -31,7 +32,7 @@ def test_divergence_raises_and_leaves_the_last_fit(E, X):
     ):
         model.fit(X[:, :3])
     np.testing.assert_array_equal(model.score_samples(X), scores)
-    assert model.history_ is history
+    assert model.history_.equals(history)
     fresh = quick(E, learning_rate=1e30, max_grad_norm=None)
     with pytest.raises(ValueError, match="train loss"):
         fresh.fit(X)
@@ -86,6 +87,30 @@ def test_bad_rows_are_refused(E, X):
         model.inverse_transform(X[:, :3])
 
 
+def test_continuing_with_another_network_is_refused(X):
+    """Weights are not carried into a network that means something else by them."""
+    unit = np.clip(X / 20 + 0.5, 0, 1)
+    cases = [
+        (VariationalAutoencoder, {"likelihood": "bernoulli"}),
+        (Autoencoder, {"activation": "tanh"}),
+        (Autoencoder, {"standardize": False}),
+        (SparseAutoencoder, {"n_components": 3}),
+    ]
+    for E, change in cases:
+        with pytest.raises(ValueError, match=f"{E.__name__} cannot continue its last fit"):
+            quick(E).partial_fit(unit).set_params(**change).partial_fit(unit)
+
+
+def test_shares_stay_between_0_and_1(X):
+    """The Bernoulli likelihood takes what MinMaxScaler gives, and is not fooled from beyond."""
+    unit = MinMaxScaler().fit_transform(X)
+    unit[unit == 1] += 2e-16
+    model = quick(VariationalAutoencoder, likelihood="bernoulli", max_steps=200).fit(unit)
+    np.testing.assert_array_equal(model.score_samples(unit + 5), model.score_samples(unit * 0 + 1))
+    with pytest.raises(ValueError, match="X must lie between 0 and 1"):
+        model.partial_fit(unit * 50)
+
+
 def test_bad_parameters_are_refused(X):
     """Each value is checked at fit, in scikit-learn's words."""
     cases = [
@@ -98,10 +123,17 @@ def test_bad_parameters_are_refused(X):
         (Autoencoder(n_components=0), "'n_components'"),
         (Autoencoder(activation="swish"), "'activation'"),
         (Autoencoder(contamination=0.6), "'contamination'"),
-        (DenoisingAutoencoder(noise="masking", noise_level=2), "noise_level=2 .* at most 1"),
+        (DenoisingAutoencoder(noise="masking", noise_level=2), "'noise_level' .* at most 1 with"),
         (VariationalAutoencoder(likelihood="bernoulli"), "X must lie between 0 and 1"),
         (Autoencoder(device="abacus"), "'device' parameter is 'abacus', which torch cannot use"),
     ]
     for model, message in cases:
         with pytest.raises(ValueError, match=message):
             model.fit(X)
+    model = quick(VariationalAutoencoder).fit(X)
+    with pytest.raises(ValueError, match="n_samples must be an int of at least 1"):
+        model.sample(0)
+    with pytest.raises(ValueError, match="'score_method' parameter"):
+        model.set_params(score_method="median").score_samples(X)
+    with pytest.raises(ValueError, match="variance is too large"):
+        quick().fit(X * 1e300)

@@ -24,7 +24,13 @@ rows, axes_of_data, step = X[:100], PCA().fit(X).components_, 0.1
 figure, axes = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
 for alpha, color, line in (0.0, "#0072B2", "-"), (0.1, "#E69F00", "--"), (1.0, "#D55E00", ":"):
     model = ContractiveAutoencoder(
-        64, alpha=alpha, standardize=False, learning_rate=0.01, max_steps=1000, random_state=0
+        64,
+        alpha=alpha,
+        activation="sigmoid",
+        standardize=False,
+        learning_rate=0.01,
+        max_steps=1000,
+        random_state=0,
     ).fit(X)
     code = model.transform(rows)
     moved = [np.linalg.norm(model.transform(rows + step * v) - code, axis=1) for v in axes_of_data]

@@ -8,7 +8,7 @@ from torch.func import vjp
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative, Widths
-from sktae.nn.layers import Activation, EncoderDecoder, activation_layer
+from sktae.nn.layers import EncoderDecoder, activation_layer
 from sktae.nn.losses import squared
 from sktae.randomness import Normal
 
@@ -59,8 +59,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Widths of the encoder's hidden layers; the decoder mirrors them.
 
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
-default="sigmoid"
-        What stands between the layers and at the code.
+default="silu"
+        What stands between the layers and at the code; in the paper, "sigmoid".
 
     alpha : float, default=0.1
         Weight of the contraction.
@@ -85,7 +85,6 @@ default="sigmoid"
     """
 
     hidden_layer_sizes: Widths = ()
-    activation: Activation = "sigmoid"
     alpha: NonNegative = 0.1
     tied_weights: bool = True
 

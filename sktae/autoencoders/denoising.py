@@ -75,8 +75,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def network(self, shape):
         if self.noise != "gaussian" and self.noise_level > 1:
             raise ValueError(
-                f"noise_level={self.noise_level} with noise={self.noise!r} is the share of "
-                f"entries to replace: it must be at most 1."
+                f"The 'noise_level' parameter of DenoisingAutoencoder must be at most 1 with "
+                f"noise={self.noise!r}, a share of entries. Got {self.noise_level} instead."
             )
         return Network(
             *shape,

@@ -87,8 +87,8 @@ class SparseAutoencoder(BaseAutoencoder):
         Mean activation of a unit that the penalty "kl" aims at.
 
     n_active : int, default=16
-        Units active in a row for "topk", on average for "batch-topk". From `n_components_` on,
-        nothing is set to 0.
+        Units active in a row for "topk", where they may be negative, or on average for
+        "batch-topk", where they are not. From `n_components_` on, all that qualify are.
 
     References
     ----------
@@ -136,16 +136,16 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @staticmethod
     def calibrate(network, x):
-        """Fix the threshold that stands in for the largest activations of a batch."""
+        """Fix the threshold: the smallest activation kept where training rows are one batch."""
         if network.penalty == "batch-topk":
             sample = x[:: 1 + len(x) // 4096]
             with torch.no_grad():
                 kept = batch_top_k(network.encoder(sample).relu(), network.n_active)
             network.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
-    def complaint(self, history):
-        dead = history["dead_units"].iloc[-1]
-        if dead > self.n_components_ / 10 and history["step"].iloc[-1] >= 100:
+    def complaint(self, last):
+        dead = last["dead_units"]
+        if dead > self.n_components_ / 10 and last["step"] >= 100:
             return (
                 f"{dead:.0f} of {self.n_components_} units of SparseAutoencoder never fire. Lower "
                 f"alpha or n_components, raise n_active, or train longer (max_steps)."

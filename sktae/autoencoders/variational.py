@@ -32,21 +32,20 @@ class Network(nn.Module):
         self.encoder = mlp(*sizes[:-1], 2 * sizes[-1], activation=activation)
         self.decoder = mlp(*sizes[::-1], activation=activation)
         self.tenth_log_scale = nn.Parameter(torch.zeros(sizes[0]))
-        self.mean = LIKELIHOODS[likelihood].mean
+        self.likelihood = LIKELIHOODS[likelihood]()
 
     def log_scale(self):
-        # Ten times a weight, so that it moves as fast as the sums of weights around it; never
-        # below e^-4 of a column's deviation, or a constant column would have no floor.
-        return 10 * self.tenth_log_scale.clamp(min=-0.4)
+        # Ten times a weight, to move as fast as sums of weights do; softly kept above -4.
+        return nn.functional.softplus(20 * self.tenth_log_scale + 8) / 2 - 4
 
     def decode(self, code):
-        return self.mean(self.decoder(code))
+        return self.likelihood.mean(self.decoder(code))
 
     def forward(self, x, eps=None):
         mean, logvar = self.encoder(x).chunk(2, -1)
         z = mean if eps is None else mean + eps * (logvar / 2).exp()
         natural = self.decoder(z)
-        return Posterior(self.mean(natural), mean, logvar, natural, self.log_scale())
+        return Posterior(self.likelihood.mean(natural), mean, logvar, natural, self.log_scale())
 
 
 def negative_elbo(likelihood, x, out, *, beta, free_bits):
@@ -74,11 +73,11 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
 
     likelihood : {"gaussian", "laplace", "bernoulli"}, default="gaussian"
         How rows scatter around their reconstruction; the scale of each column's noise is learnt.
-        "bernoulli" is for values from 0 to 1 and ignores `standardize`.
+        "bernoulli" is for values from 0 to 1 and ignores `standardize`; later rows are cut off.
 
     free_bits : float, default=0.0
-        Divergence, in nats for each component, that costs no more than none: against codes that
-        collapse to the prior.
+        Divergence below this, averaged over the batch and in nats for each component, is not
+        penalised: against codes that collapse to the prior.
 
     score_method : {"mean", "monte-carlo", "importance"}, default="mean"
         Where a score evaluates the model: at the mean of the code, averaged over draws from the
@@ -140,8 +139,8 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
     def diagnose(out):
         return {"active_units": (out.code.var(0, correction=0) > 0.01).sum()}
 
-    def complaint(self, history):
-        if history["active_units"].iloc[-1] == 0 and history["step"].iloc[-1] >= 100:
+    def complaint(self, last):
+        if last["active_units"] == 0 and last["step"] >= 100:
             return (
                 "The posterior of VariationalAutoencoder collapsed: no component of the code "
                 "depends on the row. Lower beta, set free_bits, or train longer (max_steps)."
@@ -150,6 +149,7 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
     def _anomaly(self, network, model, x):
         if self.score_method == "mean":
             return super()._anomaly(network, model, x)
+        self._validate_params()  # these two may change after the fit
         eps = torch.randn((self.n_draws, self.n_components_), generator=generator(0, "score"))
         outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
         nll = torch.stack([self.error(x, out).sum(1) for _, out in outs])

@@ -137,10 +137,14 @@ class AutoencoderNet(NeuralNet):
     def continue_from(self, other):
         """Take over weights, optimizer state and history of another net, which stays as it is."""
         self.module_.load_state_dict(other.module_.state_dict())
-        if type(self.optimizer_) is type(other.optimizer_):
+        if self._optimizer_rules() == other._optimizer_rules():
             state = copy.deepcopy(other.optimizer_.state_dict()["state"])
             self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state})
-        self.history = copy.deepcopy(other.history)
+        self.history = type(other.history)(other.history)
+
+    def _optimizer_rules(self):
+        rules = {**self.optimizer_.defaults, "lr": None, "weight_decay": None}
+        return type(self.optimizer_), rules
 
     # -- the rungs of skorch's ladder that are ours ------------------------------------------
 
@@ -243,7 +247,8 @@ class AutoencoderNet(NeuralNet):
                 f"to similar ranges, lower learning_rate, or set max_grad_norm."
             )
         name = f"{prefix}_loss"
-        best = min((row[name] for row in self.history[:-1] if name in row), default=math.inf)
+        before = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
+        best = next(before, math.inf)
         self.history.record(name, loss)
         # What skorch's Checkpoint reads: the best so far, and the last batch, here the whole block.
         self.history.record(f"{name}_best", loss < best)
@@ -255,25 +260,30 @@ class AutoencoderNet(NeuralNet):
 
 
 class Probe(Callback):
-    """Looks at the network after each block through a fixed sample of training rows.
+    """Looks at the network through a fixed sample of training rows.
 
-    `diagnose(out)` gives figures for the history. `revive(network, out)` may repair the network,
-    while there is time left to train what it repaired.
+    `diagnose(out)` gives figures for the history, after each epoch. `revive(network, out)` may
+    repair the network before the next one, while there is time left to train what it repaired.
     """
 
     def __init__(self, steps, x, noise, diagnose, revive):
         self.steps, self.x, self.noise = steps, x, noise
         self.diagnose, self.revive = diagnose, revive
 
-    def on_epoch_end(self, net, **kwargs):
+    def look(self, net):
         net._set_training(True)
-        with torch.no_grad():
-            out = net.module_(self.x, *self.noise)
-            if self.diagnose is not None:
-                for name, value in self.diagnose(out).items():
-                    net.history.record(name, float(value))
-            if self.revive is not None and self.steps.progress < 0.75:
-                self.revive(net.module_, out)
+        return net.module_(self.x, *self.noise)
+
+    @torch.no_grad()
+    def on_epoch_begin(self, net, **kwargs):
+        if self.revive is not None and self.steps.step > 0 and self.steps.progress < 0.75:
+            self.revive(net.module_, self.look(net))
+
+    @torch.no_grad()
+    def on_epoch_end(self, net, **kwargs):
+        if self.diagnose is not None:
+            for name, value in self.diagnose(self.look(net)).items():
+                net.history.record(name, float(value))
 
 
 def _bare(callbacks: Iterable[Any] | str | None) -> list[Any]:

@@ -1,15 +1,16 @@
 """How rows scatter around what a decoder gives.
 
-Each takes the decoder's output in natural form, a mean or a logit, and the log of a scale.
+Each takes the decoder's output in natural form, a mean or a logit, and the log of a scale. They are
+modules without weights, so that a network shows which one it has.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sktae.nn.losses import bernoulli_nll, gaussian_nll, laplace_nll
 
 
-class Gaussian:
+class Gaussian(nn.Module):
     """Normal noise around the mean."""
 
     @staticmethod
@@ -38,7 +39,7 @@ class Laplace(Gaussian):
         return natural - log_scale.exp() * away.sign() * torch.log1p(-2 * away.abs())
 
 
-class Bernoulli:
+class Bernoulli(nn.Module):
     """Yes or no, or a share between; the scale plays no part."""
 
     @staticmethod
