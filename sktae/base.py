@@ -4,10 +4,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sktae.declare import (
@@ -25,17 +23,18 @@ from sktae.declare import (
 from sktae.docs import inherit_sections
 from sktae.engine.batches import in_tiles
 from sktae.engine.net import AutoencoderNet
-from sktae.fitting import FLOATS, history_frame, train
-from sktae.inputs import Tabular
+from sktae.fitting import history_frame, train
+from sktae.inputs import FLOATS, Tabular
 from sktae.nn.layers import Activation
 from sktae.progress import CallbackSupportMixin
+from sktae.reduction import ReductionMixin
 from sktae.scoring import AnomalyMixin
 
 
 class BaseAutoencoder(
     ClassNamePrefixFeaturesOutMixin,
     AnomalyMixin,
-    TransformerMixin,
+    ReductionMixin,
     CallbackSupportMixin,
     Declared,
 ):
@@ -235,105 +234,6 @@ default="silu"
         """
         return self._train(X, y, resume=hasattr(self, "net_"), one_pass=True)
 
-    def transform(self, X):
-        """Encode rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows to encode.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_components)
-            Their codes.
-        """
-        X = self._checked(X)
-        return self._apply(lambda network, x: network(x).code, self._inputs.tensor(X)).astype(
-            X.dtype
-        )
-
-    def inverse_transform(self, X):
-        """Decode codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as from `transform`.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_samples, n_features)
-            The rows they stand for.
-        """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=FLOATS)
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
-                f"n_components={self.n_components_}."
-            )
-        z = torch.from_numpy(codes.astype(np.float32))
-        return self._inputs.array(self._apply(lambda network, x: network.decode(x), z), codes.dtype)
-
-    def reconstruct(self, X):
-        """Encode rows and decode them again.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows to reconstruct.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_samples, n_features)
-            What is left of them after passing through the code.
-        """
-        return self._reconstruct(self._checked(X))
-
-    def reconstruction_error(self, X, per_feature=False):
-        """Measure the squared error of the reconstruction, in the units of `X`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows to reconstruct.
-
-        per_feature : bool, default=False
-            Whether to return the error of each feature instead of their mean.
-
-        Returns
-        -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors.
-        """
-        X = self._checked(X).astype(np.float64)
-        error = (X - self._reconstruct(X)) ** 2
-        return error if per_feature else error.reshape(len(error), -1).mean(axis=1)
-
-    def score(self, X, y=None):
-        """Compute the share of variance explained: comparable across models, best on new rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows to reconstruct.
-
-        y : Ignored
-            Here for scikit-learn's conventions.
-
-        Returns
-        -------
-        score : float
-            1 minus the residual variance over the variance around the training mean; at most 1.
-        """
-        X = self._checked(X).astype(np.float64)
-        residual = ((X - self._reconstruct(X)) ** 2).sum()
-        total = ((X - self._inputs.mean) ** 2).sum()
-        if total <= 1e-20 * (X**2).sum():  # a constant table: all that counts is to hit it
-            return float(residual <= 1e-9 * (X**2).sum())
-        return float(1 - residual / total)
-
     def set_params(self, **params):
         if self.net is None and params.get("net") is None:
             for name in params:
@@ -382,10 +282,6 @@ default="silu"
     def _rows(self, X):
         X = self._checked(X)
         return self._inputs.tensor(X)
-
-    def _reconstruct(self, X):
-        recon = self._apply(lambda network, x: network(x).recon, self._inputs.tensor(X))
-        return self._inputs.array(recon, X.dtype)
 
     def _apply(self, function, x):
         network = self.net_.module_

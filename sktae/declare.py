@@ -74,13 +74,12 @@ def _resolve(hint: Any, cls: type) -> Any:
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals is names:
-            local = {**frame.f_locals}
             try:
-                return eval(hint, dict(names), local)
+                return eval(hint, names, frame.f_locals)
             except NameError:  # perhaps a name of an enclosing function: look one frame further
                 pass
         frame = frame.f_back
-    return eval(hint, dict(names))
+    return eval(hint, names)
 
 
 @typing.dataclass_transform(kw_only_default=True, field_specifiers=(positional,))

@@ -35,7 +35,7 @@ def inherit_sections(cls: type) -> None:
     known: dict[str, dict[str, str]] = {"Parameters": {}, "Attributes": {}}
     for base in reversed(cls.__mro__[1:]):
         text = base.__dict__.get("__doc__") or ""
-        if hasattr(base, "objective") or hasattr(base, "_parameter_constraints"):
+        if hasattr(base, "_parameter_constraints"):
             for title, collected in known.items():
                 collected.update(entries(sections(text).get(title, "")))
     for title, collected in known.items():

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
@@ -18,10 +17,9 @@ from torch import Tensor, nn
 
 from sktae.engine.batches import TrainingSteps, ValidationBatches
 from sktae.engine.net import AutoencoderNet, Objective, Probe
+from sktae.inputs import FLOATS
 from sktae.progress import EpochBar, FitTasks
 from sktae.randomness import Plan, generator, seed_of, seeded_initialisation
-
-FLOATS = (np.float64, np.float32)
 
 _BLOCKS = 20
 _PROBE_ROWS = 1024

@@ -5,6 +5,9 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+# What arrays may hold; anything else is converted to the first.
+FLOATS = (np.float64, np.float32)
+
 # Beyond a million standard deviations a value says no more, and its square still fits float32.
 _FAR = 1e6
 

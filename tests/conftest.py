@@ -7,13 +7,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
-
-
-def correlated_table(n_rows=600, n_features=8, seed=0):
-    """Make rows near a plane of three dimensions."""
-    rng = np.random.default_rng(seed)
-    factors = rng.normal(size=(n_rows, 3))
-    return factors @ rng.normal(size=(3, n_features)) + 0.1 * rng.normal(size=(n_rows, n_features))
+from shared import correlated_table
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import polars
 import pytest
 import sklearn
 import torch
+from shared import every, quick
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
@@ -21,16 +22,11 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from sktae import all_estimators
 
-every = pytest.mark.parametrize("E", all_estimators())
 ODD = [
     {"hidden_layer_sizes": (1,), "n_components": 1},
     {"hidden_layer_sizes": (13, 70), "n_components": 3},
     {"hidden_layer_sizes": (50,), "n_components": 7},
 ]
-
-
-def quick(E, **params):
-    return E(**{"max_steps": 20, "random_state": 0, **params})
 
 
 @parametrize_with_checks([quick(E) for E in all_estimators()])

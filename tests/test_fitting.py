@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from shared import every, quick
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -12,21 +13,12 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
 from sktae import (
-    Autoencoder,
     AutoencoderNet,
     SparseAutoencoder,
     VariationalAutoencoder,
-    all_estimators,
 )
 from sktae.engine.batches import TrainingSteps
 from sktae.fitting import _split
-
-every = pytest.mark.parametrize("E", all_estimators())
-
-
-def quick(E=Autoencoder, **params):
-    return E(**{"max_steps": 20, "random_state": 0, **params})
-
 
 # -- budgets ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from shared import every, quick
 from sklearn.preprocessing import MinMaxScaler
 
 from sktae import (
@@ -11,14 +12,7 @@ from sktae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
-    all_estimators,
 )
-
-every = pytest.mark.parametrize("E", all_estimators())
-
-
-def quick(E=Autoencoder, **params):
-    return E(**{"max_steps": 20, "random_state": 0, **params})
 
 
 @every

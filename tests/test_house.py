@@ -28,6 +28,7 @@ FLOORS = {
     "inputs": 3,
     "progress": 3,
     "sampling": 3,
+    "reduction": 4,
     "scoring": 4,
     "fitting": 4,
     "base": 5,

@@ -255,8 +255,8 @@ class AutoencoderNet(NeuralNet):
         self.history.new_batch()
         self.history.record_batch(name, loss)
         if len(terms) > 1:
-            for name, value in terms.items():
-                self.history.record(f"{prefix}_{name}", value)
+            for term, value in terms.items():
+                self.history.record(f"{prefix}_{term}", value)
 
 
 class Probe(Callback):
