@@ -8,6 +8,7 @@ from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.docs import citation
 from sktae.engine.net import AutoencoderNet
+from sktae.many import fit_many
 
 __version__ = "0.1.0.dev0"
 
@@ -21,6 +22,7 @@ __all__ = [
     "VariationalAutoencoder",
     "all_estimators",
     "citation",
+    "fit_many",
 ]
 
 

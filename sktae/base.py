@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sktae.declare import (
@@ -21,10 +21,10 @@ from sktae.declare import (
     positional,
 )
 from sktae.docs import inherit_sections
-from sktae.engine.batches import in_tiles
+from sktae.engine.batches import Rows, in_tiles
 from sktae.engine.net import AutoencoderNet
-from sktae.fitting import history_frame, train
-from sktae.inputs import FLOATS, Tabular
+from sktae.fitting import Fit, Prepared, fitted_state, history_frame, restore
+from sktae.inputs import Tabular, checked
 from sktae.nn.layers import Activation
 from sktae.progress import CallbackSupportMixin
 from sktae.reduction import ReductionMixin
@@ -99,6 +99,10 @@ default="silu"
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", ...; "auto" takes CUDA if there is one.
 
+    precision : {"float32", "bf16"}, default="float32"
+        In what numbers the network computes while it is trained. "bf16" takes half the memory and
+        pays on recent GPUs; parameters, and everything after the fit, stay in float32.
+
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit.
 
@@ -126,6 +130,11 @@ default="silu"
 
     n_iter_ : int
         Training steps taken.
+
+    road_ : {"plain", "traced", "stacked", "skorch"}
+        How the steps were taken: one by one, replayed from a recording, for many models at once,
+        or by skorch for callbacks that listen to batches and for optimizers other than Adam. It
+        makes no difference to the numbers.
 
     offset_ : float
         Threshold on `score_samples`.
@@ -156,6 +165,7 @@ default="silu"
     patience: Count = 5
     contamination: Literal["auto"] | Contamination = "auto"
     device: str = "auto"
+    precision: Literal["float32", "bf16"] = "float32"
     warm_start: bool = False
     random_state: Seed = None
     verbose: NonNegativeCount = 0
@@ -182,7 +192,8 @@ default="silu"
 
     # diagnose(out) gives figures on the state of the network, by name, for `history_`;
     # revive(network, out) repairs, after each epoch, what died in it;
-    # calibrate(network, x) fixes, after the fit, the statistics that it needs on its own.
+    # calibrate(network, x) fixes, after the fit, the statistics that it needs on its own, from a
+    # sample of the training rows.
     diagnose: ClassVar[Callable[[Any], dict[str, Tensor]] | None] = None
     revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
     calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
@@ -199,8 +210,9 @@ default="silu"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows to learn from.
+        X : array-like of shape (n_samples, n_features), or torch Dataset
+            The rows to learn from. What is too large to be held in memory may be a
+            `numpy.memmap`, or a Dataset of rows: batches are read while the last ones are learnt.
 
         y : Ignored
             Here for scikit-learn's conventions.
@@ -263,25 +275,24 @@ default="silu"
 
     # -- the private twins ---------------------------------------------------------------------
 
-    def _train(self, X, y, **how):
-        before = {name: value for name, value in vars(self).items() if name.endswith("_")}
+    def _train(self, X, y, resume, one_pass=False):
+        before = fitted_state(self)
         try:
-            vars(self).update(train(self, X, y, **how))
+            prepared = Prepared(self, X, self._inputs if resume else None)
+            fit = Fit(self, prepared, y, resume, one_pass)
+            fit.run()
+            fit.finish(stacklevel=5)  # where the user calls fit
         except BaseException:
-            # A fit that fails leaves what was there, complete.
-            for name in [name for name in vars(self) if name.endswith("_")]:
-                del vars(self)[name]
-            vars(self).update(before)
+            restore(self, before)
             raise
         return self
 
     def _checked(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return checked(self, X, reset=False)
 
     def _rows(self, X):
-        X = self._checked(X)
-        return self._inputs.tensor(X)
+        return Rows(self._checked(X), self._inputs.prepare, self.net_.device)
 
     def _apply(self, function, x):
         network = self.net_.module_

@@ -4,75 +4,194 @@ import copy
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
-from sklearn.utils.validation import validate_data
 from skorch.callbacks import Callback, EarlyStopping
-from torch import Tensor, nn
+from torch import nn
 
-from sktae.engine.batches import TrainingSteps, ValidationBatches
-from sktae.engine.net import AutoencoderNet, Objective, Probe
-from sktae.inputs import FLOATS
+from sktae.engine.batches import Rows, TrainingSteps, ValidationBatches
+from sktae.engine.net import AutoencoderNet
+from sktae.engine.objective import Objective
+from sktae.engine.probe import Probe
+from sktae.inputs import checked
 from sktae.progress import EpochBar, FitTasks
 from sktae.randomness import Plan, generator, seed_of, seeded_initialisation
 
 _BLOCKS = 20
 _PROBE_ROWS = 1024
+_PROBE_POOL = 2**20
+_CALIBRATION_ROWS = 4096
+
+# Up to this many numbers, prepared rows are held in memory; beyond, they stay where they are.
+_LOADED_NUMBERS = 2**24
 
 
-def train(estimator: Any, raw: Any, y: Any, resume: bool, one_pass: bool = False) -> dict[str, Any]:
-    """Train an estimator's network and return the fitted attributes."""
-    X = validate_data(estimator, raw, dtype=FLOATS, reset=not resume)
-    seed = estimator._seed if resume else seed_of(estimator.random_state)
-    inputs = estimator._inputs if resume else estimator.inputs().fit(X)
-    inputs.check(X)
-    size = estimator.n_components
-    estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
-    with seeded_initialisation(seed):
-        network = estimator.network(inputs.shape)
-    net = _new_net(estimator, network)
-    if resume:
-        _check_same_structure(estimator, network)
-        net.continue_from(estimator.net_)
-    net.schedule = "constant" if one_pass else estimator.schedule
+def _room(device: str) -> int:
+    """Say how many numbers may be held on a device."""
+    if torch.device(device).type != "cuda":
+        return _LOADED_NUMBERS
+    free, _ = torch.cuda.mem_get_info(device)
+    return free // 8  # half of it, in float32
 
-    x = inputs.tensor(X).to(net.device)
-    x_valid = None
-    if estimator.early_stopping and not one_pass:
-        x, x_valid = _split(x, estimator.validation_fraction, seed)
-    plan = Plan(seed, len(x), min(estimator.batch_size, len(x)), tuple(network.noise))
-    first = estimator.n_iter_ if resume else 0
-    steps = _steps(estimator, x, plan, first, one_pass)
-    valid = None if x_valid is None else ValidationBatches(x_valid, plan)
 
-    def fitted(net: AutoencoderNet) -> dict[str, Any]:
+class Prepared:
+    """A table made ready for training; one may serve many fits."""
+
+    def __init__(self, estimator: Any, raw: Any, inputs: Any = None):
+        self.raw = raw
+        self.X = checked(estimator, raw, reset=inputs is None)
+        self.seen = {
+            name: value
+            for name, value in vars(estimator).items()
+            if name in ("n_features_in_", "feature_names_in_")
+        }
+        self.inputs = inputs or estimator.inputs().fit(self.X)
+        self.inputs.check(self.X)
+
+    def rows(self, device: str) -> Rows:
+        """Return the rows for a network: held on the device, unless they are too many."""
+        if not hasattr(self, "_rows"):
+            x = Rows(self.X, self.inputs.prepare, device)
+            known = isinstance(self.X, np.ndarray)  # a Dataset may be another at each look
+            self._rows = x.load() if known and self.X.size <= _room(device) else x
+        return self._rows
+
+
+class Fit:
+    """One fit of an estimator: prepared here, run by its net or in a stack, and finished."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        prepared: Prepared,
+        y: Any = None,
+        resume: bool = False,
+        one_pass: bool = False,
+    ):
+        self.estimator, self.data = estimator, (prepared.raw, y)
+        vars(estimator).update(prepared.seen)
+        self.seed = seed = estimator._seed if resume else seed_of(estimator.random_state)
+        self.inputs = prepared.inputs
+        size = estimator.n_components
+        estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
+        with seeded_initialisation(seed):
+            network = estimator.network(self.inputs.shape)
+        self.net = _new_net(estimator, network)
+        if resume:
+            _check_same_structure(estimator, network)
+            self.net.continue_from(estimator.net_)
+        self.net.schedule = "constant" if one_pass else estimator.schedule
+
+        x = prepared.rows(self.net.device)
+        self.valid = None
+        if estimator.early_stopping and not one_pass:
+            x, x_valid = _split(x, estimator.validation_fraction, seed)
+        self.plan = Plan(seed, len(x), min(estimator.batch_size, len(x)), tuple(network.noise))
+        first = estimator.n_iter_ if resume else 0
+        self.steps = _steps(estimator, x, self.plan, first, one_pass)
+        if estimator.early_stopping and not one_pass:
+            self.valid = ValidationBatches(x_valid, self.plan)
+
+    def run(self) -> None:
+        """Train."""
+        with self.listening():
+            self.net.partial_fit(self.steps, self.valid, epochs=self.steps.n_blocks)
+
+    def attributes(self, net: AutoencoderNet) -> dict[str, Any]:
+        """Return the fitted attributes, as of now."""
+        estimator, x = self.estimator, self.steps.x
         if estimator.calibrate is not None:
-            estimator.calibrate(net.module_, x)
+            estimator.calibrate(net.module_, x.spread(_CALIBRATION_ROWS).load().x)
         return {
-            "_seed": seed,
-            "_inputs": inputs,
+            "_seed": self.seed,
+            "_inputs": self.inputs,
             "net_": net,
-            "n_iter_": steps.step,
+            "n_iter_": self.steps.step,
+            "road_": net.road_,
             **estimator._calibration(net.module_, x),
         }
 
-    def snapshot(net: AutoencoderNet) -> dict[str, Any]:
-        still = copy.copy(net)
-        still.module_ = copy.deepcopy(net.module_)
-        return fitted(still)
+    def finish(self, stacklevel: int) -> None:
+        """Hand the fitted attributes to the estimator, and say what a user should know."""
+        attributes = self.attributes(self.net)
+        for complaint in self._complaints(attributes):
+            warnings.warn(complaint, UserWarning, stacklevel=stacklevel)
+        vars(self.estimator).update(attributes)
 
-    listeners = _listeners(estimator, steps, plan, valid is not None, (raw, y), snapshot)
-    with _listening(net, listeners):
-        net.partial_fit(steps, valid, epochs=steps.n_blocks)
-    attributes = fitted(net)
-    for complaint in _complaints(estimator, attributes, x):
-        warnings.warn(complaint, UserWarning, stacklevel=5)  # where the user calls fit
-    return attributes
+    def _complaints(self, attributes: dict[str, Any]) -> Iterator[str]:
+        estimator = self.estimator
+        low, high = attributes.pop("_score_range")
+        sample = self.steps.x.spread(_CALIBRATION_ROWS).load().x
+        if low == high and bool((sample != sample[0]).any()):
+            yield (
+                f"All training rows have the same score, so {type(estimator).__name__} cannot "
+                f"tell them apart. Train longer (max_steps), or lower the penalties."
+            )
+        if found := estimator.complaint(attributes["net_"].history[-1]):
+            yield found
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Add our own callbacks to the net for a fit; they hold the rows, so they must not stay."""
+        net, listeners = self.net, self._listeners()
+        own = list(net.callbacks_)
+        net.callbacks_ = own + [(name, callback.initialize()) for name, callback in listeners]
+        try:
+            yield
+        finally:
+            net.callbacks_ = own
+            for _, callback in listeners:
+                if isinstance(callback, EpochBar):
+                    callback.close()
+
+    def _listeners(self) -> list[tuple[str, Callback]]:
+        estimator, steps, plan = self.estimator, self.steps, self.plan
+        found: list[tuple[str, Callback]] = []
+        if estimator.diagnose is not None or estimator.revive is not None:
+            pool = min(plan.n_rows, _PROBE_POOL)
+            rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:_PROBE_ROWS]
+            noise = plan.draws("probe", 0, rows, steps.x)
+            hooks = (estimator.diagnose, estimator.revive)
+            found.append(("probe", Probe(steps, steps.x.take(rows), noise, *hooks)))
+        if self.valid is not None:
+            stopping = EarlyStopping(
+                patience=estimator.patience, threshold=0, load_best=True, sink=lambda _: None
+            )
+            found.append(("early_stopping", stopping))
+        if getattr(estimator, "_skl_callbacks", None):
+            tasks = FitTasks(estimator, *self.data, steps.n_blocks, self._snapshot)
+            found.append(("fit_tasks", tasks))
+        if estimator.verbose:
+            found.append(("epoch_bar", EpochBar(type(estimator).__name__, steps.n_blocks)))
+        return found
+
+    def _snapshot(self, net: AutoencoderNet) -> dict[str, Any]:
+        return self.attributes(copy.deepcopy(net))
+
+
+def fitted_state(estimator: Any) -> dict[str, Any]:
+    """Return the fitted attributes of an estimator."""
+    return {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+
+
+def restore(estimator: Any, state: dict[str, Any]) -> None:
+    """Put the fitted attributes back that an estimator had before a fit that failed."""
+    for name in fitted_state(estimator):
+        del vars(estimator)[name]
+    vars(estimator).update(state)
+
+
+def knobs(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that the objective takes: its keyword-only arguments."""
+    signature = inspect.signature(estimator.objective)
+    names = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return {name: getattr(estimator, name) for name in names}
 
 
 def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
@@ -80,16 +199,13 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     name = type(estimator).__name__
     prototype = AutoencoderNet() if estimator.net is None else estimator.net
     prototype.check_prototype(name, estimator.schedule)
-    signature = inspect.signature(estimator.objective)
-    knobs = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
     settings = {
         "module": network,
-        "criterion": Objective(
-            estimator.objective, {knob: getattr(estimator, knob) for knob in knobs}
-        ),
+        "criterion": Objective(estimator.objective, knobs(estimator)),
         "lr": estimator.learning_rate,
         "device": _device(estimator.device),
         "max_grad_norm": estimator.max_grad_norm,
+        "precision": estimator.precision,
     }
     optimizer = prototype.optimizer
     if "weight_decay" in inspect.signature(optimizer).parameters:
@@ -128,7 +244,7 @@ def _device(name: str) -> str:
     return name
 
 
-def _split(x: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+def _split(x: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """Hold out a share of the rows, drawn at random."""
     n_valid = max(1, round(fraction * len(x)))
     if n_valid >= len(x):
@@ -136,11 +252,11 @@ def _split(x: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
             f"early_stopping=True with validation_fraction={fraction} leaves no row of "
             f"n_samples={len(x)} to train on."
         )
-    rows = torch.randperm(len(x), generator=generator(seed, "split")).to(x.device)
-    return x[rows[n_valid:]], x[rows[:n_valid]]
+    rows = torch.randperm(len(x), generator=generator(seed, "split"))
+    return x.choose(rows[n_valid:]), x.choose(rows[:n_valid])
 
 
-def _steps(estimator: Any, x: Tensor, plan: Plan, first: int, one_pass: bool) -> TrainingSteps:
+def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> TrainingSteps:
     """Lay out the budget: how many steps, and how many of them make an epoch."""
     if one_pass:
         return TrainingSteps(x, plan, first, plan.steps_per_pass, plan.steps_per_pass)
@@ -158,48 +274,6 @@ def _steps(estimator: Any, x: Tensor, plan: Plan, first: int, one_pass: bool) ->
     return TrainingSteps(x, plan, first, budget, plan.steps_per_pass)
 
 
-def _listeners(
-    estimator: Any,
-    steps: TrainingSteps,
-    plan: Plan,
-    held_out: bool,
-    data: tuple[Any, Any],
-    snapshot: Callable[[AutoencoderNet], dict[str, Any]],
-) -> list[tuple[str, Callback]]:
-    """Gather our own callbacks for one fit."""
-    found: list[tuple[str, Callback]] = []
-    if estimator.diagnose is not None or estimator.revive is not None:
-        order = torch.randperm(plan.n_rows, generator=generator(plan.seed, "probe"))
-        rows = order[:_PROBE_ROWS].to(steps.x.device)
-        noise = plan.draws("probe", 0, rows, steps.x)
-        hooks = (estimator.diagnose, estimator.revive)
-        found.append(("probe", Probe(steps, steps.x[rows], noise, *hooks)))
-    if held_out:
-        stopping = EarlyStopping(
-            patience=estimator.patience, threshold=0, load_best=True, sink=lambda _: None
-        )
-        found.append(("early_stopping", stopping))
-    if hasattr(estimator, "_init_callback_context"):
-        found.append(("fit_tasks", FitTasks(estimator, *data, steps.n_blocks, snapshot)))
-    if estimator.verbose:
-        found.append(("epoch_bar", EpochBar(type(estimator).__name__, steps.n_blocks)))
-    return found
-
-
-@contextmanager
-def _listening(net: AutoencoderNet, listeners: list[tuple[str, Callback]]) -> Iterator[None]:
-    """Add callbacks to a net for one fit; they hold the rows, so they must not stay."""
-    own = list(net.callbacks_)
-    net.callbacks_ = own + [(name, callback.initialize()) for name, callback in listeners]
-    try:
-        yield
-    finally:
-        net.callbacks_ = own
-        for _, callback in listeners:
-            if isinstance(callback, EpochBar):
-                callback.close()
-
-
 def history_frame(net: AutoencoderNet) -> pd.DataFrame:
     frame = pd.DataFrame(list(net.history)).rename(columns={"dur": "seconds"})
     frame = frame.drop(columns=list(frame.filter(regex="_best$|_batch_count$|^batches$")))
@@ -207,14 +281,3 @@ def history_frame(net: AutoencoderNet) -> pd.DataFrame:
     last = [name for name in ("learning_rate", "seconds") if name in frame]
     middle = [name for name in frame if name not in (*first, *last)]
     return frame[[*first, *middle, *last]]
-
-
-def _complaints(estimator: Any, attributes: dict[str, Any], x: Tensor) -> Iterator[str]:
-    low, high = attributes.pop("_score_range")
-    if low == high and bool((x != x[0]).any()):
-        yield (
-            f"All training rows have the same score, so {type(estimator).__name__} cannot tell "
-            f"them apart. Train longer (max_steps), or lower the penalties."
-        )
-    if found := estimator.complaint(attributes["net_"].history[-1]):
-        yield found

@@ -7,6 +7,7 @@ read or moved. Draws are made on the CPU, hence equal on every device.
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +45,8 @@ class Normal:
 
     shape: tuple[int, ...]
 
-    def draw(self, rng: torch.Generator, rows: Tensor, data: Tensor) -> Tensor:
-        return torch.randn((len(rows), *self.shape), generator=rng)
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        return torch.randn((n, *self.shape), generator=rng)
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,31 @@ class Mask:
     shape: tuple[int, ...]
     rate: float
 
-    def draw(self, rng: torch.Generator, rows: Tensor, data: Tensor) -> Tensor:
-        return (torch.rand((len(rows), *self.shape), generator=rng) < self.rate).float()
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        return (torch.rand((n, *self.shape), generator=rng) < self.rate).float()
 
 
 @dataclass(frozen=True)
 class Partner:
     """Another row of the training data for each row."""
 
-    def draw(self, rng: torch.Generator, rows: Tensor, data: Tensor) -> Tensor:
-        if len(data) == 1:
-            return data[rows]
-        shift = torch.randint(1, len(data), rows.shape, generator=rng)
-        return data[(rows + shift.to(rows.device)) % len(data)]
+    shape: tuple[int, ...] = ()
+
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        return torch.rand(n, generator=rng, dtype=torch.float64)
+
+    def rows(self, drawn: Tensor, rows: Tensor, n_rows: int) -> Tensor:
+        """Turn drawn numbers into the rows that these rows are paired with."""
+        shift = 1 + (drawn * (n_rows - 1)).long()
+        return (rows + shift) % n_rows
 
 
 Draw = Normal | Mask | Partner
+
+# Shuffled as a whole up to this many rows; beyond, each place of the shuffle is computed by itself.
+_LISTED = 2**20
+# About how many numbers are drawn at once for several steps.
+_DRAWN = 2**18
 
 
 @dataclass(frozen=True)
@@ -89,18 +99,62 @@ class Plan:
     def steps_per_pass(self) -> int:
         return math.ceil(self.n_rows / self.batch_size)
 
-    def order(self, number: int) -> Tensor:
-        """Return the rows of a pass, (steps_per_pass, batch_size)."""
-        rows = torch.randperm(self.n_rows, generator=generator(self.seed, "order", number))
-        wrapped = torch.cat([rows, rows])[: self.steps_per_pass * self.batch_size]
-        return wrapped.reshape(self.steps_per_pass, self.batch_size)
+    @property
+    def steps_per_draw(self) -> int:
+        """How many steps share an address of noise: seeding a generator has its price."""
+        width = self.batch_size * sum(math.prod(draw.shape) for draw in self.noise)
+        return max(1, min(16, _DRAWN // max(1, width)))
 
-    def draws(self, purpose: str, number: int, rows: Tensor, data: Tensor) -> tuple[Tensor, ...]:
-        """Return the noise of one step for these rows."""
+    def order(self, number: int) -> Callable[[Tensor], Tensor]:
+        """Return the order of a pass, a function from places to rows."""
+        rng = generator(self.seed, "order", number)
+        if self.n_rows > _LISTED:
+            return _shuffle(self.n_rows, rng)
+        rows = torch.randperm(self.n_rows, generator=rng)
+        return lambda places: rows[places]
+
+    def draws(
+        self, purpose: str, number: int, rows: Tensor, data: Any, skip: int = 0
+    ) -> tuple[Tensor, ...]:
+        """Return the noise at an address for these rows of the data, after `skip` others."""
         if not self.noise:
             return ()
         rng = generator(self.seed, purpose, number)
-        return tuple(draw.draw(rng, rows, data).to(data.device) for draw in self.noise)
+        n = skip + len(rows)
+        if purpose == "noise":  # complete, whatever part of it is wanted
+            n = self.steps_per_draw * self.batch_size
+        drawn = ((draw, draw.draw(rng, n)[skip : skip + len(rows)]) for draw in self.noise)
+        return tuple(
+            data.take(draw.rows(numbers, rows, len(data)))
+            if isinstance(draw, Partner)
+            else numbers.to(data.device)
+            for draw, numbers in drawn
+        )
+
+
+def _shuffle(n: int, rng: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """Return a random one-to-one map of 0..n-1 that is computed where it is needed.
+
+    A Feistel network shuffles the next power of four; what falls outside goes around again.
+    """
+    half = max(1, ((n - 1).bit_length() + 1) // 2)
+    mask = 2**half - 1
+    keys = torch.randint(1, 2**62, (4, 2), generator=rng).tolist()
+
+    def scatter(places: np.ndarray) -> np.ndarray:
+        left, right = places >> half, places & mask
+        for multiplier, shift in keys:
+            mixed = (right + shift) * (multiplier | 1)
+            left, right = right, left ^ ((mixed ^ (mixed >> 29)) >> 17 & mask)
+        return (left << half) | right
+
+    def shuffled(places: Tensor) -> Tensor:
+        rows = scatter(places.numpy())
+        while (outside := np.flatnonzero(rows >= n)).size:
+            rows[outside] = scatter(rows[outside])
+        return torch.from_numpy(rows)
+
+    return shuffled
 
 
 class seeded_initialisation(TorchFunctionMode):

@@ -1,17 +1,18 @@
 """Codes for rows and rows for codes, once for every estimator."""
 
 import numpy as np
-import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
 
+from sktae.engine.batches import Rows
 from sktae.inputs import FLOATS
 
 
 class ReductionMixin(TransformerMixin):
     """Encodes and decodes rows, and measures what is lost; scikit-learn's transformer.
 
-    The host has `_inputs`, `n_components_`, `_checked(X)` and `_apply(function, x)`.
+    The host has `_inputs`, `net_`, `n_components_`, `_rows(X)` and `_apply(function, x)`.
     """
 
     def transform(self, X):
@@ -27,10 +28,8 @@ class ReductionMixin(TransformerMixin):
         codes : ndarray of shape (n_samples, n_components)
             Their codes.
         """
-        X = self._checked(X)
-        return self._apply(lambda network, x: network(x).code, self._inputs.tensor(X)).astype(
-            X.dtype
-        )
+        x = self._rows(X)
+        return self._apply(lambda network, x: network(x).code, x).astype(x.raw.dtype)
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -52,8 +51,8 @@ class ReductionMixin(TransformerMixin):
                 f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
                 f"n_components={self.n_components_}."
             )
-        z = torch.from_numpy(codes.astype(np.float32))
-        return self._inputs.array(self._apply(lambda network, x: network.decode(x), z), codes.dtype)
+        z = Rows(codes, Tensor.float, self.net_.device)
+        return self._inputs.array(self._apply(lambda network, z: network.decode(z), z), codes.dtype)
 
     def reconstruct(self, X):
         """Encode rows and decode them again.
@@ -68,7 +67,7 @@ class ReductionMixin(TransformerMixin):
         rows : ndarray of shape (n_samples, n_features)
             What is left of them after passing through the code.
         """
-        return self._reconstruct(self._checked(X))
+        return self._reconstruct(self._rows(X))
 
     def reconstruction_error(self, X, per_feature=False):
         """Measure the squared error of the reconstruction, in the units of `X`.
@@ -86,8 +85,8 @@ class ReductionMixin(TransformerMixin):
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors.
         """
-        X = self._checked(X).astype(np.float64)
-        error = (X - self._reconstruct(X)) ** 2
+        x = self._rows(X)
+        error = (np.asarray(x.raw, np.float64) - self._reconstruct(x)) ** 2
         return error if per_feature else error.reshape(len(error), -1).mean(axis=1)
 
     def score(self, X, y=None):
@@ -106,13 +105,14 @@ class ReductionMixin(TransformerMixin):
         score : float
             1 minus the residual variance over the variance around the training mean; at most 1.
         """
-        X = self._checked(X).astype(np.float64)
-        residual = ((X - self._reconstruct(X)) ** 2).sum()
+        x = self._rows(X)
+        X = np.asarray(x.raw, np.float64)
+        residual = ((X - self._reconstruct(x)) ** 2).sum()
         total = ((X - self._inputs.mean) ** 2).sum()
         if total <= 1e-20 * (X**2).sum():  # a constant table: all that counts is to hit it
             return float(residual <= 1e-9 * (X**2).sum())
         return float(1 - residual / total)
 
-    def _reconstruct(self, X):
-        recon = self._apply(lambda network, x: network(x).recon, self._inputs.tensor(X))
-        return self._inputs.array(recon, X.dtype)
+    def _reconstruct(self, x):
+        recon = self._apply(lambda network, x: network(x).recon, x)
+        return self._inputs.array(recon, x.raw.dtype)

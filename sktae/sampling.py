@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from sktae.engine.batches import Loaded
 from sktae.randomness import generator, seed_of
 
 
@@ -38,4 +39,5 @@ class SamplingMixin:
         def rows(network, both):
             return self.draw(network, *both.split([self.n_components_, self.n_features_in_], 1))
 
-        return self._inputs.array(self._apply(rows, torch.cat([code, u], 1)), np.float64)
+        both = Loaded(torch.cat([code, u], 1).to(self.net_.device))
+        return self._inputs.array(self._apply(rows, both), np.float64)

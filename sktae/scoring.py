@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sktae.declare import Contamination
-from sktae.engine.batches import in_tiles
+from sktae.engine.batches import Rows, in_tiles
 from sktae.nn.losses import squared
 
 # Statistics of errors and codes are learnt from about this many training rows.
 _SAMPLE = 10_000
+# Thresholds are those of all training rows up to this many, and of as many beyond.
+_THRESHOLD_ROWS = 1_000_000
 
 
 class ErrorModel:
@@ -117,11 +119,11 @@ class AnomalyMixin(OutlierMixin):
             return error.flatten(1).sum(1) + self.surprise(out)
         return cast(ErrorModel, model).anomaly(error, out.code)
 
-    def _anomalies(self, network: nn.Module, model: ErrorModel | None, x: Tensor) -> np.ndarray:
+    def _anomalies(self, network: nn.Module, model: ErrorModel | None, x: Rows) -> np.ndarray:
         (found,) = in_tiles(lambda rows: (self._anomaly(network, model, rows),), x, network)
         return found.astype(np.float64)
 
-    def _calibration(self, network: nn.Module, x: Tensor) -> dict[str, Any]:
+    def _calibration(self, network: nn.Module, x: Rows) -> dict[str, Any]:
         """Learn, from the training rows, what scores mean: a model of the errors, a threshold."""
 
         def evidence(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,8 +132,8 @@ class AnomalyMixin(OutlierMixin):
 
         model = None
         if self.surprise is None:
-            model = ErrorModel().fit(*in_tiles(evidence, x[:: 1 + len(x) // _SAMPLE], network))
-        scores = -self._anomalies(network, model, x)
+            model = ErrorModel().fit(*in_tiles(evidence, x.spread(_SAMPLE), network))
+        scores = -self._anomalies(network, model, x.spread(_THRESHOLD_ROWS))
         share = 0.01 if self.contamination == "auto" else self.contamination
         return {
             "error_model_": model,

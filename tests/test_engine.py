@@ -5,14 +5,18 @@ import threading
 import numpy as np
 import pytest
 import torch
+from shared import correlated_table, quick
 from torch import nn
+from torch.utils.data import TensorDataset
 
-from sktae.engine.batches import TILE, TrainingSteps, in_tiles
+from sktae import DenoisingAutoencoder, fitting, randomness
+from sktae.engine.batches import TILE, Loaded, TrainingSteps, in_tiles
 from sktae.randomness import (
     Mask,
     Normal,
     Partner,
     Plan,
+    _shuffle,
     generator,
     seed_of,
     seeded_initialisation,
@@ -22,17 +26,56 @@ from sktae.randomness import (
 def test_a_pass_visits_every_row():
     """A pass is full batches of a permutation; the last wraps around."""
     plan = Plan(seed=0, n_rows=10, batch_size=4)
-    order = plan.order(0)
-    assert order.shape == (3, 4)
-    assert sorted(order.flatten()[:10].tolist()) == list(range(10))
-    assert torch.equal(order.flatten()[10:], order.flatten()[:2])
-    assert not torch.equal(order, plan.order(1))
-    assert torch.equal(order, Plan(seed=0, n_rows=10, batch_size=4).order(0))
+    steps = TrainingSteps(Loaded(torch.arange(10.0).view(10, 1)), plan, 0, 6, 6)
+    seen = torch.stack([x for _, x in steps])
+    assert seen.shape == (6, 4, 1)
+    one, other = seen.view(2, 12)
+    assert sorted(one[:10].tolist()) == sorted(other[:10].tolist()) == list(range(10))
+    assert torch.equal(one[10:], one[:2])
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 17, 1000, 2**16 + 1])
+def test_long_tables_are_shuffled_place_by_place(n_rows):
+    """The order that is computed as it is needed is one-to-one, and looks like no order."""
+    places = torch.arange(n_rows)
+    rows = _shuffle(n_rows, generator(0, "order"))(places)
+    assert torch.equal(rows.sort().values, places)
+    if n_rows >= 1000:
+        assert not torch.equal(rows, _shuffle(n_rows, generator(1, "order"))(places))
+        neighbours = torch.stack([rows[1:], rows[:-1], places[1:]]).double()
+        assert (torch.corrcoef(neighbours) - torch.eye(3)).abs().max() < 0.1
+
+
+def test_rows_that_stay_where_they_are(tmp_path, monkeypatch):
+    """Rows that are read batch by batch give the same fit as rows in memory."""
+    X = correlated_table()
+    np.save(tmp_path / "rows.npy", X)
+    held = quick(DenoisingAutoencoder, noise="swap", early_stopping=True)
+    scores = held.fit(X).score_samples(X)
+    monkeypatch.setattr(fitting, "_LOADED_NUMBERS", 0)
+    monkeypatch.setattr(randomness, "_DRAWN", 1)
+    for rows in (X, np.load(tmp_path / "rows.npy", mmap_mode="r"), TensorDataset(torch.tensor(X))):
+        other = quick(DenoisingAutoencoder, noise="swap", early_stopping=True).fit(rows)
+        np.testing.assert_array_equal(other.score_samples(X), scores)
+
+
+def test_datasets_are_rows(X):
+    """A Dataset serves wherever an array does, and is checked as it is read."""
+    rows = TensorDataset(torch.tensor(X), torch.zeros(len(X)))
+    model = quick().fit(rows)
+    np.testing.assert_array_equal(model.score_samples(rows), model.score_samples(X))
+    np.testing.assert_array_equal(model.transform(rows), model.transform(X))
+    assert model.score(rows) == model.score(X)
+    with pytest.raises(ValueError, match="X has 3 features, but Autoencoder is expecting 8"):
+        model.predict(TensorDataset(torch.zeros(2, 3)))
+    with pytest.raises(ValueError, match="contains NaN or infinity"):
+        quick().fit(TensorDataset(torch.full((9, 2), torch.nan)))
 
 
 def test_blocks_are_one_sequence():
     """However a budget is cut into blocks, the steps are the same, noise included."""
-    x = torch.arange(20.0).view(10, 2)
+    x = Loaded(torch.arange(20.0).view(10, 2))
     plan = Plan(0, 10, 4, (Normal((2,)), Mask((2,), 0.5), Partner()))
 
     def sequence(block):
@@ -48,7 +91,7 @@ def test_blocks_are_one_sequence():
 
 def test_draws_are_what_they_say():
     """Normal numbers, masks of a rate, partners that are other rows."""
-    x = torch.arange(50.0).view(-1, 1).expand(50, 400)
+    x = Loaded(torch.arange(50.0).view(-1, 1).expand(50, 400))
     plan = Plan(3, 50, 50, (Normal((400,)), Mask((400,), 0.2), Partner()))
     rows = torch.arange(50)
     normal, mask, partner = plan.draws("noise", 0, rows, x)
@@ -56,11 +99,13 @@ def test_draws_are_what_they_say():
     assert abs(normal.std() - 1) < 0.02
     assert set(mask.unique().tolist()) == {0, 1}
     assert abs(mask.mean() - 0.2) < 0.02
-    assert (partner[:, 0] != x[:, 0]).all()
+    assert (partner[:, 0] != x.x[:, 0]).all()
+    assert partner[:, 0].unique().numel() > 20
     assert not torch.equal(normal, plan.draws("noise", 1, rows, x)[0])
     assert not torch.equal(normal, plan.draws("validate", 0, rows, x)[0])
-    alone = Plan(0, 1, 1, (Partner(),)).draws("noise", 0, torch.tensor([0]), x[:1])
-    assert torch.equal(alone[0], x[:1])
+    one = Loaded(x.x[:1])
+    alone = Plan(0, 1, 1, (Partner(),)).draws("noise", 0, torch.tensor([0]), one)
+    assert torch.equal(alone[0], one.x)
 
 
 def test_addresses_do_not_collide():
@@ -125,7 +170,7 @@ def test_tiles(n_rows):
         sizes.add(len(rows))
         return network(rows), rows.sum(1)
 
-    mapped, total = in_tiles(function, x, network)
+    mapped, total = in_tiles(function, Loaded(x), network)
     assert sizes == {TILE}
     np.testing.assert_allclose(mapped, network(x).detach(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(total, x.sum(1), rtol=1e-5, atol=1e-6)

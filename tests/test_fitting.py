@@ -107,8 +107,8 @@ def test_the_best_weights_are_those_that_were_judged():
         early_stopping=True,
         random_state=0,
     ).fit(X)
-    x = model._inputs.tensor(X)
-    _, held_out = _split(x, model.validation_fraction, 0)
+    _, rows = _split(model._rows(X).load(), model.validation_fraction, 0)
+    held_out = rows.x
     with torch.no_grad():
         loss = (held_out - model.net_.module_(held_out).recon).square().sum(1).mean()
     assert float(loss) == pytest.approx(model.history_["valid_loss"].min(), rel=1e-5)

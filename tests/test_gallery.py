@@ -80,7 +80,7 @@ def test_chunks_revive_as_fits_do(digits):
 def test_dead_units_are_revived(digits):
     """Units that never fired get a bias that makes them fire for the rows they like most."""
     model = SparseAutoencoder(64, penalty="l1", max_steps=1, random_state=0).fit(digits)
-    network, x = model.net_.module_, model._inputs.tensor(digits)
+    network, x = model.net_.module_, model._rows(digits).load().x
     with torch.no_grad():
         network.encoder[-1].bias[:10] = -100
         out = network(x)

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import vjp
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative, Widths
-from sktae.nn.layers import EncoderDecoder, activation_layer
+from sktae.nn.layers import EncoderDecoder, activation_layer, slope
 from sktae.nn.losses import squared
 from sktae.randomness import Normal
 
@@ -24,7 +23,7 @@ class Network(EncoderDecoder):
 
     def __init__(self, n_features, n_components, hidden_layer_sizes, activation, tied_weights):
         super().__init__(n_features, n_components, hidden_layer_sizes, activation, tied_weights)
-        self.bend = activation_layer(activation)
+        self.bend, self.slope = activation_layer(activation), slope(activation)
         # With hidden layers, |J|^2 is the mean of |J' v|^2 over normal directions v.
         self.noise = (Normal((n_components,)),) if hidden_layer_sizes else ()
 
@@ -32,16 +31,22 @@ class Network(EncoderDecoder):
         return self.bend(self.encoder(x))
 
     def forward(self, x, direction=None):
+        drives = [self.encoder[0](x)]
+        for bend, linear in zip(self.encoder[1::2], self.encoder[2::2], strict=True):
+            drives.append(linear(bend(drives[-1])))
+        code = self.bend(drives[-1])
+        return Contracted(self.decode(code), code, self.contraction(drives, direction))
+
+    def contraction(self, drives, direction):
+        """Return |J|^2 or, for a direction, |J' v|^2, as terms that add up to it."""
         if not self.noise:
-            drive = self.encoder(x)
-            code, pull = vjp(self.bend, drive)
-            slope = pull(torch.ones_like(drive))[0] ** 2 * self.encoder[0].weight.square().sum(1)
-        elif direction is None:
-            code, slope = self.encode(x), torch.zeros(())
-        else:
-            code, pull = vjp(self.encode, x)
-            slope = pull(direction)[0] ** 2
-        return Contracted(self.decode(code), code, slope)
+            return self.slope(drives[0]) ** 2 * self.encoder[0].weight.square().sum(1)
+        if direction is None:
+            return torch.zeros(())
+        pulled = direction
+        for drive, linear in zip(drives[::-1], self.encoder[::-2], strict=True):
+            pulled = (pulled * self.slope(drive)) @ linear.weight
+        return pulled**2
 
 
 class ContractiveAutoencoder(BaseAutoencoder):

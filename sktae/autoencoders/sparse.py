@@ -136,11 +136,10 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @staticmethod
     def calibrate(network, x):
-        """Fix the threshold: the smallest activation kept where training rows are one batch."""
+        """Fix the threshold: the smallest activation kept where they are one batch."""
         if network.penalty == "batch-topk":
-            sample = x[:: 1 + len(x) // 4096]
             with torch.no_grad():
-                kept = batch_top_k(network.encoder(sample).relu(), network.n_active)
+                kept = batch_top_k(network.encoder(x).relu(), network.n_active)
             network.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
     def complaint(self, last):

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,27 +11,131 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from sktae.engine.step import Step, recorded
 from sktae.randomness import Plan
 
-TILE = 256
 _LANES = 16
+# Tiles of this many rows, and of fewer where a row is large, are near the best throughput on a CPU.
+TILE = 512
+_TILE_NUMBERS = 2**22
+# From this many tiles on, recording the function of a tile repays itself.
+_MANY_TILES = 64
+# Rows are converted and copied in chunks of about this many numbers.
+_CHUNK_NUMBERS = 2**18
 
 # ((x, *noise), x): what goes into the module, and what it is compared with.
 Batch = tuple[tuple[Tensor, ...], Tensor]
 
 
+# -- rows ------------------------------------------------------------------------------------------
+
+
+class Rows:
+    """Rows of a table, wherever they lie; `prepare` turns raw ones into what the network sees.
+
+    Parameters
+    ----------
+    raw : array or Dataset
+        Has a `shape`, and answers to slices and to arrays of row numbers.
+
+    prepare : callable
+        From raw rows as a tensor to rows for the network.
+
+    device : str
+        Where the prepared rows are wanted.
+
+    chosen : Tensor or None, default=None
+        Which rows, if not all.
+    """
+
+    def __init__(
+        self,
+        raw: Any,
+        prepare: Callable[[Tensor], Tensor],
+        device: str = "cpu",
+        chosen: Tensor | None = None,
+    ):
+        self.raw, self.prepare, self.device, self.chosen = raw, prepare, device, chosen
+        self.shape = tuple(raw.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.raw) if self.chosen is None else len(self.chosen)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Return some rows by their numbers."""
+        if self.chosen is not None:
+            rows = self.chosen[rows]
+        return self._prepared(np.asarray(self.raw[rows.numpy()]))
+
+    def slice(self, start: int, stop: int, step: int = 1) -> Tensor:
+        """Return a range of rows."""
+        if self.chosen is not None:
+            return self.take(torch.arange(start, min(stop, len(self)), step))
+        return self._prepared(np.asarray(self.raw[start:stop:step]))
+
+    def _prepared(self, raw: np.ndarray) -> Tensor:
+        # A copy, since an array may be read-only or strided backwards.
+        return self.prepare(torch.from_numpy(raw.copy())).to(self.device)
+
+    def spread(self, n: int) -> "Rows":
+        """Return n rows at most, evenly spaced."""
+        step = math.ceil(len(self) / n)
+        return self if step == 1 else self.choose(torch.arange(0, len(self), step))
+
+    def choose(self, rows: Tensor) -> "Rows":
+        """Return some of the rows, as rows."""
+        chosen = rows if self.chosen is None else self.chosen[rows]
+        return Rows(self.raw, self.prepare, self.device, chosen)
+
+    def load(self) -> "Loaded":
+        """Prepare all rows, and hold them on the device."""
+        chunk = max(1, _CHUNK_NUMBERS // math.prod(self.shape))
+        first = self.slice(0, chunk)
+        whole = first.new_empty((len(self), *first.shape[1:]))
+        for start in range(0, len(self), chunk):
+            whole[start : start + chunk] = self.slice(start, start + chunk)
+        return Loaded(whole)
+
+
+class Loaded(Rows):
+    """Prepared rows in one tensor."""
+
+    def __init__(self, x: Tensor):
+        self.x, self.device, self.shape = x, str(x.device), tuple(x.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Tensor) -> Tensor:
+        return self.x.index_select(0, rows.to(self.x.device))
+
+    def slice(self, start: int, stop: int, step: int = 1) -> Tensor:
+        return self.x[start:stop:step]
+
+    def choose(self, rows: Tensor) -> "Rows":
+        return Loaded(self.take(rows))
+
+
+# -- batches ---------------------------------------------------------------------------------------
+
+
 class TrainingSteps:
     """A budget of steps, from `first` on; each iteration runs through the next block of them."""
 
-    def __init__(self, x: Tensor, plan: Plan, first: int, budget: int, block: int):
+    def __init__(self, x: Rows, plan: Plan, first: int, budget: int, block: int):
         self.x, self.plan = x, plan
         self.first, self.budget, self.block = first, budget, block
         self.step = first
-        self._pass, self._order = -1, x.new_empty(0)
+        self._pass = -1
 
     @property
     def n_blocks(self) -> int:
         return math.ceil(self.budget / self.block)
+
+    @property
+    def left(self) -> int:
+        """How many steps remain."""
+        return self.first + self.budget - self.step
 
     @property
     def progress(self) -> float:
@@ -37,30 +143,69 @@ class TrainingSteps:
         return (self.step - self.first) / self.budget
 
     def __iter__(self) -> Iterator[Batch]:
-        left = self.first + self.budget - self.step
-        for _ in range(min(self.block, left)):
-            number, batch = divmod(self.step - self.first, self.plan.steps_per_pass)
-            if number != self._pass:
-                # Addressed by its first step, so that a later fit draws other orders.
-                order = self.plan.order(self.step)
-                self._pass, self._order = number, order.to(self.x.device)
-            rows = self._order[batch]
-            x = self.x[rows]
-            yield (x, *self.plan.draws("noise", self.step, rows, self.x)), x
-            self.step += 1
+        ranges = self._ranges(self.step, self.step + min(self.block, self.left))
+        for batches in self._ahead(ranges):
+            for batch in batches:
+                yield batch, batch[0]
+                self.step += 1
+
+    def _ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Cut a range of steps where a pass or an address of noise ends."""
+        while start < stop:
+            number, share = self.plan.steps_per_pass, self.plan.steps_per_draw
+            ends = self.first + ((start - self.first) // number + 1) * number
+            end = min(stop, ends, (start // share + 1) * share)
+            yield start, end
+            start = end
+
+    def _ahead(self, ranges: Iterator[tuple[int, int]]) -> Iterator[Iterator[tuple[Tensor, ...]]]:
+        """Gather the batches of each range, in a thread ahead where rows are not at hand."""
+        if isinstance(self.x, Loaded):
+            yield from (self.gather(*span) for span in ranges)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self.gather, *span) for span in [next(ranges)]]
+            for span in ranges:
+                waiting.append(pool.submit(self.gather, *span))
+                yield waiting.pop(0).result()
+            yield waiting.pop().result()
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Return the rows of some steps of one pass, in a line."""
+        number, batch = divmod(start - self.first, self.plan.steps_per_pass)
+        if number != self._pass:
+            # Addressed by its first step, so that a later fit draws other orders.
+            self._pass, self._order = number, self.plan.order(start - batch)
+        size = self.plan.batch_size
+        places = torch.arange(batch * size, (batch + stop - start) * size)
+        return self._order(places % self.plan.n_rows)
+
+    def whole(self, start: int, stop: int) -> tuple[Tensor, ...]:
+        """Return rows and noise of steps that share a pass and an address, (steps, b, ...)."""
+        rows = self.rows(start, stop)
+        address, offset = divmod(start, self.plan.steps_per_draw)
+        noise = self.plan.draws("noise", address, rows, self.x, offset * self.plan.batch_size)
+        shape = (stop - start, self.plan.batch_size)
+        return tuple(part.unflatten(0, shape) for part in (self.x.take(rows), *noise))
+
+    def gather(self, start: int, stop: int) -> Iterator[tuple[Tensor, ...]]:
+        """Return the batches of such steps one by one."""
+        return zip(*(part.unbind(0) for part in self.whole(start, stop)), strict=True)
 
 
 class ValidationBatches:
     """Held-out rows in order, with the same noise at every look, so that looks compare."""
 
-    def __init__(self, x: Tensor, plan: Plan):
+    def __init__(self, x: Rows, plan: Plan):
         self.x, self.plan = x, plan
 
     def __iter__(self) -> Iterator[Batch]:
-        every = torch.arange(len(self.x), device=self.x.device)
-        for number, rows in enumerate(every.split(self.plan.batch_size)):
-            x = self.x[rows]
+        for number, rows in enumerate(torch.arange(len(self.x)).split(self.plan.batch_size)):
+            x = self.x.take(rows)
             yield (x, *self.plan.draws("validate", number, rows, self.x)), x
+
+
+# -- tiles -----------------------------------------------------------------------------------------
 
 
 class _aligned_linear(TorchFunctionMode):
@@ -70,27 +215,38 @@ class _aligned_linear(TorchFunctionMode):
     would depend on its place.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameters: dict[int, Tensor] = {}
+
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func is not F.linear:
             return func(*args, **kwargs)
-        return _linear(*args, **kwargs)
+        return self.linear(*args, **kwargs)
 
+    def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        n_out, n_in = weight.shape
+        pad_out, pad_in = -n_out % _LANES, -n_in % _LANES
+        if not (pad_out or pad_in):
+            return F.linear(input, weight, bias)
+        padded = F.linear(
+            F.pad(input, (0, pad_in)) if pad_in else input,
+            self.pad(weight, (0, pad_in, 0, pad_out)),
+            None if bias is None else self.pad(bias, (0, pad_out)),
+        )
+        return padded[..., :n_out]
 
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    n_out, n_in = weight.shape
-    pad_out, pad_in = -n_out % _LANES, -n_in % _LANES
-    if not (pad_out or pad_in):
-        return F.linear(input, weight, bias)
-    padded_bias = None if bias is None else F.pad(bias, (0, pad_out))
-    padded = F.linear(
-        F.pad(input, (0, pad_in)), F.pad(weight, (0, pad_in, 0, pad_out)), padded_bias
-    )
-    return padded[..., :n_out]
+    def pad(self, weight: Tensor, by: tuple[int, ...]) -> Tensor:
+        if not isinstance(weight, nn.Parameter):
+            return F.pad(weight, by)
+        if id(weight) not in self.parameters:
+            self.parameters[id(weight)] = F.pad(weight, by)
+        return self.parameters[id(weight)]
 
 
 def in_tiles(
-    function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, network: nn.Module
+    function: Callable[[Tensor], tuple[Tensor, ...]], x: Rows, network: nn.Module
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
@@ -98,15 +254,18 @@ def in_tiles(
     Results are written into arrays that are allocated once.
     """
     results: tuple[np.ndarray, ...] = ()
-    device = next(network.parameters()).device
+    tile = max(1, min(TILE, _TILE_NUMBERS // max(1, math.prod(x.shape))))
+    step: Any = Step(function)
     network.eval()
     with torch.inference_mode(), _aligned_linear():
-        for start in range(0, len(x), TILE):
-            rows = x[start : start + TILE]
+        for start in range(0, len(x), tile):
+            rows = x.slice(start, start + tile)
             size = len(rows)
-            if size < TILE:
-                rows = torch.cat([rows, rows[-1:].expand(TILE - size, *rows.shape[1:])])
-            found = function(rows.to(device))
+            if size < tile:
+                rows = torch.cat([rows, rows[-1:].expand(tile - size, *rows.shape[1:])])
+            if start == 0 and len(x) > tile * _MANY_TILES:
+                step = recorded(step, rows)
+            found = step(rows)
             if not results:
                 results = tuple(np.empty((len(x), *f.shape[1:]), np.float32) for f in found)
             for whole, part in zip(results, found, strict=True):

@@ -3,15 +3,17 @@
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, ParamMapper
 from torch import Tensor, nn
 
 from sktae.engine.batches import TrainingSteps
+from sktae.engine.flat import clip, flatten, fused_kernel, fuses, moments, shapes, total, views
+from sktae.engine.step import Gradient, Replay
 
 # What an estimator decides for its net, and the estimator's own word for it.
 OWNED = {
@@ -31,27 +33,15 @@ OWNED = {
     "iterator_valid": "batch_size",
     "schedule": "schedule",
     "max_grad_norm": "max_grad_norm",
+    "precision": "precision",
 }
+
+# From this many steps on, recording a step repays itself.
+MANY_STEPS = 64
 
 
 class StopTraining(Exception):
     """A callback asked for the end of the fit."""
-
-
-class Objective(nn.Module):
-    """An estimator's objective with its knobs: named terms, one value per row each."""
-
-    def __init__(self, function: Callable[..., Any], knobs: Mapping[str, float]):
-        super().__init__()
-        self.function, self.knobs = function, dict(knobs)
-
-    def forward(self, out: Any, x: Tensor) -> dict[str, Tensor]:
-        terms = self.function(x, out, **self.knobs)
-        if isinstance(terms, Tensor):
-            terms = {"objective": terms}
-        return {
-            name: term.flatten(1).sum(1) if term.ndim > 1 else term for name, term in terms.items()
-        }
 
 
 class AutoencoderNet(NeuralNet):
@@ -77,6 +67,9 @@ class AutoencoderNet(NeuralNet):
     max_grad_norm : float or None, default=None
         Set by the estimator: the largest norm of the gradient.
 
+    precision : {"float32", "bf16"}, default="float32"
+        Set by the estimator: in what numbers the network computes in training.
+
     **kwargs : dict
         Everything else that `skorch.NeuralNet` takes.
 
@@ -96,6 +89,7 @@ class AutoencoderNet(NeuralNet):
         optimizer=torch.optim.AdamW,
         schedule="constant",
         max_grad_norm=None,
+        precision="float32",
         train_split=None,
         verbose=0,
         **kwargs,
@@ -110,6 +104,7 @@ class AutoencoderNet(NeuralNet):
         )
         self.schedule = schedule
         self.max_grad_norm = max_grad_norm
+        self.precision = precision
 
     @property
     def _default_callbacks(self):
@@ -157,9 +152,40 @@ class AutoencoderNet(NeuralNet):
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        if issubclass(self.optimizer, torch.optim.Adam | torch.optim.AdamW):
-            kwargs.setdefault("fused", True)
+        if self.optimizer not in (torch.optim.Adam, torch.optim.AdamW):
+            return args, kwargs
+        kwargs.setdefault("fused", True)
+        parameters = args[0][-1]["params"]
+        picky = any(isinstance(callback, ParamMapper) for callback in _bare(self.callbacks))
+        if len(args[0]) == 1 and all(p.requires_grad for p in parameters) and not picky:
+            # Adam treats each number by itself, so all of them may lie in one vector.
+            return ([flatten(parameters)],), kwargs
         return args, kwargs
+
+    def _flat(self) -> Tensor | None:
+        """Return the vector of all parameters, if the optimizer has them as one."""
+        (flat, *more) = self.optimizer_.param_groups[0]["params"]
+        parameters = list(self.module_.parameters())
+        if more or any(flat is p for p in parameters):
+            return None
+        for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
+            if parameter.data_ptr() != view.data_ptr():  # a callback put it elsewhere
+                view.copy_(parameter.data)
+                parameter.data = view
+        return flat.detach()
+
+    def __getstate__(self):
+        # A view would be pickled with all that it is a view of, and a gradient is bound to memory.
+        still = object.__new__(type(self))
+        vars(still).update(vars(self))
+        vars(still).pop("_last_gradient", None)
+        vars(still)["module_"] = copy.deepcopy(vars(self).get("module_"))
+        return super(AutoencoderNet, still).__getstate__()
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if getattr(self, "module_", None) is not None:
+            self._flat()
 
     def notify(self, method_name, **cb_kwargs):
         # skorch's callbacks end a fit by raising KeyboardInterrupt; the user's Ctrl-C must not
@@ -181,23 +207,45 @@ class AutoencoderNet(NeuralNet):
     def infer(self, x, **fit_params):
         return self.module_(*x)
 
+    def terms(self, inputs, x):
+        """Return the terms of the objective for a batch."""
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.criterion_(self.infer(inputs), x)
+
+    def limit(self, x: Tensor) -> float:
+        """Return the largest norm of a gradient."""
+        # The objective adds up features, so its gradient grows with their number.
+        return math.inf if self.max_grad_norm is None else self.max_grad_norm * x[0].numel()
+
     def train_step_single(self, batch, **fit_params):
         inputs, x = batch
-        terms = self.criterion_(self.infer(inputs), x)
-        loss = sum(terms.values()).mean()
+        parameters = list(self.module_.parameters())
+        for parameter in parameters:
+            parameter.grad = None
+        terms = self.terms(inputs, x)
+        loss = total(terms).mean()
         loss.backward()
-        if self.max_grad_norm is not None:
-            # The objective adds up features, so its gradient grows with their number.
-            limit = self.max_grad_norm * x[0].numel()
-            parameters = [p for group in self.optimizer_.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, limit)
+        flat = self._flat()
+        if flat is not None:
+            gradient = torch.zeros_like(flat)
+            for parameter, view in zip(
+                parameters, views(gradient, shapes(parameters)), strict=True
+            ):
+                if parameter.grad is not None:
+                    view.copy_(parameter.grad)
+                parameter.grad = view
+            self.optimizer_.param_groups[0]["params"][0].grad = gradient
+            clip(gradient, self.limit(x))
+        elif self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, self.limit(x))
         return {"loss": loss, "terms": terms}
 
     def validation_step(self, batch, **fit_params):
         inputs, x = batch
         with torch.no_grad():
-            terms = self.criterion_(self.infer(inputs), x)
-        return {"loss": sum(terms.values()).mean(), "terms": terms}
+            terms = self.terms(inputs, x)
+        return {"loss": total(terms).mean(), "terms": terms}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one block of steps; losses stay on the device and are read once, at its end."""
@@ -205,39 +253,101 @@ class AutoencoderNet(NeuralNet):
             return
         # In validation too: the same objective as in training, on draws that stay the same.
         self._set_training(True)
-        listening = self._listens_to_batches()
-        totals = {}
+        if training and self.trains_quietly:
+            sums, n_rows, n_batches = self._run_quietly(iterator)
+        else:
+            sums, n_rows, n_batches = self._run_openly(iterator, training, step_fn, fit_params)
+        terms = {name: float(value) / n_rows for name, value in sums.items()}
+        self.history.record(f"{prefix}_batch_count", n_batches)
+        if training:
+            self.record_training(iterator, terms)
+        else:
+            self._record(prefix, terms)
+
+    def _run_openly(self, iterator, training, step_fn, fit_params):
+        """Run batches in skorch's way, step by step, for every optimizer and every listener."""
+        if training:
+            self.road_ = "skorch"
+        sums: dict[str, Any] = {}
         n_rows = n_batches = 0
+        listening = self._listens_to_batches()
         for batch in iterator:
             if training:
-                self._set_learning_rate(iterator)
+                self.set_learning_rate(iterator)
             if listening:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             for name, term in step["terms"].items():
-                totals[name] = totals.get(name, 0.0) + term.detach().sum()
+                sums[name] = sums.get(name, 0.0) + term.detach().sum()
             if listening:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
             n_rows += len(batch[1])
             n_batches += 1
-        self._record(prefix, {name: float(total) / n_rows for name, total in totals.items()})
-        self.history.record(f"{prefix}_batch_count", n_batches)
-        if training:
-            self.history.record("step", iterator.step)
-            self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+        return sums, n_rows, n_batches
+
+    @property
+    def trains_quietly(self) -> bool:
+        """Whether nothing stands between two steps, so that they can be taken faster."""
+        fused = self._flat() is not None and fuses(self.optimizer_)
+        return fused and not self._listens_to_batches()
+
+    def _run_quietly(self, steps: TrainingSteps):
+        """Run training steps with nothing between them: the same numbers, sooner."""
+        flat = cast(Tensor, self._flat())
+        (vector,) = self.optimizer_.param_groups[0]["params"]
+        update, state = fused_kernel(self.optimizer_), moments(self.optimizer_, vector)
+        group = self.optimizer_.param_groups[0]
+        gradient = self._gradient(flat)
+        sums: list[Tensor] = []
+        start = steps.step
+        with torch.no_grad():
+            for inputs, x in steps:
+                if not gradient.tried and steps.left >= MANY_STEPS:
+                    gradient.record(*inputs)
+                self.set_learning_rate(steps)
+                found = gradient.step(*inputs)
+                if self.max_grad_norm is not None:
+                    clip(gradient.vector, self.limit(x))
+                update(flat, gradient.vector, state, group["lr"], group["weight_decay"])
+                if sums:
+                    torch._foreach_add_(sums, found)
+                else:
+                    sums = [value.clone() for value in found]
+        self.road_ = "traced" if isinstance(gradient.step, Replay) else "plain"
+        n_steps = steps.step - start
+        return dict(zip(gradient.names, sums, strict=True)), n_steps * len(x), n_steps
+
+    def _gradient(self, flat: Tensor) -> "Gradient":
+        """Return what computes the gradient, the last one if everything is where it was."""
+        parameters = [p for p in self.module_.parameters() if p.requires_grad]
+        place = [id(self.module_), id(self.criterion_), *(p.data_ptr() for p in parameters)]
+        last = vars(self).get("_last_gradient")
+        if last is None or last.place != place:
+            last = Gradient(self.terms, list(self.module_.parameters()), flat)
+            last.place = place
+            self._last_gradient = last
+        return last
 
     def _listens_to_batches(self) -> bool:
         return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
-            for hook in ("on_batch_begin", "on_batch_end")
+            for hook in ("on_batch_begin", "on_batch_end", "on_grad_computed")
         )
 
-    def _set_learning_rate(self, steps: TrainingSteps) -> None:
+    def set_learning_rate(self, steps: TrainingSteps, shift: int = 0) -> None:
+        """Set the rate of the step that comes next, or comes `shift` steps from there."""
         if self.schedule == "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * steps.progress))
+            progress = (steps.step + shift - steps.first) / steps.budget
+            factor = 0.5 * (1 + math.cos(math.pi * progress))
             for group in self.optimizer_.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def record_training(self, steps: TrainingSteps, terms: Mapping[str, float]) -> None:
+        """Write down the means of the objective's terms over a block of steps."""
+        self._record("train", terms)
+        self.history.record("step", steps.step)
+        self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
     def _record(self, prefix: str, terms: Mapping[str, float]) -> None:
         loss = sum(terms.values())
@@ -257,33 +367,6 @@ class AutoencoderNet(NeuralNet):
         if len(terms) > 1:
             for term, value in terms.items():
                 self.history.record(f"{prefix}_{term}", value)
-
-
-class Probe(Callback):
-    """Looks at the network through a fixed sample of training rows.
-
-    `diagnose(out)` gives figures for the history, after each epoch. `revive(network, out)` may
-    repair the network before the next one, while there is time left to train what it repaired.
-    """
-
-    def __init__(self, steps, x, noise, diagnose, revive):
-        self.steps, self.x, self.noise = steps, x, noise
-        self.diagnose, self.revive = diagnose, revive
-
-    def look(self, net):
-        net._set_training(True)
-        return net.module_(self.x, *self.noise)
-
-    @torch.no_grad()
-    def on_epoch_begin(self, net, **kwargs):
-        if self.revive is not None and self.steps.step > 0 and self.steps.progress < 0.75:
-            self.revive(net.module_, self.look(net))
-
-    @torch.no_grad()
-    def on_epoch_end(self, net, **kwargs):
-        if self.diagnose is not None:
-            for name, value in self.diagnose(self.look(net)).items():
-                net.history.record(name, float(value))
 
 
 def _bare(callbacks: Iterable[Any] | str | None) -> list[Any]:

@@ -1,9 +1,11 @@
 """Layers that the gallery is built from."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +23,34 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+def _silu_slope(z: Tensor) -> Tensor:
+    share = z.sigmoid()
+    return share * (1 + z * (1 - share))
+
+
+def _gelu_slope(z: Tensor) -> Tensor:
+    return 0.5 * (1 + torch.erf(z / math.sqrt(2))) + z * torch.exp(-z * z / 2) / math.sqrt(
+        2 * math.pi
+    )
+
+
+def _sigmoid_slope(z: Tensor) -> Tensor:
+    h = z.sigmoid()
+    return h * (1 - h)
+
+
+_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": torch.ones_like,
+    "relu": lambda z: (z > 0).to(z.dtype),
+    "leaky_relu": lambda z: 0.01 + 0.99 * (z > 0),
+    "elu": lambda z: z.clamp(max=0).exp(),
+    "gelu": _gelu_slope,
+    "silu": _silu_slope,
+    "tanh": lambda z: 1 - z.tanh().square(),
+    "sigmoid": _sigmoid_slope,
+}
+
+
 class Coded(NamedTuple):
     """What the simplest network returns."""
 
@@ -31,6 +61,11 @@ class Coded(NamedTuple):
 def activation_layer(name: str) -> nn.Module:
     """Return the layer for an activation's name."""
     return _ACTIVATIONS[name]()
+
+
+def slope(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the derivative of an activation."""
+    return _SLOPES[name]
 
 
 def mlp(*sizes: int, activation: str = "silu") -> nn.Sequential:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 def squared(x: Tensor, recon: Tensor) -> Tensor:
     """Squared error."""
-    return (x - recon) ** 2
+    return F.mse_loss(recon, x, reduction="none")
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

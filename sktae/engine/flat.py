@@ -1,0 +1,95 @@
+"""The parameters of a network as one vector, updated by one kernel."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Vectors end with a whole register, so that a stack of them is treated like each alone.
+_LANES = 64
+
+
+def flatten(parameters: Iterable[Tensor]) -> nn.Parameter:
+    """Move parameters into one vector; they become views of it."""
+    parameters = list(parameters)
+    flat = torch.cat([p.detach().flatten() for p in parameters])
+    flat = nn.Parameter(torch.cat([flat, flat.new_zeros(-len(flat) % _LANES)]))
+    for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
+        parameter.data = view
+    return flat
+
+
+def views(flat: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """Cut a vector, or each row of a matrix, into tensors of these shapes."""
+    sizes = [math.prod(shape) for shape in shapes]
+    parts = flat.detach()[..., : sum(sizes)].split(sizes, -1)
+    return [
+        part.unflatten(-1, tuple(shape)) if shape else part.squeeze(-1)
+        for part, shape in zip(parts, shapes, strict=True)
+    ]
+
+
+def shapes(parameters: Iterable[Tensor]) -> list[torch.Size]:
+    return [parameter.shape for parameter in parameters]
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """Add up the terms of an objective."""
+    return functools.reduce(torch.add, terms.values())
+
+
+def clip(gradient: Tensor, limit: float | Tensor) -> None:
+    """Shorten gradients, one in each row of the last axis, that are longer than the limit."""
+    norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+    gradient.mul_((limit / (norm + 1e-6)).clamp_(max=1.0))
+
+
+def fuses(optimizer: torch.optim.Optimizer) -> bool:
+    """Tell whether the optimizer's step is one call of torch's fused kernel."""
+    group = optimizer.param_groups[0]
+    return (
+        type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
+        and len(optimizer.param_groups) == len(group["params"]) == 1
+        and bool(group["fused"])
+        and not (group["amsgrad"] or group["maximize"] or isinstance(group["lr"], Tensor))
+    )
+
+
+def moments(optimizer: torch.optim.Optimizer, flat: Tensor) -> dict[str, Tensor]:
+    """Return the state of Adam for a vector, as the optimizer itself would make it."""
+    state = optimizer.state[flat]
+    if not state:
+        state["step"] = torch.zeros((), device=flat.device)
+        state["exp_avg"] = torch.zeros_like(flat.detach())
+        state["exp_avg_sq"] = torch.zeros_like(flat.detach())
+    return state
+
+
+def fused_kernel(optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
+    """Return the kernel behind a fused Adam, with what stays the same in all of its calls."""
+    group = optimizer.param_groups[0]
+    decoupled = isinstance(optimizer, torch.optim.AdamW)
+    decoupled = decoupled or group.get("decoupled_weight_decay", False)
+    kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+    beta1, beta2 = group["betas"]
+    fixed = {"beta1": beta1, "beta2": beta2, "eps": group["eps"]}
+    fixed |= {"amsgrad": False, "maximize": False}
+
+    def update(flat, gradient, state, lr, weight_decay):
+        state["step"].add_(1)
+        kernel(
+            [flat],
+            [gradient],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"]],
+            lr=lr,
+            weight_decay=weight_decay,
+            **fixed,
+        )
+
+    return update

@@ -1,0 +1,158 @@
+"""Many estimators fitted at once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from numbers import Real
+from typing import Any
+
+from sktae.base import BaseAutoencoder
+from sktae.engine.stack import Run, Unstackable, stackable, train_stacked
+from sktae.fitting import Fit, Prepared, fitted_state, knobs, restore
+
+# What may differ between models that are trained as one, beside the knobs of their objective.
+_FREE = {
+    "learning_rate",
+    "schedule",
+    "weight_decay",
+    "max_grad_norm",
+    "max_steps",
+    "max_epochs",
+    "early_stopping",
+    "validation_fraction",
+    "patience",
+    "contamination",
+    "standardize",
+    "random_state",
+}
+
+
+def fit_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+    """Fit many estimators, those of equal structure together, as one stack of models.
+
+    Each learns what its own `fit` would teach it, up to the rounding of sums, several times
+    sooner. Models may differ in rows, seeds, budgets, stopping, rates, and the numbers in their
+    objective; what changes the network makes a stack of its own. What cannot be stacked is fitted
+    by its own `fit`: other estimators, estimators with callbacks, other optimizers than Adam. The
+    fitted attribute `road_` says what was done.
+
+    Parameters
+    ----------
+    estimators : sequence of estimators
+        What to fit, in place.
+
+    Xs : sequence of array-like, one for each estimator
+        The rows to learn from. An array that comes several times is prepared once.
+
+    Returns
+    -------
+    estimators : list
+        The fitted estimators.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktae import Autoencoder, fit_many
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> models = [Autoencoder(2, learning_rate=rate) for rate in (0.001, 0.01)]
+    >>> [model.road_ for model in fit_many(models, [X, X])]
+    ['stacked', 'stacked']
+    """
+    for outcome in attempt_many(estimators, Xs):
+        if isinstance(outcome, Exception):
+            raise outcome
+    return list(estimators)
+
+
+def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+    """Fit many estimators; return each, or the exception that its fit raised."""
+    if len(estimators) != len(Xs):
+        raise ValueError(
+            f"fit_many takes a table for each estimator, but there are {len(estimators)} "
+            f"estimators and {len(Xs)} tables."
+        )
+    before = [fitted_state(estimator) for estimator in estimators]
+    outcomes: list[Any] = [None] * len(estimators)
+    stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
+    tables: dict[Any, Prepared] = {}
+    for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
+        structure = _structure(estimator)
+        if structure is None:
+            continue
+        try:
+            fit = _prepared_fit(estimator, X, tables)
+        except Exception as error:
+            outcomes[n] = error
+        else:
+            shape = fit.plan.batch_size, fit.steps.x.shape, fit.net.device
+            stacks[structure, shape][n] = fit
+    for fits in stacks.values():
+        for n, outcome in zip(fits, _run_stacked(list(fits.values())), strict=True):
+            outcomes[n] = outcome
+    for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
+        if isinstance(outcomes[n], Exception):
+            restore(estimator, before[n])
+        elif outcomes[n] is None:
+            restore(estimator, before[n])
+            outcomes[n] = _attempt(estimator, X)
+    return outcomes
+
+
+def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
+    estimator._validate_params()
+    table = id(X), estimator.inputs().settings
+    if table not in tables:
+        tables[table] = Prepared(estimator, X)
+    return Fit(estimator, tables[table])
+
+
+def _run_stacked(fits: Sequence[Fit]) -> list[Any]:
+    """Train and finish fits as one stack; return their estimators, errors, or None: not stacked."""
+    if len(fits) < 2 or not all(stackable(fit.net) for fit in fits):
+        return [None] * len(fits)
+    runs = [Run(fit.net, fit.steps, fit.valid) for fit in fits]
+    with ExitStack() as listening:
+        for fit in fits:
+            listening.enter_context(fit.listening())
+        try:
+            train_stacked(runs)
+        except Unstackable:
+            return [None] * len(fits)
+    return [run.error or _finished(fit) for fit, run in zip(fits, runs, strict=True)]
+
+
+def _finished(fit: Fit) -> Any:
+    try:
+        fit.finish(stacklevel=6)  # where the user calls fit_many
+    except Exception as error:
+        return error
+    return fit.estimator
+
+
+def _attempt(estimator: Any, X: Any) -> Any:
+    try:
+        return estimator.fit(X)
+    except Exception as error:
+        return error
+
+
+def _structure(estimator: Any) -> Any:
+    """Return what models of one stack have in common, or None for what is not stacked."""
+    if (
+        not isinstance(estimator, BaseAutoencoder)
+        or getattr(estimator, "_skl_callbacks", None)
+        or estimator.warm_start
+        or estimator.verbose
+    ):
+        return None
+    numbers = {
+        name
+        for name, value in knobs(estimator).items()
+        if isinstance(value, Real) and not isinstance(value, bool)
+    }
+    fixed = {
+        name: repr(value)
+        for name, value in estimator.get_params().items()
+        if name not in _FREE | numbers
+    }
+    return type(estimator), tuple(sorted(fixed.items()))

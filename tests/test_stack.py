@@ -1,0 +1,202 @@
+"""Many models as one: each becomes what it would have become alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from shared import correlated_table, every, quick
+from sklearn.base import clone
+from sklearn.ensemble import IsolationForest
+from skorch.callbacks import EarlyStopping
+
+from sktae import (
+    Autoencoder,
+    AutoencoderNet,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    fit_many,
+)
+from sktae.engine import stack
+from sktae.engine.batches import Loaded, TrainingSteps, ValidationBatches
+from sktae.engine.net import AutoencoderNet as Net
+from sktae.engine.objective import Objective
+from sktae.engine.stack import Run, train_stacked
+from sktae.fitting import knobs
+from sktae.many import attempt_many
+from sktae.randomness import Plan, seeded_initialisation
+
+KNOBS = {
+    Autoencoder: [{}],
+    ContractiveAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0}],
+    DenoisingAutoencoder: [{}],
+    SparseAutoencoder: [
+        {"penalty": "kl", "alpha": 0.1, "target": 0.1},
+        {"penalty": "kl", "alpha": 2.0, "target": 0.05},
+    ],
+    VariationalAutoencoder: [{"beta": 0.5}, {"beta": 2.0, "free_bits": 0.1}],
+}
+
+
+def make_run(estimator, x, seed, rate, max_steps, patience):
+    """Make a run in double precision, as the engine takes it."""
+    estimator.n_components_ = 3
+    with seeded_initialisation(seed):
+        network = estimator.network((x.shape[1],)).double()
+    callbacks = []
+    if patience:
+        stopping = EarlyStopping(patience=patience, threshold=0, load_best=True, sink=str)
+        callbacks.append(("stopping", stopping))
+    net = Net(
+        network,
+        Objective(estimator.objective, knobs(estimator)),
+        lr=rate,
+        optimizer__weight_decay=0.01 * seed,
+        schedule="cosine",
+        max_grad_norm=0.5,
+        callbacks=callbacks,
+    ).initialize()
+    plan = Plan(seed, len(x) - 20, 16, tuple(network.noise))
+    steps = TrainingSteps(Loaded(x[20:]), plan, 0, max_steps, 7)
+    return Run(net, steps, ValidationBatches(Loaded(x[:20]), plan) if patience else None)
+
+
+def alone(run):
+    run.net.partial_fit(run.steps, run.valid, epochs=run.steps.n_blocks)
+
+
+@every
+@pytest.mark.parametrize("many_steps", [0, 10**9], ids=["recorded", "plain"])
+def test_stacked_equals_sequential(E, many_steps, monkeypatch):
+    """Seeds, folds, rates, decay, knobs, budgets and early stopping: equal to 1e-12 in float64."""
+    monkeypatch.setattr(stack, "MANY_STEPS", many_steps)
+    table = torch.from_numpy(correlated_table(150, 6))
+
+    def runs():
+        for seed in range(7):
+            estimator = E(hidden_layer_sizes=(5,), **KNOBS[E][seed % len(KNOBS[E])])
+            x = table[: 150 - seed % 3]
+            yield make_run(
+                estimator, x, seed, [0.01, 0.03][seed % 2], 60 + 5 * (seed % 2), seed % 3 and 2
+            )
+
+    together, apart = list(runs()), list(runs())
+    train_stacked(together, size=3)
+    for one, other in zip(together, apart, strict=True):
+        assert one.error is None
+        alone(other)
+        assert one.steps.step == other.steps.step
+        for a, b in zip(one.parameters, other.parameters, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+        frames = [pd.DataFrame(list(run.net.history)).drop(columns=["dur"]) for run in (one, other)]
+        frames = [frame.drop(columns=frame.filter(regex="batch")) for frame in frames]
+        pd.testing.assert_frame_equal(*frames, rtol=1e-6)
+        assert one.net.road_ == "stacked"
+    assert len({run.steps.step for run in together}) > 2
+
+
+@every
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": True, "patience": 1, "max_steps": 60}], ids=["", "stopping"]
+)
+def test_fit_many_equals_fit(E, params, X):
+    """Estimators fitted together score as they do fitted alone, and go on equally."""
+    folds = [X[:400], X[200:], X[:401]]
+    models = [
+        quick(E, random_state=n, learning_rate=0.001 * (1 + n % 2), n_components=4, **params)
+        for n in range(6)
+    ]
+    apart = [clone(model).fit(folds[n % 3]) for n, model in enumerate(models)]
+    together = fit_many(models, [folds[n % 3] for n in range(6)])
+    assert together == models
+    for one, other in zip(together, apart, strict=True):
+        assert one.road_ == "stacked"
+        assert one.n_iter_ == other.n_iter_
+        np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-3)
+        np.testing.assert_allclose(
+            one.partial_fit(X).score_samples(X), other.partial_fit(X).score_samples(X), rtol=1e-3
+        )
+        assert one.offset_ == pytest.approx(other.offset_, rel=1e-3)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch-topk"])
+def test_every_penalty_is_stacked(penalty, X):
+    """So are the penalties of one class, thresholds and revived units included."""
+    models = [
+        SparseAutoencoder(8, penalty=penalty, n_active=2, max_steps=40, random_state=n)
+        for n in range(3)
+    ]
+    apart = [clone(model).fit(X) for model in models]
+    for one, other in zip(fit_many(models, [X] * 3), apart, strict=True):
+        assert one.road_ == "stacked"
+        np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-3)
+
+
+def test_what_is_not_stacked_is_fitted(X):
+    """Other estimators and unusual fits come back fitted by their own `fit`."""
+    models = [
+        quick(),
+        quick(n_components=3),
+        quick(batch_size=64),
+        quick(net=AutoencoderNet(optimizer=torch.optim.SGD)),
+        quick(net=AutoencoderNet(optimizer=torch.optim.SGD), random_state=1),
+        IsolationForest(n_estimators=5),
+        quick(random_state=1),
+    ]
+    apart = [clone(model).fit(X) for model in models[:5]]
+    fit_many(models, [X] * 7)
+    roads = [getattr(model, "road_", None) for model in models]
+    assert roads == ["stacked", "plain", "plain", "skorch", "skorch", None, "stacked"]
+    for one, other in zip(models, apart, strict=False):
+        np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-3)
+
+
+def test_networks_that_cannot_be_stacked_are_fitted(X):
+    """Where torch cannot add the model axis, or would not see all of a network."""
+
+    class Branching(Autoencoder):
+        @staticmethod
+        def objective(x, out):
+            return (x - out.recon) ** 2 * (2 if float(x.sum()) > 0 else 1)
+
+    class Hiding(Autoencoder):
+        def network(self, shape):
+            network = super().network(shape)
+            network.secret = torch.randn(3)
+            return network
+
+    for E in (Branching, Hiding):
+        models = fit_many([quick(E, random_state=n) for n in range(2)], [X, X])
+        assert [model.road_ for model in models] == ["plain", "plain"]
+
+
+def test_one_failure_stays_one(X):
+    """A fit that fails leaves the others alone, and its own estimator as it was."""
+    fitted = quick().fit(X)
+    scores = fitted.score_samples(X)
+    models = [
+        quick(random_state=1),
+        fitted.set_params(learning_rate=1e30, max_grad_norm=None),
+        quick(random_state=2),
+    ]
+    outcomes = attempt_many(models, [X] * 3)
+    assert outcomes[0] is models[0]
+    assert isinstance(outcomes[1], ValueError)
+    np.testing.assert_array_equal(fitted.score_samples(X), scores)
+    np.testing.assert_allclose(
+        outcomes[2].score_samples(X), quick(random_state=2).fit(X).score_samples(X), rtol=1e-3
+    )
+    with pytest.raises(ValueError, match="loss became"):
+        fit_many(models, [X] * 3)
+    with pytest.raises(ValueError, match="must be a float in the range"):
+        fit_many([quick(learning_rate=-1), quick()], [X, X])
+    with pytest.raises(ValueError, match="a table for each estimator"):
+        fit_many([quick()], [X, X])
+
+
+def test_stacks_leave_global_generators_alone(X):
+    """Nothing global moves."""
+    before = torch.get_rng_state()
+    fit_many([quick(VariationalAutoencoder, random_state=n) for n in range(3)], [X] * 3)
+    assert torch.equal(torch.get_rng_state(), before)

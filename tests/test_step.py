@@ -1,0 +1,179 @@
+"""Recorded steps: the same numbers as without, and no step where there must be none."""
+
+import numpy as np
+import pytest
+import torch
+from shared import every, quick
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn import functional as F
+
+from sktae import Autoencoder, AutoencoderNet, SparseAutoencoder
+from sktae.engine import net as engine
+from sktae.engine.step import Replay, Step, recorded
+
+VARIANTS = [
+    {},
+    {"n_components": 3, "hidden_layer_sizes": (13,), "activation": "relu"},
+    {"batch_size": 32, "weight_decay": 0.1, "activation": "gelu", "max_grad_norm": None},
+    {"early_stopping": True, "schedule": "constant", "activation": "leaky_relu"},
+]
+
+
+def fitted(E, X, monkeypatch, many_steps, **params):
+    monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
+    return quick(E, **params).fit(X)
+
+
+@every
+@pytest.mark.parametrize("params", VARIANTS, ids=lambda v: "-".join(v) or "defaults")
+def test_traced_equals_plain(E, params, X, monkeypatch):
+    """Replayed steps give the bits of plain ones: scores, codes and history."""
+    plain = fitted(E, X, monkeypatch, 10**9, **params)
+    traced = fitted(E, X, monkeypatch, 0, **params)
+    assert (plain.road_, traced.road_) == ("plain", "traced")
+    np.testing.assert_array_equal(traced.score_samples(X), plain.score_samples(X))
+    np.testing.assert_array_equal(traced.transform(X), plain.transform(X))
+    seconds = ["seconds"]
+    assert traced.history_.drop(columns=seconds).equals(plain.history_.drop(columns=seconds))
+
+
+@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch-topk"])
+def test_every_penalty_is_traced(penalty, X, monkeypatch):
+    """So do the penalties of one class, each an objective of its own."""
+    params = {"penalty": penalty, "n_active": 3}
+    plain = fitted(SparseAutoencoder, X, monkeypatch, 10**9, **params)
+    traced = fitted(SparseAutoencoder, X, monkeypatch, 0, **params)
+    assert traced.road_ == "traced"
+    np.testing.assert_array_equal(traced.score_samples(X), plain.score_samples(X))
+
+
+def test_the_road_depends_on_the_fit(X):
+    """Long fits are recorded, short ones are not, listeners and other optimizers get skorch's way."""
+
+    class Listener(Callback):
+        def on_batch_end(self, net, **kwargs):
+            pass
+
+    assert quick(max_steps=100).fit(X).road_ == "traced"
+    assert quick(max_steps=20).fit(X).road_ == "plain"
+    assert quick(net=AutoencoderNet(callbacks=[Listener()])).fit(X).road_ == "skorch"
+    assert quick(net=AutoencoderNet(optimizer=torch.optim.SGD)).fit(X).road_ == "skorch"
+
+
+def test_listening_changes_no_number(X):
+    """skorch's own steps, the plain ones and the recorded ones are one sequence."""
+
+    class Watcher(Callback):
+        norms = ()
+
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            norm = sum(float(p.grad.square().sum()) for _, p in named_parameters)
+            self.norms += (norm**0.5,)
+
+    watcher = Watcher()
+    settings = {"max_steps": 100, "max_grad_norm": 0.01}
+    open_ = quick(net=AutoencoderNet(callbacks=[watcher]), **settings).fit(X)
+    quiet = quick(**settings).fit(X)
+    np.testing.assert_array_equal(open_.score_samples(X), quiet.score_samples(X))
+    assert len(watcher.norms) == 100
+    assert max(watcher.norms) <= 0.01 * X.shape[1] * 1.0001
+
+
+def test_weights_put_elsewhere(X):
+    """A callback may replace the weights; training goes on from those."""
+
+    class Reset(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 11:
+                for p in net.module_.parameters():
+                    p.data = torch.zeros_like(p)
+
+    traced = quick(max_steps=200, net=AutoencoderNet(callbacks=[Reset()])).fit(X)
+    assert traced.road_ == "traced"
+    assert float(traced.net_.module_.encoder[0].weight.detach().abs().max()) == 0
+
+
+# -- recording single functions --------------------------------------------------------------------
+
+
+def gradient_of(loss, *parameters):
+    """Make a step that computes a gradient."""
+
+    def function(x):
+        with torch.enable_grad():
+            value = loss(x, *parameters)
+            return *torch.autograd.grad(value, parameters), value.detach()
+
+    return Step(function, [torch.empty_like(p) for p in parameters], parameters)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, w: ((x @ w).tanh() ** 2).sum(),
+        lambda x, w: F.layer_norm(x @ w, (6,)).square().mean(),
+        lambda x, w: F.gelu(x @ w).exp().log1p().sum(),
+        lambda x, w: torch.where(x @ w > 0, (x @ w).abs(), 0.1).mean(),
+        lambda x, w: (x @ w).sort(1).values[:, -2:].sum() + (x @ w).softmax(1)[:, 0].sum(),
+        lambda x, w: torch.cat([x @ w, (x @ w).relu()], 1).std(0).sum(),
+        lambda x, w: F.cross_entropy(x @ w, torch.arange(8) % 6),
+        lambda x, w: F.smooth_l1_loss(x @ w, torch.ones(8, 6)) + F.huber_loss(x @ w, x[:, :6] * 2),
+        lambda x, w: (x @ w).view(2, 4, 6).transpose(1, 2).cumsum(-1).square().sum(),
+        lambda x, w: torch.zeros(8, 6).index_add_(0, torch.arange(8), x @ w).square().sum(),
+        lambda x, w: F.conv1d(x[:, None], w.T[:, None, :3]).square().sum(),
+        lambda x, w: (x @ w / 3 - 2 * (x @ w) + 1).square().sum() * 0.25,
+    ],
+)
+def test_whatever_torch_computes(loss):
+    """Kernels with and without a place for their result, views, changes in place, constants."""
+    w = torch.randn(7, 6, requires_grad=True)
+    step = gradient_of(loss, w)
+    replay = recorded(step, torch.randn(8, 7))
+    assert isinstance(replay, Replay)
+    for _ in range(3):
+        x = torch.randn(8, 7)
+        w.data.copy_(torch.randn(7, 6))
+        (value,) = step(x)
+        expected = step.places[0].clone(), value
+        (found,) = replay(x)
+        assert torch.equal(step.places[0], expected[0])
+        assert torch.equal(found, expected[1])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, w: F.dropout(x @ w).sum(),
+        lambda x, w: (x @ w)[(x @ w) > 0].sum(),
+        lambda x, w: (x @ w).sum() * float(x.sum()),
+        lambda x, w: (x @ w).sum() + x.mul_(2).sum(),
+    ],
+    ids=["random", "shape", "value", "changes its input"],
+)
+def test_what_cannot_be_repeated(loss):
+    """Random numbers, shapes and values that depend on the data, changed inputs: no recording."""
+    step = gradient_of(loss, torch.randn(7, 6, requires_grad=True))
+    assert recorded(step, torch.randn(8, 7)) is step
+
+
+def test_networks_that_cannot_be_recorded_train_plainly(X):
+    """Dropout draws from a global generator; its fit works, on the plain road."""
+
+    class Dropping(Autoencoder):
+        def network(self, shape):
+            network = super().network(shape)
+            network.encoder.append(nn.Dropout(0.1))
+            return network
+
+    model = quick(Dropping, max_steps=100).fit(X)
+    assert model.road_ == "plain"
+    assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_many_rows_are_scored_as_few_are(monkeypatch):
+    """Recording the function of a tile changes no score."""
+    X = np.random.default_rng(0).normal(size=(40_000, 5)).astype(np.float32)
+    model = quick().fit(X[:1000])
+    whole = model.score_samples(X)
+    np.testing.assert_array_equal(whole[-700:], model.score_samples(X[-700:]))
