@@ -9,7 +9,7 @@ from shared import correlated_table, quick
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from sktae import DenoisingAutoencoder, fitting, randomness
+from sktae import DenoisingAutoencoder, fitting
 from sktae.engine.batches import TILE, Loaded, TrainingSteps, in_tiles
 from sktae.randomness import (
     Mask,
@@ -54,7 +54,6 @@ def test_rows_that_stay_where_they_are(tmp_path, monkeypatch):
     held = quick(DenoisingAutoencoder, noise="swap", early_stopping=True)
     scores = held.fit(X).score_samples(X)
     monkeypatch.setattr(fitting, "_LOADED_NUMBERS", 0)
-    monkeypatch.setattr(randomness, "_DRAWN", 1)
     for rows in (X, np.load(tmp_path / "rows.npy", mmap_mode="r"), TensorDataset(torch.tensor(X))):
         other = quick(DenoisingAutoencoder, noise="swap", early_stopping=True).fit(rows)
         np.testing.assert_array_equal(other.score_samples(X), scores)

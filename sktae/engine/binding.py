@@ -84,8 +84,9 @@ class Binder:
         used = [t for call in calls for t in (*_arguments(call), *tensors(call.result))]
         for result, wish in zip(results, wishes, strict=False):
             own = memory(result)
-            views = [t for t in (*used, result) if memory(t) == own]
-            if own in made - self.places.keys() and all(_fits(t, wish) for t in views):
+            views = [t for t in used if memory(t) == own]
+            wanted = own in made - self.places.keys() and result.is_contiguous()
+            if wanted and all(_fits(t, wish) for t in (result, *views)):
                 self.places[own] = wish
 
     def _read(self, call: Call) -> list[Tensor]:
