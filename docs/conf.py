@@ -1,6 +1,7 @@
 """How the site is built; nothing is fetched while building."""
 
 import inspect
+import runpy
 from pathlib import Path
 
 import sktae
@@ -73,3 +74,4 @@ def setup(app):
 
 
 write_reference()
+runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "render.py"))["render"]()

@@ -8,17 +8,22 @@ from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.docs import citation
 from sktae.engine.net import AutoencoderNet
+from sktae.ensemble import AutoencoderEnsemble
 from sktae.many import fit_many
+from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Autoencoder",
+    "AutoencoderEnsemble",
     "AutoencoderNet",
     "BaseAutoencoder",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
+    "StackedGridSearchCV",
+    "StackedRandomizedSearchCV",
     "VariationalAutoencoder",
     "all_estimators",
     "citation",

@@ -296,4 +296,4 @@ default="silu"
 
     def _apply(self, function, x):
         network = self.net_.module_
-        return in_tiles(lambda rows: (function(network, rows),), x, network)[0]
+        return in_tiles(lambda rows: (function(network, rows),), network, x)[0]

@@ -140,6 +140,7 @@ def _structure(estimator: Any) -> Any:
     """Return what models of one stack have in common, or None for what is not stacked."""
     if (
         not isinstance(estimator, BaseAutoencoder)
+        or type(estimator).fit is not BaseAutoencoder.fit
         or getattr(estimator, "_skl_callbacks", None)
         or estimator.warm_start
         or estimator.verbose

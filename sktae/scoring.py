@@ -42,11 +42,12 @@ class ErrorModel:
 
     def anomaly(self, error: Tensor, code: Tensor) -> Tensor:
         """Return one number per row, larger for more unusual rows."""
-        scale, location, whiten = (
+        weight, location, whiten = (
             torch.as_tensor(value, dtype=torch.float32, device=code.device)
-            for value in (self.scale_, self.location_, self.whiten_.T)
+            for value in (1 / self.scale_.reshape(1, -1), self.location_, self.whiten_.T)
         )
-        return (error / scale).flatten(1).sum(1) + F.linear(code - location, whiten).square().sum(1)
+        measured = F.linear(error.flatten(1), weight)[:, 0]
+        return measured + F.linear(code - location, whiten).square().sum(1)
 
 
 class AnomalyMixin(OutlierMixin):
@@ -120,7 +121,7 @@ class AnomalyMixin(OutlierMixin):
         return cast(ErrorModel, model).anomaly(error, out.code)
 
     def _anomalies(self, network: nn.Module, model: ErrorModel | None, x: Rows) -> np.ndarray:
-        (found,) = in_tiles(lambda rows: (self._anomaly(network, model, rows),), x, network)
+        (found,) = in_tiles(lambda rows: (self._anomaly(network, model, rows),), network, x)
         return found.astype(np.float64)
 
     def _calibration(self, network: nn.Module, x: Rows) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class AnomalyMixin(OutlierMixin):
 
         model = None
         if self.surprise is None:
-            model = ErrorModel().fit(*in_tiles(evidence, x.spread(_SAMPLE), network))
+            model = ErrorModel().fit(*in_tiles(evidence, network, x.spread(_SAMPLE)))
         scores = -self._anomalies(network, model, x.spread(_THRESHOLD_ROWS))
         share = 0.01 if self.contamination == "auto" else self.contamination
         return {

@@ -111,3 +111,26 @@ def test_the_page_needs_no_results(module, tmp_path):
     """Where nothing has been measured, the page says so."""
     module("render").render(tmp_path, tmp_path / "nowhere")
     assert (tmp_path / "tables.md").read_text().count("No results are kept yet.") == len(OPTIONS)
+
+
+def test_a_worker_has_a_process_of_its_own(tmp_path):
+    """What a worker finds there comes back."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, timing\n"
+        "def worker(number):\n"
+        "    return [number + 1, os.getpid()]\n"
+        "args = timing.arguments('How?')\n"
+        "if not timing.served(args, worker):\n"
+        "    found, pid = timing.child(args, worker, number=1)\n"
+        "    assert pid != os.getpid()\n"
+        "    print('found', found)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "found 2\n"

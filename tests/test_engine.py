@@ -169,7 +169,7 @@ def test_tiles(n_rows):
         sizes.add(len(rows))
         return network(rows), rows.sum(1)
 
-    mapped, total = in_tiles(function, Loaded(x), network)
+    mapped, total = in_tiles(function, network, Loaded(x))
     assert sizes == {TILE}
     np.testing.assert_allclose(mapped, network(x).detach(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(total, x.sum(1), rtol=1e-5, atol=1e-6)

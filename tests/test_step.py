@@ -49,7 +49,7 @@ def test_every_penalty_is_traced(penalty, X, monkeypatch):
 
 
 def test_the_road_depends_on_the_fit(X):
-    """Long fits are recorded, short ones are not, listeners and other optimizers get skorch's way."""
+    """Long fits are recorded; listeners and other optimizers get skorch's own steps."""
 
     class Listener(Callback):
         def on_batch_end(self, net, **kwargs):

@@ -19,7 +19,7 @@ _LANES = 16
 TILE = 512
 _TILE_NUMBERS = 2**22
 # From this many tiles on, recording the function of a tile repays itself.
-_MANY_TILES = 64
+_MANY_TILES = 16
 # Rows are converted and copied in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**18
 
@@ -74,8 +74,19 @@ class Rows:
         return self._prepared(np.asarray(self.raw[start:stop:step]))
 
     def _prepared(self, raw: np.ndarray) -> Tensor:
-        # A copy, since an array may be read-only or strided backwards.
-        return self.prepare(torch.from_numpy(raw.copy())).to(self.device)
+        return self.prepare(_as_tensor(raw)).to(self.device)
+
+    def tile(self, start: int, stop: int) -> Tensor:
+        """Return a range of rows for `finished`, which makes them what `slice` gives.
+
+        Thus what can be recorded together with a function of prepared rows is left to do.
+        """
+        if self.chosen is not None or self.device != "cpu":
+            return self.slice(start, stop)
+        return _as_tensor(np.asarray(self.raw[start:stop]))
+
+    def finished(self, tile: Tensor) -> Tensor:
+        return tile if self.chosen is not None or self.device != "cpu" else self.prepare(tile)
 
     def spread(self, n: int) -> "Rows":
         """Return n rows at most, evenly spaced."""
@@ -112,8 +123,19 @@ class Loaded(Rows):
     def slice(self, start: int, stop: int, step: int = 1) -> Tensor:
         return self.x[start:stop:step]
 
+    tile = slice
+
+    def finished(self, tile: Tensor) -> Tensor:
+        return tile
+
     def choose(self, rows: Tensor) -> "Rows":
         return Loaded(self.take(rows))
+
+
+def _as_tensor(rows: np.ndarray) -> Tensor:
+    """See an array as a tensor, or a copy of it where torch could not: read-only, backwards."""
+    plain = rows.flags.writeable and min(rows.strides, default=0) >= 0
+    return torch.from_numpy(rows if plain else rows.copy())
 
 
 # -- batches ---------------------------------------------------------------------------------------
@@ -209,7 +231,7 @@ class ValidationBatches:
 
 
 class _aligned_linear(TorchFunctionMode):
-    """Pads the widths of linear maps to whole vector registers.
+    """Pads the results of linear maps to whole vector registers.
 
     Kernels for odd widths treat the last rows of a batch differently, so that a row's result
     would depend on its place.
@@ -226,16 +248,12 @@ class _aligned_linear(TorchFunctionMode):
         return self.linear(*args, **kwargs)
 
     def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        n_out, n_in = weight.shape
-        pad_out, pad_in = -n_out % _LANES, -n_in % _LANES
-        if not (pad_out or pad_in):
+        width = len(weight)
+        missing = -width % _LANES
+        if not missing:
             return F.linear(input, weight, bias)
-        padded = F.linear(
-            F.pad(input, (0, pad_in)) if pad_in else input,
-            self.pad(weight, (0, pad_in, 0, pad_out)),
-            None if bias is None else self.pad(bias, (0, pad_out)),
-        )
-        return padded[..., :n_out]
+        padded_bias = None if bias is None else self.pad(bias, (0, missing))
+        return F.linear(input, self.pad(weight, (0, 0, 0, missing)), padded_bias)[..., :width]
 
     def pad(self, weight: Tensor, by: tuple[int, ...]) -> Tensor:
         if not isinstance(weight, nn.Parameter):
@@ -246,28 +264,40 @@ class _aligned_linear(TorchFunctionMode):
 
 
 def in_tiles(
-    function: Callable[[Tensor], tuple[Tensor, ...]], x: Rows, network: nn.Module
+    function: Callable[..., tuple[Tensor, ...]], network: nn.Module, *tables: Rows
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
     The last tile is filled up, so every row meets the same arithmetic whatever its neighbours.
     Results are written into arrays that are allocated once.
     """
+
+    def prepared(*tiles: Tensor) -> tuple[Tensor, ...]:
+        with aligned:
+            return function(*(x.finished(tile) for x, tile in zip(tables, tiles, strict=True)))
+
     results: tuple[np.ndarray, ...] = ()
-    tile = max(1, min(TILE, _TILE_NUMBERS // max(1, math.prod(x.shape))))
-    step: Any = Step(function)
+    n_rows = len(tables[0])
+    widest = max(math.prod(x.shape) for x in tables)
+    size = max(1, min(TILE, _TILE_NUMBERS // max(1, widest)))
+    step: Any = Step(prepared)
+    aligned = _aligned_linear()
     network.eval()
-    with torch.inference_mode(), _aligned_linear():
-        for start in range(0, len(x), tile):
-            rows = x.slice(start, start + tile)
-            size = len(rows)
-            if size < tile:
-                rows = torch.cat([rows, rows[-1:].expand(tile - size, *rows.shape[1:])])
-            if start == 0 and len(x) > tile * _MANY_TILES:
-                step = recorded(step, rows)
-            found = step(rows)
+    with torch.no_grad():
+        for start in range(0, n_rows, size):
+            stop = min(start + size, n_rows)
+            tiles = [_filled(x.tile(start, stop), size) for x in tables]
+            if start == 0 and n_rows > size * _MANY_TILES:
+                step = recorded(step, *tiles)
+            found = step(*tiles)
             if not results:
-                results = tuple(np.empty((len(x), *f.shape[1:]), np.float32) for f in found)
+                results = tuple(np.empty((n_rows, *f.shape[1:]), np.float32) for f in found)
             for whole, part in zip(results, found, strict=True):
-                whole[start : start + size] = part[:size].cpu().numpy()
+                whole[start:stop] = part[: stop - start].cpu().numpy()
     return results
+
+
+def _filled(rows: Tensor, size: int) -> Tensor:
+    """Repeat the last row until there are so many."""
+    missing = size - len(rows)
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows

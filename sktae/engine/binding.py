@@ -22,6 +22,7 @@ _SHAPED = {
     "new_ones",
     "new_full",
 }
+_COPIES = {torch.ops.aten.clone.default, torch.ops.aten._to_copy.default}
 _ARITHMETIC = {"add", "sub", "mul", "div"}
 
 
@@ -142,6 +143,8 @@ class Binder:
         for result in new:
             self._place(call, result, dying)
         outs = [self._at(t) for t in tensors(call.result)]
+        if call.kernel in _COPIES:
+            return partial(outs[0].copy_, args[0])
         for function, names, more in _out_variants(call.kernel, outs[0].device.type):
             attempt = partial(
                 function, *args, *more, **kwargs, **dict(zip(names, outs, strict=True))

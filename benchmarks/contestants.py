@@ -1,0 +1,198 @@
+"""Who takes part: the same perceptron d-64-16-64-d, trained by five libraries, and bare loops."""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor
+from skorch import NeuralNetRegressor
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sktae import Autoencoder, VariationalAutoencoder
+from sktae.randomness import Mask, Normal, Partner
+
+HIDDEN, CODE, RATE = 64, 16, 1e-3
+# What a contestant needs that this project does not.
+NEEDS = {"PyOD AutoEncoder": "pyod", "PyOD VAE": "pyod"}
+# Who loads rows one by one: so slow that large tables are cut for them, and their times scaled up.
+ONE_BY_ONE = ("skorch", "PyOD AutoEncoder", "PyOD VAE")
+
+
+class Layers(nn.Sequential):
+    """The network of all contestants."""
+
+    def __init__(self, n_features: int, n_components: int = CODE):
+        super().__init__(
+            nn.Linear(n_features, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, n_components),
+            nn.Linear(n_components, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, n_features),
+        )
+
+
+# -- bare loops ------------------------------------------------------------------------------------
+
+
+def batches(x: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Yield batches for ever, in a new order in each pass."""
+    while True:
+        for rows in torch.randperm(len(x), device=x.device).split(batch_size):
+            yield x.index_select(0, rows)
+
+
+def train(
+    loss: Callable[[Tensor], Tensor],
+    parameters: Iterable[Tensor],
+    x: Tensor,
+    batch_size: int,
+    n_steps: int,
+    learning_rate: float = RATE,
+) -> None:
+    """Minimise a loss as one would write it in PyTorch, without anything that costs time."""
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+    for batch in islice(batches(x, batch_size), n_steps):
+        optimizer.zero_grad()
+        loss(batch).backward()
+        optimizer.step()
+
+
+def n_steps(n_rows: int, batch_size: int, epochs: int) -> int:
+    return epochs * -(-n_rows // batch_size)
+
+
+def bare_loop(
+    X: np.ndarray, batch_size: int, epochs: int, learning_rate: float = RATE, device: str = "cpu"
+) -> nn.Module:
+    """Train the network with the loop above."""
+    network, x = Layers(X.shape[1]).to(device), torch.from_numpy(X).to(device)
+    steps = n_steps(len(x), batch_size, epochs)
+    train(
+        lambda batch: F.mse_loss(network(batch), batch),
+        network.parameters(),
+        x,
+        batch_size,
+        steps,
+        learning_rate,
+    )
+    return network
+
+
+def bare_twin(
+    network: nn.Module, objective: nn.Module, X: np.ndarray, batch_size: int, steps: int
+) -> None:
+    """Train a copy of an estimator's network on its objective with the loop above."""
+    network, x = copy.deepcopy(network).train(), torch.from_numpy(X)
+
+    def loss(batch: Tensor) -> Tensor:
+        noise = [drawn(draw, batch, x) for draw in network.noise]
+        return sum(objective(network(batch, *noise), batch).values()).mean()
+
+    train(loss, network.parameters(), x, batch_size, steps)
+
+
+def drawn(draw: Any, batch: Tensor, x: Tensor) -> Tensor:
+    """Draw noise in the cheapest way that torch has."""
+    if isinstance(draw, Normal):
+        return torch.randn(len(batch), *draw.shape)
+    if isinstance(draw, Mask):
+        return (torch.rand(len(batch), *draw.shape) < draw.rate).float()
+    assert isinstance(draw, Partner)
+    return x.index_select(0, torch.randint(len(x), (len(batch),)))
+
+
+# -- libraries -------------------------------------------------------------------------------------
+
+
+def matched(batch_size: int, epochs: int) -> dict[str, Any]:
+    """Return what makes our estimators do the work of the others, and nothing else."""
+    return {
+        "hidden_layer_sizes": (HIDDEN,),
+        "activation": "relu",
+        "learning_rate": RATE,
+        "schedule": "constant",
+        "max_grad_norm": None,
+        "max_steps": None,
+        "max_epochs": epochs,
+        "batch_size": batch_size,
+        "device": "cpu",
+        "random_state": 0,
+    }
+
+
+def sktae_fit(X: np.ndarray, batch_size: int, epochs: int) -> Any:
+    return Autoencoder(CODE, **matched(batch_size, epochs)).fit(X)
+
+
+def sktae_vae_fit(X: np.ndarray, batch_size: int, epochs: int) -> Any:
+    return VariationalAutoencoder(CODE, **matched(batch_size, epochs)).fit(X)
+
+
+def skorch_net(n_features: int, batch_size: int, epochs: int, **settings: Any) -> Any:
+    """Make skorch's net with its defaults, but neither log nor validation rows."""
+    return NeuralNetRegressor(
+        Layers,
+        module__n_features=n_features,
+        optimizer=torch.optim.Adam,
+        lr=RATE,
+        max_epochs=epochs,
+        batch_size=batch_size,
+        train_split=None,
+        verbose=0,
+        **settings,
+    )
+
+
+def skorch_fit(X: np.ndarray, batch_size: int, epochs: int) -> Any:
+    return skorch_net(X.shape[1], batch_size, epochs, iterator_train__shuffle=True).fit(X, X)
+
+
+def pyod_fit(X: np.ndarray, batch_size: int, epochs: int) -> Any:
+    from pyod.models.auto_encoder import AutoEncoder
+
+    return AutoEncoder(
+        hidden_neuron_list=[HIDDEN, CODE], batch_norm=False, **_pyod(batch_size, epochs)
+    ).fit(X)
+
+
+def pyod_vae_fit(X: np.ndarray, batch_size: int, epochs: int) -> Any:
+    from pyod.models.vae import VAE
+
+    sizes = {"encoder_neuron_list": [HIDDEN], "decoder_neuron_list": [HIDDEN], "latent_dim": CODE}
+    return VAE(**sizes, **_pyod(batch_size, epochs)).fit(X)
+
+
+def _pyod(batch_size: int, epochs: int) -> dict[str, Any]:
+    settings = {"lr": RATE, "dropout_rate": 0.0, "device": "cpu", "verbose": 0}
+    return {"batch_size": batch_size, "epoch_num": epochs, **settings}
+
+
+def mlp_fit(X: np.ndarray, batch_size: int, epochs: int) -> Any:
+    model = MLPRegressor(
+        hidden_layer_sizes=(HIDDEN, CODE, HIDDEN),
+        alpha=0.0,
+        batch_size=batch_size,
+        max_iter=epochs,
+        n_iter_no_change=epochs + 1,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the budget is what is compared
+        return model.fit(X, X)
+
+
+FITS: dict[str, Callable[[np.ndarray, int, int], Any]] = {
+    "bare loop": bare_loop,
+    "sktae": sktae_fit,
+    "MLPRegressor": mlp_fit,
+    "skorch": skorch_fit,
+    "PyOD AutoEncoder": pyod_fit,
+    "sktae VAE": sktae_vae_fit,
+    "PyOD VAE": pyod_vae_fit,
+}

@@ -1,0 +1,160 @@
+"""Make the tables and the chart of the page on benchmarks from results/*.csv; nothing is run."""
+
+import ast
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "_build" / "benchmarks"  # what docs/benchmarks.md includes
+TITLES = {
+    "fit_speed": "The same fit in several libraries",
+    "fit_gallery": "Each model against its own loop",
+    "fit_short": "The default fit of a small table",
+    "score_speed": "Scoring",
+    "search_speed": "Many fits together",
+    "scaling": "From a thousand rows to ten million",
+    "gpu": "On a GPU",
+}
+# What else a benchmark measures: its column, and how it is written.
+MEASURES = {
+    "million_rows_per_s": ("Million rows per second", "{:.2f}"),
+    "share_of_floor": ("Share of the floor", "{:.0%}"),
+    "share_of_limit": ("Share of the limit", "{:.2%}"),
+    "memory_mb": ("Memory, MB", "{:.1f}"),
+    "file_mb": ("File, MB", "{:.1f}"),
+    "road": ("Road that the fit took", "{}"),
+}
+COLOURS = {
+    "sktae": "#d62728",
+    "bare loop": "#222222",
+    "MLPRegressor": "#ff9f1c",
+    "skorch": "#5b8db8",
+    "PyOD AutoEncoder": "#2a9d5c",
+}
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def seconds(value: float) -> str:
+    """Write a time with three digits and its unit."""
+    for unit, size in (("s", 1), ("ms", 1e-3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e-6:.3g} µs"
+
+
+def times(row: pd.Series) -> str:
+    return f"{seconds(row.wall_median)} ({row.wall_ratio:.2f} ×)"
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Write a table whose cells are strings; the index is the first column."""
+    head = ["", *frame.columns]
+    lines = [head, ["---"] * len(head), *([str(row.Index), *row[1:]] for row in frame.itertuples())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def crossed(frame: pd.DataFrame, cells: pd.Series) -> pd.DataFrame:
+    """Give each setting a row and each contestant a column, in their order."""
+    settings, contestants = frame.setting.unique(), frame.contestant.unique()
+    wide = frame.assign(cell=cells).pivot(index="setting", columns="contestant", values="cell")
+    return wide.reindex(index=settings, columns=contestants).fillna("")
+
+
+def tables(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables of contestants that were compared with one another, by title."""
+    reference = frame.reference.iloc[0]
+    title = f"Wall time ({reference} = 1)"
+    found = {title: crossed(frame, frame.apply(times, axis=1))}
+    for column, (name, form) in MEASURES.items():
+        known = frame.dropna(subset=[column]) if column in frame else frame[:0]
+        if len(known):
+            found[name] = crossed(known, known[column].map(form.format))
+    if frame.contestant.nunique() == 1:  # with one column each, they are one table
+        found[title] = crossed(frame, frame.wall_median.map(seconds))
+        columns = {name: part.iloc[:, 0] for name, part in found.items()}
+        found = {"": pd.DataFrame(columns).rename(columns={title: "Wall time"})}
+    return found
+
+
+def circumstances(frame: pd.DataFrame) -> str:
+    first = frame.iloc[0]
+    names = {"torch": "torch", "scikit-learn": "scikit-learn", "skorch": "skorch", "pyod": "PyOD"}
+    versions = [f"{name} {first[key]}" for key, name in names.items() if pd.notna(first[key])]
+    device = [first.device] if "device" in frame else []
+    threads = "1 thread" if first.threads == 1 else f"{first.threads} threads"
+    where = ", ".join([*device, f"{first.cpu} ({first.cores} cores), {threads}"])
+    how = f"Median of {first.repeats} rounds on {where}; {', '.join(versions)}"
+    return f"{how}; commit {first.commit}, {first.date}."
+
+
+def section(name: str, results: Path) -> str:
+    """Write the part of the page that answers the question of one script."""
+    docstring = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text()))
+    parts = [f"## {TITLES[name]}", docstring, f"```console\n$ python benchmarks/{name}.py\n```"]
+    path = results / f"{name}.csv"
+    if not path.exists():
+        return "\n\n".join([*parts, "No results are kept yet."])
+    frame = pd.read_csv(path)
+    for _, compared in frame.groupby("reference", sort=False):
+        for title, part in tables(compared).items():
+            parts += [f"**{title}**"] * bool(title) + [markdown(part)]
+    return "\n\n".join([*parts, circumstances(frame)])
+
+
+# -- the chart -------------------------------------------------------------------------------------
+
+
+def chart(frame: pd.DataFrame) -> Figure:
+    """Draw each contestant's time as a multiple of the bare loop's."""
+    settings = list(frame.setting.unique())
+    figure = Figure(figsize=(8, 1.2 + 0.42 * len(settings)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(1, color=COLOURS["bare loop"], linewidth=1)
+    for name, colour in COLOURS.items():
+        own = frame[frame.contestant == name]
+        places = [settings.index(setting) for setting in own.setting]
+        axes.plot(
+            own.wall_ratio,
+            places,
+            "o",
+            color=colour,
+            markersize=8,
+            label=name,
+            zorder=3 - (name != "sktae"),
+        )
+    for _, row in frame[frame.contestant == "sktae"].iterrows():
+        place = (row.wall_ratio, settings.index(row.setting))
+        label = f"{row.wall_ratio:.2f}"
+        axes.annotate(label, place, (0, 7), textcoords="offset points", ha="center", fontsize=8)
+    axes.set(xscale="log", xlabel="time of the fit, bare PyTorch loop = 1", yticks=[])
+    axes.set_yticks(range(len(settings)), settings)
+    axes.set_ylim(len(settings) - 0.5, -0.7)
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if t <= 1.5 * frame.wall_ratio.max()]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(axis="both", color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.legend(loc="outside upper center", ncols=len(COLOURS), frameon=False)
+    return figure
+
+
+def render(page: Path = PAGE, results: Path = HERE / "results") -> None:
+    """Write what docs/benchmarks.md includes."""
+    page.mkdir(parents=True, exist_ok=True)
+    parts = [section(name, results) for name in TITLES]
+    path = results / "fit_speed.csv"
+    if path.exists():
+        chart(pd.read_csv(path)).savefig(page / "fit_speed.png", dpi=150)
+        text = "Time of the same fit, as a multiple of a bare loop's"
+        parts.insert(0, f"![{text}](_build/benchmarks/fit_speed.png)")
+    (page / "tables.md").write_text("\n\n".join(parts) + "\n")
+
+
+if __name__ == "__main__":
+    render()

@@ -1,0 +1,256 @@
+"""Ensembles: autoencoders of one kind that are trained together and judge together."""
+
+import copy
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor
+
+from sktae.autoencoders.plain import Autoencoder
+from sktae.base import BaseAutoencoder
+from sktae.declare import Contamination, Count, Declared, Seed, Share, positional
+from sktae.engine.batches import Rows
+from sktae.inputs import FLOATS, Tabular
+from sktae.many import fit_many
+from sktae.randomness import generator, seed_of
+from sktae.reduction import ReductionMixin
+from sktae.scoring import AnomalyMixin
+
+# What a member draws for itself is at number 0 of the purpose "sample".
+_ROWS, _COLUMNS = 1, 2
+_AGGREGATES = {"mean": np.mean, "max": np.max, "median": np.median}
+
+
+class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, ReductionMixin, Declared):
+    """Ensemble of autoencoders: one kind, trained many times, whose scores are put together.
+
+    Members differ by their seeds and, if you like, by the rows and columns that they see, so what
+    is chance in a single fit cancels. A row's anomaly :math:`a` in a member is minus its score
+    there. :math:`(a - median) / (q_{75} - q_{25})`, with the quartiles of all training rows, puts
+    members on a common scale, so those with large errors do not drown the others, nor do outliers
+    move the scale. The score of a row is minus the mean, maximum or median of that over members.
+
+    Parameters
+    ----------
+    estimator : autoencoder or None, default=None
+        What is trained many times; it is copied and stays unfitted. None is `Autoencoder()`. Its
+        `random_state` and `contamination` do not matter here.
+
+    n_estimators : int, default=8
+        Number of members.
+
+    max_samples : float, default=1.0
+        Share of the rows that each member is trained on, drawn at random.
+
+    bootstrap : bool, default=False
+        Whether rows are drawn with replacement, so that some come twice and others not at all.
+
+    max_features : float, default=1.0
+        Share of the columns that each member sees, drawn at random from those that were seen least
+        often before. There must be members enough to see all of them.
+
+    aggregation : {"mean", "max", "median"}, default="mean"
+        What becomes of a row's anomalies. "max" listens to the one member that finds the row most
+        unusual, which helps where an outlier shows in few columns only; "median" to most of them.
+        It may be changed after the fit; `offset_` stays where the fit put it.
+
+    contamination : float or "auto", default="auto"
+        Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
+        at 1 %. It does not change the fit.
+
+    random_state : int, RandomState instance or None, default=None
+        The same number gives the same ensemble; more members are added to the same first ones.
+
+    Attributes
+    ----------
+    estimators_ : list of autoencoders
+        The fitted members, each with a `random_state` of its own.
+
+    features_ : ndarray of shape (n_estimators, n_features_of_each)
+        The columns that each member sees.
+
+    n_components_ : int
+        Number of components of all members together.
+
+    center_ : ndarray of shape (n_estimators,)
+        Median of each member's anomaly on the training rows.
+
+    scale_ : ndarray of shape (n_estimators,)
+        Distance between the quartiles of each member's anomaly on the training rows.
+
+    offset_ : float
+        Threshold on `score_samples`.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, where all of them are strings.
+
+    References
+    ----------
+    .. [1] Chen, J., Sathe, S., Aggarwal, C. and Turaga, D. (2017). Outlier Detection with
+       Autoencoder Ensembles. SDM.
+    .. [2] Aggarwal, C. and Sathe, S. (2015). Theoretical Foundations and Algorithms for Outlier
+       Ensembles. SIGKDD Explorations.
+    .. [3] Lazarevic, A. and Kumar, V. (2005). Feature Bagging for Outlier Detection. KDD.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sktae import Autoencoder, AutoencoderEnsemble
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> ensemble = AutoencoderEnsemble(Autoencoder(2), n_estimators=4, random_state=0).fit(X)
+    >>> ensemble.score_samples(X).shape, ensemble.transform(X).shape
+    ((178,), (178, 8))
+    """
+
+    estimator: BaseAutoencoder | None = positional(None)
+    n_estimators: Count = 8
+    max_samples: Share = 1.0
+    bootstrap: bool = False
+    max_features: Share = 1.0
+    aggregation: Literal["mean", "max", "median"] = "mean"
+    contamination: Literal["auto"] | Contamination = "auto"
+    random_state: Seed = None
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Train all members.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to learn from.
+
+        y : Ignored
+            Here for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+            The fitted ensemble.
+        """
+        fresh = copy.copy(self)
+        fresh._train(X)
+        self.__dict__ = fresh.__dict__  # only now: a fit that fails leaves what was there
+        return self
+
+    def transform(self, X):
+        return np.hstack(self._each("transform", self._rows(X).raw))
+
+    def inverse_transform(self, X):
+        check_is_fitted(self)
+        codes = check_array(X, dtype=FLOATS)
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
+                f"n_components={self.n_components_}."
+            )
+        parts = np.hsplit(codes, np.cumsum([m.n_components_ for m in self.estimators_])[:-1])
+        pairs = zip(self.estimators_, parts, strict=True)
+        return self._merged([m.inverse_transform(part) for m, part in pairs], codes.dtype)
+
+    def score_samples(self, X):
+        return -self._aggregated(self._member_anomalies(self._rows(X).raw))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def _train(self, X):
+        X = validate_data(self, X, dtype=FLOATS)
+        first = torch.randint(2**30, (), generator=generator(seed_of(self.random_state), "sample"))
+        seeds = range(int(first), int(first) + self.n_estimators)
+        self.features_ = self._drawn_features(X.shape[1], seeds)
+        template = Autoencoder() if self.estimator is None else self.estimator
+        # Members return arrays, whatever the user wants to see.
+        template = clone(template).set_output(transform="default")
+        members = [clone(template).set_params(random_state=seed) for seed in seeds]
+        tables = map(_columns, (self._drawn_rows(X, seed) for seed in seeds), self.features_)
+        self.estimators_ = fit_many(members, list(tables))
+        self.n_components_ = sum(member.n_components_ for member in self.estimators_)
+        self._inputs = Tabular(standardize=False).fit(X)  # whose mean `score` compares with
+        anomalies = self._member_anomalies(X)
+        self.center_, self.scale_ = _center_and_scale(anomalies)
+        share = 0.01 if self.contamination == "auto" else self.contamination
+        self.offset_ = float(np.percentile(-self._aggregated(anomalies), 100 * share))
+
+    def _drawn_rows(self, X, seed):
+        """Return the rows for the member with this seed."""
+        size = _part(self.max_samples, len(X))
+        if size == len(X) and not self.bootstrap:
+            return X
+        rng = generator(seed, "sample", _ROWS)
+        if self.bootstrap:
+            rows = torch.randint(len(X), (size,), generator=rng)
+        else:
+            rows = torch.randperm(len(X), generator=rng)[:size]
+        return X[rows.numpy()]
+
+    def _drawn_features(self, n, seeds):
+        size = _part(self.max_features, n)
+        if size * self.n_estimators < n:
+            raise ValueError(
+                f"max_features={self.max_features} gives each member of {type(self).__name__} "
+                f"{size} of {n} columns, so n_estimators={self.n_estimators} members "
+                f"cannot see all of them; raise either."
+            )
+        seen, drawn = np.zeros(n, dtype=int), []
+        for seed in seeds:
+            order = torch.randperm(n, generator=generator(seed, "sample", _COLUMNS)).numpy()
+            least = order[np.argsort(seen[order], kind="stable")[:size]]
+            seen[least] += 1
+            drawn.append(np.sort(least))
+        return np.stack(drawn)
+
+    def _rows(self, X):
+        check_is_fitted(self)
+        return Rows(validate_data(self, X, dtype=FLOATS, reset=False), Tensor.float)
+
+    def _each(self, method, X):
+        pairs = zip(self.estimators_, self.features_, strict=True)
+        return [getattr(member, method)(_columns(X, columns)) for member, columns in pairs]
+
+    def _reconstruct(self, x):
+        return self._merged(self._each("reconstruct", x.raw), x.raw.dtype)
+
+    def _merged(self, parts, dtype):
+        """Return, for each column, the mean over the members that see it."""
+        total = np.zeros((len(parts[0]), self.n_features_in_))
+        for columns, part in zip(self.features_, parts, strict=True):
+            total[:, columns] += part
+        return (total / np.bincount(self.features_.ravel())).astype(dtype)
+
+    def _member_anomalies(self, X):
+        return -np.stack(self._each("score_samples", X), axis=1)
+
+    def _aggregated(self, anomalies):
+        # Along the last axis, where the order of a sum does not depend on the number of rows.
+        return _AGGREGATES[self.aggregation]((anomalies - self.center_) / self.scale_, axis=1)
+
+
+def _part(share, whole):
+    # The small number is for products such as 0.07 * 100, which come out above 7.
+    return max(1, math.ceil(share * whole - 1e-9))
+
+
+def _columns(X, columns):
+    return X if len(columns) == X.shape[1] else X[:, columns]
+
+
+def _center_and_scale(anomalies):
+    """Return the median and the distance between the quartiles of each column."""
+    low, center, high = np.percentile(anomalies, [25, 50, 75], axis=0)
+    # Where most rows are the same, the others say what is much.
+    scale = np.where(high > low, high - low, np.abs(anomalies - center).mean(axis=0))
+    return center, np.where(scale > 0, scale, 1.0)
