@@ -118,8 +118,9 @@ class Tabular:
     def prepare(self, rows: Tensor) -> Tensor:
         """Turn raw rows into what the network sees."""
         low, high = (0.0, 1.0) if self.settings[1] else (-_FAR, _FAR)
-        shift, factor = torch.from_numpy(self.shift), torch.from_numpy(1 / self.scale)
-        return torch.sub(rows, shift).mul(factor).float().clamp(low, high)
+        offset = torch.from_numpy(-self.shift / self.scale)
+        factor = torch.from_numpy(1 / self.scale)
+        return torch.addcmul(offset, rows.double(), factor).float().clamp(low, high)
 
     def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Turn what the network made back into rows in the units of `X`."""

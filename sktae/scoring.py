@@ -42,12 +42,13 @@ class ErrorModel:
 
     def anomaly(self, error: Tensor, code: Tensor) -> Tensor:
         """Return one number per row, larger for more unusual rows."""
-        weight, location, whiten = (
+        weight = np.append(1 / self.scale_, np.ones(len(self.location_)))
+        weight, offset, whiten = (
             torch.as_tensor(value, dtype=torch.float32, device=code.device)
-            for value in (1 / self.scale_.reshape(1, -1), self.location_, self.whiten_.T)
+            for value in (weight[None], -self.location_ @ self.whiten_, self.whiten_.T)
         )
-        measured = F.linear(error.flatten(1), weight)[:, 0]
-        return measured + F.linear(code - location, whiten).square().sum(1)
+        away = F.linear(code, whiten, offset)
+        return F.linear(torch.cat([error.flatten(1), away.square()], 1), weight)[:, 0]
 
 
 class AnomalyMixin(OutlierMixin):

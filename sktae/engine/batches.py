@@ -16,7 +16,7 @@ from sktae.randomness import Plan
 
 _LANES = 16
 # Tiles of this many rows, and of fewer where a row is large, are near the best throughput on a CPU.
-TILE = 512
+TILE = 1024
 _TILE_NUMBERS = 2**22
 # From this many tiles on, recording the function of a tile repays itself.
 _MANY_TILES = 16

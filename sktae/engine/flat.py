@@ -22,14 +22,20 @@ def flatten(parameters: Iterable[Tensor]) -> nn.Parameter:
     return flat
 
 
-def views(flat: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
-    """Cut a vector, or each row of a matrix, into tensors of these shapes."""
+def views(flat: Tensor, shapes: Sequence[torch.Size], transposed: bool = False) -> list[Tensor]:
+    """Cut a vector, or each row of a matrix, into tensors of these shapes.
+
+    With `transposed`, matrices lie in memory column by column.
+    """
     sizes = [math.prod(shape) for shape in shapes]
     parts = flat.detach()[..., : sum(sizes)].split(sizes, -1)
-    return [
-        part.unflatten(-1, tuple(shape)) if shape else part.squeeze(-1)
-        for part, shape in zip(parts, shapes, strict=True)
-    ]
+    found = []
+    for part, shape in zip(parts, shapes, strict=True):
+        if transposed and len(shape) == 2:
+            found.append(part.unflatten(-1, tuple(shape)[::-1]).mT)
+        else:
+            found.append(part.unflatten(-1, tuple(shape)) if shape else part.squeeze(-1))
+    return found
 
 
 def shapes(parameters: Iterable[Tensor]) -> list[torch.Size]:

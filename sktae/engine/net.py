@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -213,10 +213,10 @@ class AutoencoderNet(NeuralNet):
         with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
             return self.criterion_(self.infer(inputs), x)
 
-    def limit(self, x: Tensor) -> float:
-        """Return the largest norm of a gradient."""
+    def limit(self, shape: Sequence[int]) -> float:
+        """Return the largest norm of a gradient, for rows of this shape."""
         # The objective adds up features, so its gradient grows with their number.
-        return math.inf if self.max_grad_norm is None else self.max_grad_norm * x[0].numel()
+        return math.inf if self.max_grad_norm is None else self.max_grad_norm * math.prod(shape)
 
     def train_step_single(self, batch, **fit_params):
         inputs, x = batch
@@ -236,9 +236,9 @@ class AutoencoderNet(NeuralNet):
                     view.copy_(parameter.grad)
                 parameter.grad = view
             self.optimizer_.param_groups[0]["params"][0].grad = gradient
-            clip(gradient, self.limit(x))
+            clip(gradient, self.limit(x.shape[1:]))
         elif self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, self.limit(x))
+            nn.utils.clip_grad_norm_(parameters, self.limit(x.shape[1:]))
         return {"loss": loss, "terms": terms}
 
     def validation_step(self, batch, **fit_params):
@@ -252,7 +252,8 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         # In validation too: the same objective as in training, on draws that stay the same.
-        self._set_training(True)
+        if not self.module_.training:
+            self._set_training(True)
         if training and self.trains_quietly:
             sums, n_rows, n_batches = self._run_quietly(iterator)
         else:
@@ -294,10 +295,10 @@ class AutoencoderNet(NeuralNet):
     def _run_quietly(self, steps: TrainingSteps):
         """Run training steps with nothing between them: the same numbers, sooner."""
         flat = cast(Tensor, self._flat())
-        (vector,) = self.optimizer_.param_groups[0]["params"]
-        update, state = fused_kernel(self.optimizer_), moments(self.optimizer_, vector)
         group = self.optimizer_.param_groups[0]
-        gradient = self._gradient(flat)
+        update = fused_kernel(self.optimizer_)
+        state = moments(self.optimizer_, group["params"][0])
+        vector, gradient = self._gradient(flat)
         sums: list[Tensor] = []
         start = steps.step
         with torch.no_grad():
@@ -307,8 +308,8 @@ class AutoencoderNet(NeuralNet):
                 self.set_learning_rate(steps)
                 found = gradient.step(*inputs)
                 if self.max_grad_norm is not None:
-                    clip(gradient.vector, self.limit(x))
-                update(flat, gradient.vector, state, group["lr"], group["weight_decay"])
+                    clip(vector, self.limit(x.shape[1:]))
+                update(flat, vector, state, group["lr"], group["weight_decay"])
                 if sums:
                     torch._foreach_add_(sums, found)
                 else:
@@ -317,16 +318,18 @@ class AutoencoderNet(NeuralNet):
         n_steps = steps.step - start
         return dict(zip(gradient.names, sums, strict=True)), n_steps * len(x), n_steps
 
-    def _gradient(self, flat: Tensor) -> "Gradient":
-        """Return what computes the gradient, the last one if everything is where it was."""
-        parameters = [p for p in self.module_.parameters() if p.requires_grad]
-        place = [id(self.module_), id(self.criterion_), *(p.data_ptr() for p in parameters)]
+    def _gradient(self, flat: Tensor) -> tuple[Tensor, Gradient]:
+        """Return a vector and what fills it, the last ones if everything is where it was."""
+        parameters = list(self.module_.parameters())
+        where = [(p.data_ptr(), p.requires_grad) for p in parameters]
+        key = id(self.module_), id(self.criterion_), where
         last = vars(self).get("_last_gradient")
-        if last is None or last.place != place:
-            last = Gradient(self.terms, list(self.module_.parameters()), flat)
-            last.place = place
+        if last is None or last[0] != key:
+            vector = torch.zeros_like(flat)
+            places = views(vector, shapes(parameters))
+            last = key, vector, Gradient(self.terms, parameters, places, [flat])
             self._last_gradient = last
-        return last
+        return last[1:]
 
     def _listens_to_batches(self) -> bool:
         return any(

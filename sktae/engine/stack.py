@@ -13,6 +13,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from sktae.engine.batches import TrainingSteps, ValidationBatches
 from sktae.engine.flat import clip, fused_kernel, moments, shapes, views
@@ -70,7 +72,6 @@ class Run:
 
     def begin_block(self) -> None:
         self.net.notify("on_epoch_begin", dataset_train=self.steps, dataset_valid=self.valid)
-        self.net._set_training(True)
         self.block_start = self.steps.step
         self.block_end = self.steps.step + min(self.steps.block, self.steps.left)
 
@@ -149,7 +150,9 @@ class Stack:
     def __init__(self, runs: Sequence[Run], knobs: Sequence[str]):
         first = runs[0]
         flat = first.vector.detach()
-        self.values, self.exp_avg, self.exp_avg_sq = flat.new_zeros((3, len(runs), len(flat)))
+        rows = (len(runs), len(flat))
+        self.values, self.gradients = flat.new_zeros(rows), flat.new_zeros(rows)
+        self.exp_avg, self.exp_avg_sq = flat.new_zeros(rows), flat.new_zeros(rows)
         self.steps_taken = torch.zeros(len(runs), device=flat.device)
         self.limits = flat.new_full((len(runs), 1), math.inf)
         self.template = first.net
@@ -161,10 +164,11 @@ class Stack:
             for name, buffer in first.net.module_.named_buffers()
         }
         names = [name for name, _ in first.net.module_.named_parameters()]
-        variables = [v.requires_grad_() for v in views(self.values, shapes(first.parameters))]
+        variables = [v.requires_grad_() for v in _columnwise(self.values, first)]
         self.parameters = dict(zip(names, variables, strict=True))
-        state = [*self.knobs.values(), *self.buffers.values()]
-        self.gradient = Gradient(self._terms, variables, self.values, state)
+        state = [self.values, *self.knobs.values(), *self.buffers.values()]
+        places = _columnwise(self.gradients, first)
+        self.gradient = Gradient(self._terms, variables, places, state)
         for row, run in enumerate(runs):
             self._enter(row, run)
 
@@ -175,7 +179,8 @@ class Stack:
         kind = torch.device(net.device).type
 
         def single(weights, knobs, inputs, x):
-            with torch.autocast(kind, torch.bfloat16, enabled=net.precision == "bf16"):
+            bf16 = torch.autocast(kind, torch.bfloat16, enabled=net.precision == "bf16")
+            with bf16, _two_kernel_linear():
                 out = functional_call(net.module_, weights, inputs)
                 return objective.terms(out, x, {**objective.knobs, **knobs})
 
@@ -188,31 +193,34 @@ class Stack:
         """Give a row to a model, with its state so far."""
         self.runs[row] = run
         state = moments(run.net.optimizer_, run.vector)
-        self.values.data[row] = run.vector.detach()
-        self.exp_avg[row], self.exp_avg_sq[row] = state["exp_avg"], state["exp_avg_sq"]
         self.steps_taken[row] = state["step"]
+        for matrix, vector in self._pairs(run, state):
+            _copy(_columnwise(matrix[row], run), views(vector, shapes(run.parameters)))
         for name, knob in self.knobs.items():
             knob[row] = run.net.criterion_.knobs[name]
         for name, buffer in run.net.module_.named_buffers():
             self.buffers[name][row] = buffer
-        if run.net.max_grad_norm is not None:
-            self.limits[row] = run.net.max_grad_norm * math.prod(run.steps.x.shape)
-        _move(run.parameters, self.values[row])
+        self.limits[row] = run.net.limit(run.steps.x.shape)
+        _move(run.parameters, _columnwise(self.values[row], run))
 
     def _leave(self, row: int) -> Run:
         """Give a model back what its row has become."""
-        run = self.runs[row]
-        assert run is not None
-        run.vector.data.copy_(self.values[row])
-        _move(run.parameters, run.vector)
+        run = cast(Run, self.runs[row])
         state = moments(run.net.optimizer_, run.vector)
-        state["exp_avg"].copy_(self.exp_avg[row])
-        state["exp_avg_sq"].copy_(self.exp_avg_sq[row])
         state["step"].copy_(self.steps_taken[row])
-        self.runs[row] = None
-        for matrix in (self.values.data, self.exp_avg, self.exp_avg_sq):
+        for matrix, vector in self._pairs(run, state):
+            _copy(views(vector, shapes(run.parameters)), _columnwise(matrix[row], run))
             matrix[row] = 0.0  # nothing may overflow in a row that nobody owns
+        _move(run.parameters, views(run.vector, shapes(run.parameters)))
+        self.runs[row] = None
         return run
+
+    def _pairs(self, run: Run, state: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        return [
+            (self.values, run.vector.detach()),
+            (self.exp_avg, state["exp_avg"]),
+            (self.exp_avg_sq, state["exp_avg_sq"]),
+        ]
 
     @property
     def active(self) -> list[tuple[int, Run]]:
@@ -243,7 +251,7 @@ class Stack:
             for inputs in batches:
                 found = self._gradients(inputs)
                 if limited:
-                    clip(self.gradient.vector, self.limits)
+                    clip(self.gradients, self.limits)
                 for update in groups:
                     update()
                 for _, run in self.active:
@@ -297,7 +305,7 @@ class Stack:
         group = run.net.optimizer_.param_groups[0]
         values, gradient, exp_avg, exp_avg_sq = (
             matrix.detach()[start:stop].view(-1)
-            for matrix in (self.values, self.gradient.vector, self.exp_avg, self.exp_avg_sq)
+            for matrix in (self.values, self.gradients, self.exp_avg, self.exp_avg_sq)
         )
         taken, others = self.steps_taken[start], self.steps_taken[start + 1 : stop]
         state = {"step": taken, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
@@ -310,10 +318,33 @@ class Stack:
         return update
 
 
-def _move(parameters: Sequence[Tensor], vector: Tensor) -> None:
-    """Make parameters views of a vector."""
-    for parameter, view in zip(parameters, views(vector, shapes(parameters)), strict=True):
-        parameter.data = view
+class _two_kernel_linear(TorchFunctionMode):
+    """Spares a linear map the kernels that a model axis would add to its bias."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is not F.linear:
+            return func(*args, **(kwargs or {}))
+        return self.linear(*args, **(kwargs or {}))
+
+    @staticmethod
+    def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        product = input @ weight.mT
+        return product if bias is None else product + bias
+
+
+def _columnwise(rows: Tensor, run: Run) -> list[Tensor]:
+    """Cut rows into parameters, matrices column by column: the order in which gradients come."""
+    return views(rows, shapes(run.parameters), transposed=True)
+
+
+def _copy(places: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for place, value in zip(places, values, strict=True):
+        place.copy_(value)
+
+
+def _move(parameters: Sequence[Tensor], places: Sequence[Tensor]) -> None:
+    for parameter, place in zip(parameters, places, strict=True):
+        parameter.data = place
 
 
 def _span(run: Run) -> int:

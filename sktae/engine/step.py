@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sktae.engine.binding import Binder
-from sktae.engine.flat import total, views
+from sktae.engine.flat import total
 from sktae.engine.tape import Tape, Unrecordable
 
 
@@ -87,7 +87,7 @@ def recorded(step: Step, *inputs: Tensor) -> Step | Replay:
 
 
 class Gradient:
-    """The gradient of an objective, as one vector.
+    """The gradient of an objective.
 
     Parameters
     ----------
@@ -97,38 +97,35 @@ class Gradient:
     parameters : sequence of tensors
         What to differentiate for; those that require no gradient get zeros.
 
-    flat : Tensor
-        The vector, or a matrix of them, that they are views of.
+    places : sequence of tensors
+        Where to put the gradients.
 
     state : sequence of tensors
-        What else the terms depend on, if it may change.
+        What the terms depend on, if it may change: parameters, say.
     """
 
     def __init__(
         self,
         terms: Callable[..., Mapping[str, Tensor]],
         parameters: Sequence[Tensor],
-        flat: Tensor,
-        state: Sequence[Tensor] = (),
+        places: Sequence[Tensor],
+        state: Sequence[Tensor],
     ):
-        self.vector = torch.zeros_like(flat)
-        each = [p.shape[flat.ndim - 1 :] for p in parameters]
-        pairs = zip(parameters, views(self.vector, each), strict=True)
-        wanted = [(p, view) for p, view in pairs if p.requires_grad]
+        pairs = zip(parameters, places, strict=True)
+        wanted = [(p, place) for p, place in pairs if p.requires_grad]
+        variables = [p for p, _ in wanted]
         self.names: list[str] = []
         self.tried = False
-        self.place: list[int] = []
 
         def function(*inputs: Tensor) -> tuple[Tensor, ...]:
             with torch.enable_grad():
                 found = terms(inputs, inputs[0])
                 loss = total(found).mean(-1).sum()
-                variables = [p for p, _ in wanted]
                 gradients = torch.autograd.grad(loss, variables, materialize_grads=True)
             self.names = list(found)
             return (*gradients, *(term.detach().sum(-1) for term in found.values()))
 
-        self.step: Step | Replay = Step(function, [view for _, view in wanted], [flat, *state])
+        self.step: Step | Replay = Step(function, [place for _, place in wanted], state)
 
     def record(self, *inputs: Tensor) -> None:
         """Look for a faster way, once."""
