@@ -11,9 +11,9 @@ from functools import partial
 
 from contestants import CODE, bare_loop, matched, skorch_net
 from sklearn.model_selection import GridSearchCV
-from timing import arguments, finish, installed, interleaved, rows_of, table
+from timing import arguments, finish, interleaved, rows_of, table
 
-from sktae import Autoencoder
+from sktae import Autoencoder, StackedGridSearchCV, fit_many
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 CODES = (8, 16)
@@ -30,8 +30,6 @@ SETTINGS = {
 
 
 def stacked(tables, epochs):
-    from sktae.many import fit_many
-
     rates = [RATES[number % 4] for number in range(len(tables))]
     models = [
         Autoencoder(CODE, **{**matched(BATCH, epochs), "learning_rate": rate}) for rate in rates
@@ -81,8 +79,6 @@ def sktae_search(X, epochs, rates, folds, n_jobs, Search=GridSearchCV):
 
 
 def stacked_search(X, epochs, rates, folds, n_jobs):
-    from sktae.search import StackedGridSearchCV
-
     return sktae_search(X, epochs, rates, folds, n_jobs, StackedGridSearchCV)
 
 
@@ -93,15 +89,13 @@ SEARCHES = {
     "sktae, 2 jobs": (sktae_search, 2),
     "sktae stacked": (stacked_search, 1),
 }
-NEEDS = {"sktae stacked": "sktae.search"}
 
 
 def searches(args, n_rows, n_features, epochs, n_rates, folds, most_jobs):
     X, rates = table(n_rows, n_features), RATES[:n_rates]
     wanted = {n: (run, jobs) for n, (run, jobs) in SEARCHES.items() if jobs <= most_jobs}
-    found = installed(wanted, NEEDS)
-    runs = {n: partial(run, X, epochs, rates, folds, jobs) for n, (run, jobs) in found.items()}
-    for run, jobs in found.values():
+    runs = {n: partial(run, X, epochs, rates, folds, jobs) for n, (run, jobs) in wanted.items()}
+    for run, jobs in wanted.values():
         run(X[:200], 1, rates[:1], 2, jobs)
     laps = interleaved(runs, args.repeats)
     for name in laps:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sktae.declare import Contamination
-from sktae.engine.batches import Rows, in_tiles
+from sktae.engine.batches import Loaded, Rows, in_tiles
 from sktae.nn.losses import squared
 
 # Statistics of errors and codes are learnt from about this many training rows.
@@ -42,10 +42,10 @@ class ErrorModel:
 
     def anomaly(self, error: Tensor, code: Tensor) -> Tensor:
         """Return one number per row, larger for more unusual rows."""
-        weight = np.append(1 / self.scale_, np.ones(len(self.location_)))
+        weights = np.append(1 / self.scale_, np.ones(len(self.location_)))
         weight, offset, whiten = (
             torch.as_tensor(value, dtype=torch.float32, device=code.device)
-            for value in (weight[None], -self.location_ @ self.whiten_, self.whiten_.T)
+            for value in (weights[np.newaxis], -self.location_ @ self.whiten_, self.whiten_.T)
         )
         away = F.linear(code, whiten, offset)
         return F.linear(torch.cat([error.flatten(1), away.square()], 1), weight)[:, 0]
@@ -121,6 +121,10 @@ class AnomalyMixin(OutlierMixin):
             return error.flatten(1).sum(1) + self.surprise(out)
         return cast(ErrorModel, model).anomaly(error, out.code)
 
+    @property
+    def _scores_by_model(self) -> bool:
+        return type(self)._anomaly is AnomalyMixin._anomaly
+
     def _anomalies(self, network: nn.Module, model: ErrorModel | None, x: Rows) -> np.ndarray:
         (found,) = in_tiles(lambda rows: (self._anomaly(network, model, rows),), network, x)
         return found.astype(np.float64)
@@ -132,10 +136,17 @@ class AnomalyMixin(OutlierMixin):
             out = network(rows)
             return self.error(rows, out), out.code
 
-        model = None
+        model, seen = None, x.spread(_THRESHOLD_ROWS)
         if self.surprise is None:
-            model = ErrorModel().fit(*in_tiles(evidence, network, x.spread(_SAMPLE)))
-        scores = -self._anomalies(network, model, x.spread(_THRESHOLD_ROWS))
+            sample = x.spread(_SAMPLE)
+            error, code = in_tiles(evidence, network, sample)
+            model = ErrorModel().fit(error, code)
+        if model is not None and len(sample) == len(seen) and self._scores_by_model:
+            known = (Loaded(torch.from_numpy(part)) for part in (error, code))
+            (found,) = in_tiles(lambda *rows: (model.anomaly(*rows),), network, *known)
+            scores = -found.astype(np.float64)
+        else:
+            scores = -self._anomalies(network, model, seen)
         share = 0.01 if self.contamination == "auto" else self.contamination
         return {
             "error_model_": model,

@@ -15,8 +15,8 @@ from sktae.engine.step import Step, recorded
 from sktae.randomness import Plan
 
 _LANES = 16
-# Tiles of this many rows, and of fewer where a row is large, are near the best throughput on a CPU.
-TILE = 1024
+# Tiles of this many rows, and of fewer where a row is large, are near the best throughput.
+TILE, _TILE_OF_GPU = 1024, 2**15
 _TILE_NUMBERS = 2**22
 # From this many tiles on, recording the function of a tile repays itself.
 _MANY_TILES = 16
@@ -278,11 +278,12 @@ def in_tiles(
 
     results: tuple[np.ndarray, ...] = ()
     n_rows = len(tables[0])
-    widest = max(math.prod(x.shape) for x in tables)
-    size = max(1, min(TILE, _TILE_NUMBERS // max(1, widest)))
+    size = TILE if torch.device(tables[0].device).type == "cpu" else _TILE_OF_GPU
+    size = max(1, min(size, _TILE_NUMBERS // max(1, math.prod(tables[0].shape))))
     step: Any = Step(prepared)
     aligned = _aligned_linear()
-    network.eval()
+    if network.training:
+        network.eval()
     with torch.no_grad():
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)

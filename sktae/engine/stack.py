@@ -109,7 +109,7 @@ class Run:
 def stack_size(runs: Sequence[Run]) -> int:
     """Say how many models to train at a time."""
     rows = _ROWS_IN_FLIGHT.get(torch.device(runs[0].net.device).type, 1024)
-    return max(2, min(16 if rows == 1024 else 256, rows // runs[0].steps.plan.batch_size))
+    return max(2, min(32 if rows == 1024 else 256, rows // runs[0].steps.plan.batch_size))
 
 
 def stackable(net: AutoencoderNet) -> bool:
