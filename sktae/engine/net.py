@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler, ParamMapper
 from torch import Tensor, nn
 
 from sktae.engine.batches import TrainingSteps
-from sktae.engine.flat import clip, flatten, fused_kernel, fuses, moments, shapes, total, views
+from sktae.engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
 from sktae.engine.step import Gradient, Replay
 
 # What an estimator decides for its net, and the estimator's own word for it.
@@ -296,9 +296,9 @@ class AutoencoderNet(NeuralNet):
         """Run training steps with nothing between them: the same numbers, sooner."""
         flat = cast(Tensor, self._flat())
         group = self.optimizer_.param_groups[0]
-        update = fused_kernel(self.optimizer_)
         state = moments(self.optimizer_, group["params"][0])
         vector, gradient = self._gradient(flat)
+        update = fused_update(self.optimizer_, flat, vector, state, state["step"])
         sums: list[Tensor] = []
         start = steps.step
         with torch.no_grad():
@@ -309,7 +309,7 @@ class AutoencoderNet(NeuralNet):
                 found = gradient.step(*inputs)
                 if self.max_grad_norm is not None:
                     clip(vector, self.limit(x.shape[1:]))
-                update(flat, vector, state, group["lr"], group["weight_decay"])
+                update(group["lr"], group["weight_decay"])
                 if sums:
                     torch._foreach_add_(sums, found)
                 else:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from sktae.engine.batches import TrainingSteps, ValidationBatches
-from sktae.engine.flat import clip, fused_kernel, moments, shapes, views
+from sktae.engine.flat import clip, fused_update, moments, shapes, views
 from sktae.engine.net import MANY_STEPS, AutoencoderNet, StopTraining
 from sktae.engine.objective import Objective
 from sktae.engine.step import Gradient
@@ -156,7 +156,6 @@ class Stack:
         self.steps_taken = torch.zeros(len(runs), device=flat.device)
         self.limits = flat.new_full((len(runs), 1), math.inf)
         self.template = first.net
-        self.update = fused_kernel(first.net.optimizer_)
         self.runs: list[Run | None] = [None] * len(runs)
         self.knobs = {name: flat.new_zeros(len(runs)) for name in knobs}
         self.buffers = {
@@ -307,13 +306,13 @@ class Stack:
             matrix.detach()[start:stop].view(-1)
             for matrix in (self.values, self.gradients, self.exp_avg, self.exp_avg_sq)
         )
-        taken, others = self.steps_taken[start], self.steps_taken[start + 1 : stop]
-        state = {"step": taken, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+        counts = self.steps_taken[start:stop]
+        state = {"step": counts[0], "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+        adam = fused_update(run.net.optimizer_, values, gradient, state, counts)
 
         def update() -> None:
             run.net.set_learning_rate(run.steps)
-            self.update(values, gradient, state, group["lr"], group["weight_decay"])
-            others.copy_(taken)
+            adam(group["lr"], group["weight_decay"])
 
         return update
 
