@@ -9,6 +9,23 @@ import numpy as np
 import pytest
 from shared import correlated_table
 
+from sktae.engine import batches, net, stack
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--record",
+        choices=["often", "never"],
+        help="record every step, or none: all tests hold either way",
+    )
+
+
+def pytest_configure(config):
+    """Move the numbers of steps and tiles from which recording repays itself."""
+    if record := config.getoption("--record"):
+        many = 0 if record == "often" else 10**9
+        net.MANY_STEPS = stack.MANY_STEPS = batches.MANY_TILES = many
+
 
 @pytest.fixture(scope="session")
 def X():

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktae import Autoencoder, VariationalAutoencoder, all_estimators, citation
+from sktae import Autoencoder, VariationalAutoencoder, citation
 from sktae.docs import entries, sections
 from sktae.ensemble import AutoencoderEnsemble
 
@@ -42,7 +42,7 @@ def few(E=Autoencoder, n_estimators=3, n_components=2, **params):
 
 @parametrize_with_checks(
     [
-        *(AutoencoderEnsemble(quick(E, **SMALL), n_estimators=2) for E in all_estimators()),
+        AutoencoderEnsemble(quick(VariationalAutoencoder, **SMALL), n_estimators=2),
         AutoencoderEnsemble(quick(**SMALL), n_estimators=2, aggregation="max", **BAGGED),
     ]
 )

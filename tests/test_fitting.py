@@ -16,6 +16,7 @@ from sktae import (
     AutoencoderNet,
     SparseAutoencoder,
     VariationalAutoencoder,
+    fit_many,
 )
 from sktae.engine.batches import TrainingSteps
 from sktae.fitting import _split
@@ -317,6 +318,18 @@ def test_a_callback_can_end_the_fit(X):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @every
 def test_cuda_agrees_with_cpu(E, X):
-    """The same draws on both devices: scores agree after a few steps."""
-    cpu, cuda = (quick(E, device=device).fit(X) for device in ("cpu", "cuda"))
-    np.testing.assert_allclose(cuda.score_samples(X), cpu.score_samples(X), rtol=1e-2)
+    """The same draws on both devices: scores agree, taken step by step, replayed or stacked."""
+    for max_steps in (20, 80):
+        cpu, cuda = (
+            quick(E, device=device, max_steps=max_steps, learning_rate=1e-4).fit(X)
+            for device in ("cpu", "cuda")
+        )
+        assert cpu.road_ == cuda.road_
+        np.testing.assert_allclose(cuda.score_samples(X), cpu.score_samples(X), rtol=1e-2)
+        stacked = fit_many(
+            [quick(E, device="cuda", max_steps=max_steps, learning_rate=1e-4) for _ in range(2)],
+            [X, X],
+        )
+        np.testing.assert_allclose(stacked[0].score_samples(X), cpu.score_samples(X), rtol=1e-2)
+    half = quick(E, device="cuda", precision="bf16", max_steps=80).fit(X)
+    assert np.isfinite(half.score_samples(X)).all()

@@ -48,8 +48,9 @@ def test_every_penalty_is_traced(penalty, X, monkeypatch):
     np.testing.assert_array_equal(traced.score_samples(X), plain.score_samples(X))
 
 
-def test_the_road_depends_on_the_fit(X):
+def test_the_road_depends_on_the_fit(X, monkeypatch):
     """Long fits are recorded; listeners and other optimizers get skorch's own steps."""
+    monkeypatch.setattr(engine, "MANY_STEPS", 64)
 
     class Listener(Callback):
         def on_batch_end(self, net, **kwargs):
@@ -158,6 +159,17 @@ def test_what_cannot_be_repeated(loss):
     """Random numbers, shapes and values that depend on the data, changed inputs: no recording."""
     step = gradient_of(loss, torch.randn(7, 6, requires_grad=True))
     assert recorded(step, torch.randn(8, 7)) is step
+
+
+@every
+def test_half_precision_is_nearly_the_same(E, X):
+    """bf16 changes the fit a little, and nothing after it."""
+    full, half = quick(E, n_components=3).fit(X), quick(E, n_components=3, precision="bf16").fit(X)
+    assert all(p.dtype == torch.float32 for p in half.net_.module_.parameters())
+    assert not np.array_equal(half.reconstruct(X), full.reconstruct(X))
+    assert half.score(X) == pytest.approx(full.score(X), abs=0.05)
+    traced = quick(E, n_components=3, precision="bf16", max_steps=100).fit(X)
+    assert np.isfinite(traced.score_samples(X)).all()
 
 
 def test_networks_that_cannot_be_recorded_train_plainly(X):

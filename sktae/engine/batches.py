@@ -19,7 +19,7 @@ _LANES = 16
 TILE, _TILE_OF_GPU = 1024, 2**15
 _TILE_NUMBERS = 2**22
 # From this many tiles on, recording the function of a tile repays itself.
-_MANY_TILES = 16
+MANY_TILES = 16
 # Rows are converted and copied in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**18
 
@@ -288,7 +288,7 @@ def in_tiles(
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)
             tiles = [_filled(x.tile(start, stop), size) for x in tables]
-            if start == 0 and n_rows > size * _MANY_TILES:
+            if start == 0 and n_rows > size * MANY_TILES:
                 step = recorded(step, *tiles)
             found = step(*tiles)
             if not results:

@@ -92,7 +92,7 @@ def fused_update(
     beta1, beta2 = group["betas"]
     fixed = {"beta1": beta1, "beta2": beta2, "eps": group["eps"]}
     fixed |= {"amsgrad": False, "maximize": False}
-    lists = [flat], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]]
+    lists: Any = [flat], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]]
     # To add one, numpy takes a tenth of torch's time.
     counted: Any = counts.numpy() if counts.device.type == "cpu" else counts
 
