@@ -72,6 +72,22 @@ def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             f"estimators and {len(Xs)} tables."
         )
     before = [fitted_state(estimator) for estimator in estimators]
+    try:
+        outcomes = _stacked(estimators, Xs)
+        for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
+            if outcomes[n] is not estimator:
+                restore(estimator, before[n])
+            if outcomes[n] is None:
+                outcomes[n] = _attempt(estimator, X)
+    except BaseException:  # an interruption, say
+        for estimator, state in zip(estimators, before, strict=True):
+            restore(estimator, state)
+        raise
+    return outcomes
+
+
+def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+    """Fit what can be stacked; return estimators, errors, or None for what is left to do."""
     outcomes: list[Any] = [None] * len(estimators)
     stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
     tables: dict[Any, Prepared] = {}
@@ -89,12 +105,6 @@ def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
     for fits in stacks.values():
         for n, outcome in zip(fits, _run_stacked(list(fits.values())), strict=True):
             outcomes[n] = outcome
-    for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
-        if isinstance(outcomes[n], Exception):
-            restore(estimator, before[n])
-        elif outcomes[n] is None:
-            restore(estimator, before[n])
-            outcomes[n] = _attempt(estimator, X)
     return outcomes
 
 

@@ -196,6 +196,21 @@ def test_one_failure_stays_one(X):
         fit_many([quick()], [X, X])
 
 
+def test_an_interruption_leaves_everything_as_it_was(X, monkeypatch):
+    """Ctrl-C is passed on; what was fitted is, what was not is not."""
+    fitted, fresh = quick().fit(X), quick(random_state=1)
+    scores = fitted.score_samples(X)
+
+    def interrupted(self, n):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stack.Stack, "_span", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([fitted, fresh], [X + 1, X])
+    np.testing.assert_array_equal(fitted.score_samples(X), scores)
+    assert not [name for name in vars(fresh) if name.endswith("_")]
+
+
 def test_stacks_leave_global_generators_alone(X):
     """Nothing global moves."""
     before = torch.get_rng_state()

@@ -1,6 +1,5 @@
 """The skorch net under every estimator: skorch owns the fit, this file owns the step."""
 
-import contextlib
 import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -199,8 +198,12 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
-        with contextlib.suppress(StopTraining):
+        try:
             self.fit_loop(X, y, **fit_params)
+        except StopTraining:
+            pass
+        finally:
+            vars(self).pop("_last_gradient", None)  # with the memory that it is bound to
         self.notify("on_train_end", X=X, y=y)
         return self
 
