@@ -29,6 +29,7 @@ html_show_sourcelink = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+suppress_warnings = ["ref.term"]  # docstrings inherited from scikit-learn refer to its glossary
 copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor output
 
 autodoc_typehints = "none"  # the docstrings say the types, in words

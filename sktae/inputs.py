@@ -9,7 +9,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 
 # What arrays may hold; anything else is converted to the first.
 FLOATS = (np.float64, np.float32)
@@ -28,8 +28,18 @@ class DatasetRows:
     """
 
     def __init__(self, dataset: Dataset):
+        if isinstance(dataset, IterableDataset):
+            raise ValueError(
+                "X is an IterableDataset, whose rows cannot be told by number; give a Dataset with "
+                "__len__ and __getitem__."
+            )
         self.dataset = dataset
         first = self._row(0)
+        if first.ndim != 1 or first.dtype.kind not in "fiub":
+            raise ValueError(
+                f"The Dataset given as X must have rows of numbers, or tuples that begin with one, "
+                f"but its first item is {dataset[0]!r}."
+            )
         self.dtype = first.dtype if first.dtype in FLOATS else np.dtype(FLOATS[0])
         self.shape = (len(dataset), *first.shape)  # type: ignore[arg-type]
 

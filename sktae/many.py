@@ -1,7 +1,7 @@
 """Many estimators fitted at once."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from numbers import Real
 from typing import Any
@@ -27,27 +27,27 @@ _FREE = {
 }
 
 
-def fit_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
     """Fit many estimators, those of equal structure together, as one stack of models.
 
-    Each learns what its own `fit` would teach it, up to the rounding of sums, several times
-    sooner. Models may differ in rows, seeds, budgets, stopping, rates, and the numbers in their
-    objective; what changes the network makes a stack of its own. What cannot be stacked is fitted
-    by its own `fit`: other estimators, estimators with callbacks, other optimizers than Adam. The
-    fitted attribute `road_` says what was done.
+    Each learns what its own `fit` would teach it, up to the rounding of sums, but sooner. Models
+    may differ in rows, seeds, budgets, stopping, rates, and the numbers in their objective; what
+    changes the network or the size of a batch makes a stack of its own. What cannot be stacked is
+    fitted by its own `fit`: other estimators, estimators with callbacks, other optimizers than
+    Adam. The fitted attribute `road_` says what was done.
 
     Parameters
     ----------
-    estimators : sequence of estimators
+    estimators : iterable of estimators
         What to fit, in place.
 
-    Xs : sequence of array-like, one for each estimator
+    Xs : iterable of array-like, one for each estimator
         The rows to learn from. An array that comes several times is prepared once.
 
     Returns
     -------
     estimators : list
-        The fitted estimators.
+        The fitted estimators. If a fit raises an error, all others are made before it is passed on.
 
     Examples
     --------
@@ -58,18 +58,27 @@ def fit_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
     >>> [model.road_ for model in fit_many(models, [X, X])]
     ['stacked', 'stacked']
     """
-    for outcome in attempt_many(estimators, Xs):
+    estimators = list(estimators)
+    for number, outcome in enumerate(attempt_many(estimators, Xs)):
         if isinstance(outcome, Exception):
+            outcome.add_note(f"This was raised by the fit of estimator {number} of fit_many.")
             raise outcome
-    return list(estimators)
+    return estimators
 
 
 def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
     """Fit many estimators; return each, or the exception that its fit raised."""
+    Xs = list(Xs)
+    for number, estimator in enumerate(estimators):
+        if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+            raise TypeError(
+                f"fit_many takes estimators, but number {number} of them is {estimator!r}."
+            )
     if len(estimators) != len(Xs):
         raise ValueError(
             f"fit_many takes a table for each estimator, but there are {len(estimators)} "
-            f"estimators and {len(Xs)} tables."
+            f"estimators and {len(Xs)} tables. To fit all on one table X, pass [X] * "
+            f"{len(estimators)}."
         )
     before = [fitted_state(estimator) for estimator in estimators]
     try:

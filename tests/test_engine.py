@@ -7,7 +7,7 @@ import pytest
 import torch
 from shared import correlated_table, quick
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import ChainDataset, TensorDataset
 
 from sktae import DenoisingAutoencoder, fitting
 from sktae.engine.batches import TILE, Loaded, TrainingSteps, in_tiles
@@ -68,6 +68,10 @@ def test_datasets_are_rows(X):
     assert model.score(rows) == model.score(X)
     with pytest.raises(ValueError, match="X has 3 features, but Autoencoder is expecting 8"):
         model.predict(TensorDataset(torch.zeros(2, 3)))
+    with pytest.raises(ValueError, match="must have rows of numbers"):
+        quick().fit(TensorDataset(torch.zeros(9, 4, 5)))
+    with pytest.raises(ValueError, match="give a Dataset with __len__"):
+        quick().fit(ChainDataset([]))
     with pytest.raises(ValueError, match="contains NaN or infinity"):
         quick().fit(TensorDataset(torch.full((9, 2), torch.nan)))
 

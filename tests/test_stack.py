@@ -192,6 +192,11 @@ def test_one_failure_stays_one(X):
         fit_many(models, [X] * 3)
     with pytest.raises(ValueError, match="must be a float in the range"):
         fit_many([quick(learning_rate=-1), quick()], [X, X])
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (its note is what matters)
+        fit_many([quick(), quick(learning_rate=-1)], [X, X])
+    assert "estimator 1" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match="number 1 of them is <class"):
+        fit_many([quick(), Autoencoder], [X, X])
     with pytest.raises(ValueError, match="a table for each estimator"):
         fit_many([quick()], [X, X])
 

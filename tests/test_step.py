@@ -1,5 +1,7 @@
 """Recorded steps: the same numbers as without, and no step where there must be none."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -96,6 +98,19 @@ def test_weights_put_elsewhere(X, monkeypatch):
     assert [model.road_ for model in models] == ["traced", "plain"]
     np.testing.assert_array_equal(*(model.transform(X) for model in models))
     assert not np.array_equal(models[0].transform(X), quick().fit(X).transform(X))
+
+
+def test_pickles_are_small(X):
+    """Weights that share one memory are not pickled with all of it, and share it again after."""
+    model = quick().fit(X)
+    numbers = sum(p.numel() for p in model.net_.module_.parameters())
+    model.error_model_ = None
+    assert len(pickle.dumps(model)) < 4 * 4 * numbers + 50_000  # weights, twice, and two moments
+    again = pickle.loads(pickle.dumps(model)).net_
+    (flat,) = again.optimizer_.param_groups[0]["params"]
+    memory = flat.untyped_storage().data_ptr()
+    assert {p.untyped_storage().data_ptr() for p in again.module_.parameters()} == {memory}
+    assert again.module is again.module_
 
 
 # -- recording single functions --------------------------------------------------------------------

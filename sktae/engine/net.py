@@ -178,12 +178,16 @@ class AutoencoderNet(NeuralNet):
         still = object.__new__(type(self))
         vars(still).update(vars(self))
         vars(still).pop("_last_gradient", None)
-        vars(still)["module_"] = copy.deepcopy(vars(self).get("module_"))
+        if getattr(self, "module_", None) is not None:
+            vars(still)["module_"] = copy.deepcopy(self.module_)
+            if self.module is self.module_:
+                vars(still)["module"] = None
         return super(AutoencoderNet, still).__getstate__()
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if getattr(self, "module_", None) is not None:
+            self.module = self.module_ if self.module is None else self.module
             self._flat()
 
     def notify(self, method_name, **cb_kwargs):
