@@ -134,7 +134,7 @@ default="silu"
     road_ : {"plain", "traced", "stacked", "skorch"}
         How the steps were taken: one by one, replayed from a recording, for many models at once,
         or by skorch for callbacks that listen to batches and for optimizers other than Adam. It
-        makes no difference to the numbers.
+        makes no difference to the numbers, but that a stack may round its sums otherwise.
 
     offset_ : float
         Threshold on `score_samples`.

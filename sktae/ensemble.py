@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktae.autoencoders.plain import Autoencoder
@@ -143,14 +143,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
     def transform(self, X):
         return np.hstack(self._each("transform", self._rows(X).raw))
 
-    def inverse_transform(self, X):
-        check_is_fitted(self)
-        codes = check_array(X, dtype=FLOATS)
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
-                f"n_components={self.n_components_}."
-            )
+    def _decode(self, codes):
         parts = np.hsplit(codes, np.cumsum([m.n_components_ for m in self.estimators_])[:-1])
         pairs = zip(self.estimators_, parts, strict=True)
         return self._merged([m.inverse_transform(part) for m, part in pairs], codes.dtype)

@@ -51,8 +51,7 @@ class ReductionMixin(TransformerMixin):
                 f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
                 f"n_components={self.n_components_}."
             )
-        z = Rows(codes, Tensor.float, self.net_.device)
-        return self._inputs.array(self._apply(lambda network, z: network.decode(z), z), codes.dtype)
+        return self._decode(codes)
 
     def reconstruct(self, X):
         """Encode rows and decode them again.
@@ -112,6 +111,10 @@ class ReductionMixin(TransformerMixin):
         if total <= 1e-20 * (X**2).sum():  # a constant table: all that counts is to hit it
             return float(residual <= 1e-9 * (X**2).sum())
         return float(1 - residual / total)
+
+    def _decode(self, codes):
+        z = Rows(codes, Tensor.float, self.net_.device)
+        return self._inputs.array(self._apply(lambda network, z: network.decode(z), z), codes.dtype)
 
     def _reconstruct(self, x):
         recon = self._apply(lambda network, x: network(x).recon, x)
