@@ -22,8 +22,9 @@ from sktae.engine.net import MANY_STEPS, AutoencoderNet, StopTraining
 from sktae.engine.objective import Objective
 from sktae.engine.step import Gradient
 
-# So many rows in a step keep a CPU busy and its cache unspilt; a GPU takes more.
-_ROWS_IN_FLIGHT = {"cpu": 1024, "cuda": 2**16}
+# So many rows in a step, of so many models at most, keep a CPU busy and its cache unspilt; a GPU
+# takes more.
+_IN_FLIGHT, _IN_FLIGHT_ON_GPU = (1024, 32), (2**16, 256)
 
 
 class Unstackable(Exception):
@@ -108,8 +109,9 @@ class Run:
 
 def stack_size(runs: Sequence[Run]) -> int:
     """Say how many models to train at a time."""
-    rows = _ROWS_IN_FLIGHT.get(torch.device(runs[0].net.device).type, 1024)
-    return max(2, min(32 if rows == 1024 else 256, rows // runs[0].steps.plan.batch_size))
+    on_gpu = torch.device(runs[0].net.device).type == "cuda"
+    rows, most = _IN_FLIGHT_ON_GPU if on_gpu else _IN_FLIGHT
+    return max(2, min(most, rows // runs[0].steps.plan.batch_size))
 
 
 def stackable(net: AutoencoderNet) -> bool:
