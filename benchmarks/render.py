@@ -1,10 +1,12 @@
-"""Make the tables and the chart of the page on benchmarks from results/*.csv; nothing is run."""
+"""Make the tables and the charts of the page on benchmarks from results/*.csv; nothing is run."""
 
 import ast
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from tabular_summary import PUBLISHED, read, summary
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "_build" / "benchmarks"  # what docs/benchmarks.md includes
@@ -16,6 +18,8 @@ TITLES = {
     "search_speed": "Many fits together",
     "scaling": "From a thousand rows to ten million",
     "gpu": "On a GPU",
+    "tabular_quality": "Detection quality on tables",
+    "reduction_quality": "Quality of small codes",
 }
 # What else a benchmark measures: its column, and how it is written.
 MEASURES = {
@@ -26,12 +30,26 @@ MEASURES = {
     "file_mb": ("File, MB", "{:.1f}"),
     "road": ("Road that the fit took", "{}"),
 }
+QUALITY = ("tabular_quality",)  # those that are about detectors and need data
+PLACES = (
+    "A *rank* is among all that were run here; a *place* is the one that a detector would take if "
+    "it alone joined the published ones, who have theirs among themselves. Both are means over the "
+    "sets, and lower is better. *AUROC on half of the sets* is mean and standard deviation over "
+    "random halves, which says how much hangs on the choice of sets."
+)
 COLOURS = {
     "sktae": "#d62728",
     "bare loop": "#222222",
     "MLPRegressor": "#ff9f1c",
     "skorch": "#5b8db8",
     "PyOD AutoEncoder": "#2a9d5c",
+}
+# Who is in the picture of ranks, by what they were told: colour, style and label.
+KINDS = {
+    "untold": (COLOURS["sktae"], {}, "sktae"),
+    "told": (COLOURS["sktae"], {"markerfacecolor": "white", "zorder": 3}, "sktae, told"),
+    "": (COLOURS["bare loop"], {}, "others, run here"),
+    PUBLISHED: (COLOURS["skorch"], {}, "published"),
 }
 
 
@@ -85,24 +103,72 @@ def circumstances(frame: pd.DataFrame) -> str:
     names = {"torch": "torch", "scikit-learn": "scikit-learn", "skorch": "skorch", "pyod": "PyOD"}
     versions = [f"{name} {first[key]}" for key, name in names.items() if pd.notna(first[key])]
     device = [first.device] if "device" in frame else []
-    threads = "1 thread" if first.threads == 1 else f"{first.threads} threads"
-    where = ", ".join([*device, f"{first.cpu} ({first.cores} cores), {threads}"])
-    how = f"Median of {first.repeats} rounds on {where}; {', '.join(versions)}"
-    return f"{how}; commit {first.commit}, {first.date}."
+    threads = "1 thread" if first.threads == 1 else f"{first.threads:.0f} threads"
+    where = ", ".join([*device, f"{first.cpu} ({first.cores:.0f} cores), {threads}"])
+    how = f"Median of {first.repeats} rounds" if "repeats" in frame else "One fit for each seed"
+    commits = " and ".join(dict.fromkeys(frame.commit + ", " + frame.date))
+    return f"{how} on {where}; {', '.join(versions)}; commit {commits}."
+
+
+def timed(frame: pd.DataFrame) -> list[str]:
+    """Return the tables of a benchmark of times."""
+    parts = []
+    for _, compared in frame.groupby("reference", sort=False):
+        for title, part in tables(compared).items():
+            parts += [f"**{title}**"] * bool(title) + [markdown(part)]
+    return [*parts, circumstances(frame)]
+
+
+def judged(frame: pd.DataFrame) -> list[str]:
+    """Return the tables of a benchmark of detectors."""
+    parts = []
+    found = summary(frame).drop(index=PUBLISHED, level="told", errors="ignore")
+    for (protocol, setting), part in found.groupby(level=["protocol", "setting"]):
+        names = [name + ", told" * (told == "told") for *_, name, told in part.index]
+        cells = {
+            "AUROC": part.auroc.map("{:.1f}".format),
+            "AUROC on half of the sets": part.half_mean.map("{:.1f} ± ".format)
+            + part.half_sd.map("{:.1f}".format),
+            "AP": part.ap.map("{:.1f}".format),
+            "Rank": part["rank"].map("{:.1f}".format),
+            "Place": part.place.map("{:.1f}".format),
+            "Fit": part.fit_seconds.map(seconds),
+        }
+        if part.place.isna().all():
+            del cells["Place"]
+        title = f"**Protocol {protocol}, setting {setting}**"
+        parts += [title, markdown(pd.DataFrame(cells).set_axis(names))]
+    return [*parts, circumstances(frame[frame.told != PUBLISHED])]
+
+
+def reduced(frame: pd.DataFrame) -> list[str]:
+    """Return the tables of a benchmark of small codes."""
+    parts = []
+    for pixels, part in frame.groupby("pixels", sort=False):
+        means = part.groupby(["model", "n_components"], sort=False).mean(numeric_only=True)
+        found = (means.r2.map("{:.1f} / ".format) + means.accuracy.map("{:.1f}".format)).unstack()
+        found = found.add_suffix(" components")
+        found["Fit"] = part.groupby("model").fit_seconds.median().map(seconds)
+        parts += [f"**R² / accuracy, pixels {pixels}**", markdown(found)]
+    return [*parts, circumstances(frame)]
 
 
 def section(name: str, results: Path) -> str:
     """Write the part of the page that answers the question of one script."""
     docstring = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text()))
-    parts = [f"## {TITLES[name]}", docstring, f"```console\n$ python benchmarks/{name}.py\n```"]
+    options = " --data DIR" * (name in QUALITY)
+    command = f"```console\n$ python benchmarks/{name}.py{options}\n```"
+    parts = [f"## {TITLES[name]}", docstring, command]
     path = results / f"{name}.csv"
     if not path.exists():
-        return "\n\n".join([*parts, "No results are kept yet."])
-    frame = pd.read_csv(path)
-    for _, compared in frame.groupby("reference", sort=False):
-        for title, part in tables(compared).items():
-            parts += [f"**{title}**"] * bool(title) + [markdown(part)]
-    return "\n\n".join([*parts, circumstances(frame)])
+        parts.append("No results are kept yet.")
+    elif name in QUALITY:
+        picture = f"![Mean ranks of detectors](_build/benchmarks/{name}.png)"
+        parts += [PLACES, picture, *judged(read(path))]
+    else:
+        frame = pd.read_csv(path)
+        parts += reduced(frame) if "r2" in frame else timed(frame)
+    return "\n\n".join(parts)
 
 
 # -- the chart -------------------------------------------------------------------------------------
@@ -144,6 +210,44 @@ def chart(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def rank_chart(frame: pd.DataFrame) -> Figure:
+    """Draw the mean rank of each detector, or its place where there are published ones."""
+    found = summary(frame).reset_index()
+    protocols, settings = found.protocol.unique(), found.setting.unique()
+    heights = [found[found.protocol == name].detector.nunique() + 3 for name in protocols]
+    figure = Figure(figsize=(9, 0.18 * sum(heights)), layout="constrained")
+    grid = figure.subplots(len(protocols), len(settings), squeeze=False, height_ratios=heights)
+    for protocol, row in zip(protocols, grid, strict=True):
+        for setting, axes in zip(settings, row, strict=True):
+            dots(axes, found[(found.protocol == protocol) & (found.setting == setting)])
+            axes.set_title(f"Protocol {protocol}, setting {setting}", fontsize=10)
+    handles, labels = grid[-1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(KINDS), frameon=False)
+    return figure
+
+
+def dots(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw a line for each detector, with a dot for each of what it was told."""
+    column = "place" if part.place.notna().any() else "rank"
+    usual = part[part.told != "told"].set_index(["told", "detector"])[column].sort_values()
+    kinds, names = usual.index.get_level_values("told"), usual.index.get_level_values("detector")
+    for told, (colour, style, label) in KINDS.items():
+        own = part[part.told == told]
+        kind = "untold" if told == "told" else told
+        at = [usual.index.get_loc((kind, name)) for name in own.detector]
+        axes.plot(own[column], at, "o", color=colour, label=label, markersize=5, **style)
+    axes.set_yticks(range(len(usual)), names, fontsize=8)
+    for text, kind in zip(axes.get_yticklabels(), kinds, strict=True):
+        text.set_color(KINDS[kind][0])
+    axes.set_ylim(len(usual) - 0.5, -0.5)
+    axes.set_xlabel(f"mean {column}", fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
 def render(page: Path = PAGE, results: Path = HERE / "results") -> None:
     """Write what docs/benchmarks.md includes."""
     page.mkdir(parents=True, exist_ok=True)
@@ -153,6 +257,10 @@ def render(page: Path = PAGE, results: Path = HERE / "results") -> None:
         chart(pd.read_csv(path)).savefig(page / "fit_speed.png", dpi=150)
         text = "Time of the same fit, as a multiple of a bare loop's"
         parts.insert(0, f"![{text}](_build/benchmarks/fit_speed.png)")
+    for name in QUALITY:
+        path = results / f"{name}.csv"
+        if path.exists():
+            rank_chart(read(path)).savefig(page / f"{name}.png", dpi=150)
     (page / "tables.md").write_text("\n\n".join(parts) + "\n")
 
 

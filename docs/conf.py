@@ -1,10 +1,13 @@
 """How the site is built; nothing is fetched while building."""
 
 import inspect
-import runpy
+import sys
 from pathlib import Path
 
 import sktae
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from render import render
 
 project = "sktae"
 author = "the sktae developers"
@@ -75,4 +78,4 @@ def setup(app):
 
 
 write_reference()
-runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "render.py"))["render"]()
+render()

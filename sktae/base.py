@@ -48,8 +48,9 @@ class BaseAutoencoder(
         Size of the code. A small number reduces dimensions; "auto" is 128, an over-complete code
         for most tables, which is best for detecting outliers.
 
-    hidden_layer_sizes : sequence of int, default=(128,)
-        Widths of the encoder's hidden layers; the decoder mirrors them.
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto" is (128,), and
+        (128, 64) before a code of a given size.
 
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
 default="silu"
@@ -60,8 +61,9 @@ default="silu"
         units of `X` either way. Not wanted where all columns have the same unit, as pixels do, and
         those that hardly vary should count little.
 
-    learning_rate : float, default=0.002
-        Step size of the optimizer, at its largest.
+    learning_rate : float or "auto", default="auto"
+        Step size of the optimizer, at its largest. "auto" is 0.002, and 0.01 where `n_components`
+        is given, since to squeeze rows through a small code is harder.
 
     schedule : {"cosine", "constant"}, default="cosine"
         How the learning rate moves over the steps of a fit: down to 0 along a cosine, or not at
@@ -76,8 +78,9 @@ default="silu"
     batch_size : int, default=128
         Rows in a training step. With fewer rows, all of them.
 
-    max_steps : int or None, default=500
-        Training steps, whatever the number of rows.
+    max_steps : int, "auto" or None, default="auto"
+        Training steps. "auto" is 500, whatever the number of rows; where `n_components` is given,
+        it is at most 120 passes over them, or small tables would be learnt by heart.
 
     max_epochs : int or None, default=None
         Passes over the rows. With both limits, the first one reached ends the fit.
@@ -92,9 +95,28 @@ default="silu"
     patience : int, default=5
         Epochs without improvement that `early_stopping` bears.
 
+    training_data : {"unknown", "clean", "contaminated"}, default="unknown"
+        What you know of the training rows. "clean": all of them are normal, so whatever is unlike
+        every one of them is an outlier. "contaminated": some are outliers, so the network is
+        trained on the central 70 % of the rows, and scores ask how far a row is from those.
+        "unknown" serves both, nearly as well.
+
+    score_method : {"combined", "residual", "neighbours", "error"}, default="combined"
+        What scores measure. "residual": what the network cannot reproduce, whitened by how
+        residuals vary together. "neighbours": how far code and residual are from those of other
+        rows. "combined": the sum of both, each on the scale of its tail in training. "error": the
+        mean of the squared errors, and nothing else. It may be changed after the fit; `offset_`
+        stays where the fit put it.
+
     contamination : float or "auto", default="auto"
         Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. It does not change the fit.
+        at 1 %. With `calibration_fraction`, the share of false alarms among new rows instead. It
+        does not change the fit.
+
+    calibration_fraction : float or None, default=None
+        Share of the rows, drawn at random, that the fit does not see; their scores give `p_values`
+        and the threshold of `predict`. "auto" `contamination` is then 1 %, or as little as so many
+        rows can assure. `partial_fit` holds out none.
 
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", ...; "auto" takes CUDA if there is one.
@@ -121,12 +143,15 @@ default="silu"
     n_components_ : int
         Size of the code.
 
+    hidden_layer_sizes_ : tuple of int
+        Widths of the encoder's hidden layers.
+
     net_ : AutoencoderNet
         The trained skorch net; its `module_` is the network.
 
     history_ : pandas.DataFrame
         One row for each epoch: steps so far, losses, the terms of the objective by name, learning
-        rate, seconds. Where `max_epochs` is None, an epoch is a twentieth of the budget in steps.
+        rate, seconds. Where `max_epochs` is None, an epoch is a twentieth of the budget.
 
     n_iter_ : int
         Training steps taken.
@@ -139,8 +164,11 @@ default="silu"
     offset_ : float
         Threshold on `score_samples`.
 
-    error_model_ : ErrorModel or None
-        What the errors and codes of the training rows were; None where scores are likelihoods.
+    error_model_ : ErrorModel
+        What the residuals and codes of the training rows were.
+
+    calibration_scores_ : ndarray or None
+        Scores of the rows that `calibration_fraction` held out, in ascending order.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -150,20 +178,23 @@ default="silu"
     """
 
     n_components: Literal["auto"] | Count = positional("auto")
-    hidden_layer_sizes: Widths = (128,)
+    hidden_layer_sizes: Literal["auto"] | Widths = "auto"
     activation: Activation = "silu"
     standardize: bool = True
-    learning_rate: Positive = 2e-3
+    learning_rate: Literal["auto"] | Positive = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: NonNegative = 0.0
     max_grad_norm: Positive | None = 1.0
     batch_size: Count = 128
-    max_steps: Count | None = 500
+    max_steps: Literal["auto"] | Count | None = "auto"
     max_epochs: Count | None = None
     early_stopping: bool = False
     validation_fraction: Fraction = 0.1
     patience: Count = 5
+    training_data: Literal["unknown", "clean", "contaminated"] = "unknown"
+    score_method: Literal["combined", "residual", "neighbours", "error"] = "combined"
     contamination: Literal["auto"] | Contamination = "auto"
+    calibration_fraction: Fraction | None = None
     device: str = "auto"
     precision: Literal["float32", "bf16"] = "float32"
     warm_start: bool = False
@@ -278,7 +309,7 @@ default="silu"
     def _train(self, X, y, resume, one_pass=False):
         before = fitted_state(self)
         try:
-            prepared = Prepared(self, X, self._inputs if resume else None)
+            prepared = Prepared(self, X, self._inputs if resume else None, one_pass)
             fit = Fit(self, prepared, y, resume, one_pass)
             fit.run()
             fit.finish(stacklevel=5)  # where the user calls fit

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
-from sktae.declare import Contamination, Count, Declared, Seed, Share, positional
+from sktae.declare import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.engine.batches import Rows
+from sktae.fitting import drawn
 from sktae.inputs import FLOATS, Tabular
 from sktae.many import fit_many
 from sktae.randomness import generator, seed_of
 from sktae.reduction import ReductionMixin
-from sktae.scoring import AnomalyMixin
+from sktae.scoring import AnomalyMixin, threshold, typical
 
 # What a member draws for itself is at number 0 of the purpose "sample".
 _ROWS, _COLUMNS = 1, 2
@@ -60,7 +61,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
 
     contamination : float or "auto", default="auto"
         Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. It does not change the fit.
+        at 1 %. With `calibration_fraction`, the share of false alarms among new rows instead. It
+        does not change the fit.
+
+    calibration_fraction : float or None, default=None
+        Share of the rows, drawn at random, that no member sees; their scores give `p_values` and
+        the threshold of `predict`. "auto" `contamination` is then 1 %, or as little as so many rows
+        can assure.
 
     random_state : int, RandomState instance or None, default=None
         The same number gives the same ensemble; more members are added to the same first ones.
@@ -84,6 +91,9 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
 
     offset_ : float
         Threshold on `score_samples`.
+
+    calibration_scores_ : ndarray or None
+        Scores of the rows that `calibration_fraction` held out, in ascending order.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -116,6 +126,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
     max_features: Share = 1.0
     aggregation: Literal["mean", "max", "median"] = "mean"
     contamination: Literal["auto"] | Contamination = "auto"
+    calibration_fraction: Fraction | None = None
     random_state: Seed = None
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -149,7 +160,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         return self._merged([m.inverse_transform(part) for m, part in pairs], codes.dtype)
 
     def score_samples(self, X):
-        return -self._aggregated(self._member_anomalies(self._rows(X).raw))
+        return self._scores_of(self._rows(X).raw)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -161,8 +172,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         return self.n_components_
 
     def _train(self, X):
-        X = validate_data(self, X, dtype=FLOATS)
-        first = torch.randint(2**30, (), generator=generator(seed_of(self.random_state), "sample"))
+        X, held_out = validate_data(self, X, dtype=FLOATS), None
+        seed = seed_of(self.random_state)
+        if self.calibration_fraction is not None:
+            fraction = "calibration_fraction", len(X), self.calibration_fraction
+            rows, others = drawn(*fraction, seed, "calibrate")
+            X, held_out = X[rows.numpy()], X[others.numpy()]
+        first = torch.randint(2**30, (), generator=generator(seed, "sample"))
         seeds = range(int(first), int(first) + self.n_estimators)
         self.features_ = self._drawn_features(X.shape[1], seeds)
         template = Autoencoder() if self.estimator is None else self.estimator
@@ -172,11 +188,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         tables = map(_columns, (self._drawn_rows(X, seed) for seed in seeds), self.features_)
         self.estimators_ = fit_many(members, list(tables))
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
-        self._inputs = Tabular(standardize=False).fit(X)  # whose mean `score` compares with
+        self._inputs = Tabular(standardize=True).fit(X)
+        self._typical = typical(Rows(X, self._inputs.prepare), template.training_data)
         anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies)
-        share = 0.01 if self.contamination == "auto" else self.contamination
-        self.offset_ = float(np.percentile(-self._aggregated(anomalies), 100 * share))
+        self.calibration_scores_ = None if held_out is None else np.sort(self._scores_of(held_out))
+        usual = np.sort(-self._aggregated(anomalies))
+        self.offset_ = threshold(self.contamination, usual, self.calibration_scores_)
 
     def _drawn_rows(self, X, seed):
         """Return the rows for the member with this seed."""
@@ -223,6 +241,9 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         for columns, part in zip(self.features_, parts, strict=True):
             total[:, columns] += part
         return (total / np.bincount(self.features_.ravel())).astype(dtype)
+
+    def _scores_of(self, rows):
+        return -self._aggregated(self._member_anomalies(rows))
 
     def _member_anomalies(self, X):
         return -np.stack(self._each("score_samples", X), axis=1)

@@ -13,13 +13,14 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
-from torch import nn
+from torch import Tensor, nn
 
 from sktae.engine.batches import Rows, TrainingSteps, ValidationBatches
 from sktae.engine.net import AutoencoderNet
 from sktae.engine.objective import Objective
 from sktae.engine.probe import Probe
-from sktae.inputs import checked
+from sktae.evidence import Centre
+from sktae.inputs import Selected, checked
 from sktae.progress import EpochBar, FitTasks
 from sktae.randomness import Plan, generator, seed_of, seeded_initialisation
 
@@ -27,6 +28,14 @@ _BLOCKS = 20
 _PROBE_ROWS = 1024
 _PROBE_POOL = 2**20
 _CALIBRATION_ROWS = 4096
+_CENTRE_ROWS = 10_000
+
+# What "auto" stands for: where outliers are to be found, and where a code of a given size is.
+_AUTO = {
+    "hidden_layer_sizes": ((128,), (128, 64)),
+    "learning_rate": (2e-3, 1e-2),
+}
+_MANY_STEPS, _FEW_PASSES = 500, 120
 
 # Up to this many numbers, prepared rows are held in memory; beyond, they stay where they are.
 _LOADED_NUMBERS = 2**24
@@ -43,23 +52,45 @@ def _room(device: str) -> int:
 class Prepared:
     """A table made ready for training; one may serve many fits."""
 
-    def __init__(self, estimator: Any, raw: Any, inputs: Any = None):
+    def __init__(self, estimator: Any, raw: Any, inputs: Any = None, one_pass: bool = False):
         self.raw = raw
         self.X = checked(estimator, raw, reset=inputs is None)
+        self.held_out: Selected | None = None
+        if estimator.calibration_fraction is not None and not one_pass:
+            self._hold_out(estimator.calibration_fraction, seed_of(estimator.random_state))
         self.seen = {
             name: value
             for name, value in vars(estimator).items()
             if name in ("n_features_in_", "feature_names_in_")
         }
         self.inputs = inputs or estimator.inputs().fit(self.X)
+        self.central = None
+        if estimator.training_data == "contaminated":
+            self.central = self._central()
+            if inputs is None:  # outliers shall not stretch the scales
+                self.inputs = estimator.inputs().fit(Selected(self.X, np.flatnonzero(self.central)))
         self.inputs.check(self.X)
+
+    def _hold_out(self, fraction: float, seed: int) -> None:
+        """Set rows aside before anything is learnt, their scales included."""
+        rows, held_out = drawn("calibration_fraction", len(self.X), fraction, seed, "calibrate")
+        whole = self.X
+        self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
+
+    def _central(self) -> np.ndarray:
+        """Say which rows are central: those that a fit on contaminated data is trained on."""
+        x, size = Rows(self.X, self.inputs.prepare), _CENTRE_ROWS
+        centre = Centre(x.spread(size).load().x.numpy())
+        return np.concatenate([centre.holds(x.slice(i, i + size)) for i in range(0, len(x), size)])
 
     def rows(self, device: str) -> Rows:
         """Return the rows for a network: held on the device, unless they are too many."""
         if not hasattr(self, "_rows"):
             x = Rows(self.X, self.inputs.prepare, device)
-            known = isinstance(self.X, np.ndarray)  # a Dataset may be another at each look
-            self._rows = x.load() if known and self.X.size <= _room(device) else x
+            held = self.X.X if isinstance(self.X, Selected) else self.X
+            known = isinstance(held, np.ndarray)  # a Dataset may be another at each look
+            small = len(x) * math.prod(x.shape) <= _room(device)
+            self._rows = x.load() if known and small else x
         return self._rows
 
 
@@ -80,6 +111,8 @@ class Fit:
         self.inputs = prepared.inputs
         size = estimator.n_components
         estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
+        widths = _automatic(estimator, "hidden_layer_sizes")
+        estimator.hidden_layer_sizes_ = tuple(map(int, widths))
         with seeded_initialisation(seed):
             network = estimator.network(self.inputs.shape)
         self.net = _new_net(estimator, network)
@@ -89,9 +122,15 @@ class Fit:
         self.net.schedule = "constant" if one_pass else estimator.schedule
 
         x = prepared.rows(self.net.device)
-        self.valid = None
+        self.usual, self.held_out, self.valid = x, None, None
+        if prepared.held_out is not None:
+            self.held_out = Rows(prepared.held_out, self.inputs.prepare, self.net.device)
+        if prepared.central is not None:
+            x = x.choose(torch.from_numpy(np.flatnonzero(prepared.central)))
         if estimator.early_stopping and not one_pass:
-            x, x_valid = _split(x, estimator.validation_fraction, seed)
+            share = "validation_fraction", len(x), estimator.validation_fraction
+            train, valid = drawn(*share, seed, "split")
+            x, x_valid = x.choose(train), x.choose(valid)
         self.plan = Plan(seed, len(x), min(estimator.batch_size, len(x)), tuple(network.noise))
         first = estimator.n_iter_ if resume else 0
         self.steps = _steps(estimator, x, self.plan, first, one_pass)
@@ -105,16 +144,16 @@ class Fit:
 
     def attributes(self, net: AutoencoderNet) -> dict[str, Any]:
         """Return the fitted attributes, as of now."""
-        estimator, x = self.estimator, self.steps.x
+        estimator = self.estimator
         if estimator.calibrate is not None:
-            estimator.calibrate(net.module_, x.spread(_CALIBRATION_ROWS).load().x)
+            estimator.calibrate(net.module_, self.steps.x.spread(_CALIBRATION_ROWS).load().x)
         return {
             "_seed": self.seed,
             "_inputs": self.inputs,
             "net_": net,
             "n_iter_": self.steps.step,
             "road_": net.road_,
-            **estimator._calibration(net.module_, x),
+            **estimator._calibration(net.module_, self.usual, self.held_out, self.seed),
         }
 
     def finish(self, stacklevel: int) -> None:
@@ -202,7 +241,7 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     settings = {
         "module": network,
         "criterion": Objective(estimator.objective, knobs(estimator)),
-        "lr": estimator.learning_rate,
+        "lr": _automatic(estimator, "learning_rate"),
         "device": _device(estimator.device),
         "max_grad_norm": estimator.max_grad_norm,
         "precision": estimator.precision,
@@ -218,6 +257,14 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     # skorch takes its modules in the constructor only.
     inherited = clone(prototype).get_params(deep=False)
     return type(prototype)(**{**inherited, **settings}).initialize()
+
+
+def _automatic(estimator: Any, name: str) -> Any:
+    """Return a parameter, or what "auto" stands for."""
+    value = getattr(estimator, name)
+    if isinstance(value, str) and value == "auto":
+        return _AUTO[name][estimator.n_components != "auto"]
+    return value
 
 
 def _check_same_structure(estimator: Any, network: nn.Module) -> None:
@@ -244,34 +291,34 @@ def _device(name: str) -> str:
     return name
 
 
-def _split(x: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Hold out a share of the rows, drawn at random."""
-    n_valid = max(1, round(fraction * len(x)))
-    if n_valid >= len(x):
-        raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} leaves no row of "
-            f"n_samples={len(x)} to train on."
-        )
-    rows = torch.randperm(len(x), generator=generator(seed, "split"))
-    return x.choose(rows[n_valid:]), x.choose(rows[:n_valid])
+def drawn(name: str, n: int, fraction: float, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
+    """Draw a share of n rows at random; return the others, and it."""
+    size = max(1, round(fraction * n))
+    if size >= n:
+        raise ValueError(f"{name}={fraction} leaves no row of n_samples={n} to train on.")
+    rows = torch.randperm(n, generator=generator(seed, purpose))
+    return rows[size:], rows[:size]
 
 
 def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> TrainingSteps:
     """Lay out the budget: how many steps, and how many of them make an epoch."""
     if one_pass:
         return TrainingSteps(x, plan, first, plan.steps_per_pass, plan.steps_per_pass)
-    if estimator.max_epochs is None:
-        if estimator.max_steps is None:
-            raise ValueError(
-                f"max_steps and max_epochs of {type(estimator).__name__} are both None, so a fit "
-                f"would never end; set one of them."
-            )
-        return TrainingSteps(
-            x, plan, first, estimator.max_steps, math.ceil(estimator.max_steps / _BLOCKS)
+    limits = [estimator.max_steps, estimator.max_epochs]
+    if limits == [None, None]:
+        raise ValueError(
+            f"max_steps and max_epochs of {type(estimator).__name__} are both None, so a fit "
+            f"would never end; set one of them."
         )
-    passes = estimator.max_epochs * plan.steps_per_pass
-    budget = passes if estimator.max_steps is None else min(passes, estimator.max_steps)
-    return TrainingSteps(x, plan, first, budget, plan.steps_per_pass)
+    if estimator.max_steps == "auto":
+        few = math.inf if estimator.n_components == "auto" else _FEW_PASSES * plan.steps_per_pass
+        limits[0] = min(_MANY_STEPS, few)
+    if estimator.max_epochs is not None:
+        limits[1] = estimator.max_epochs * plan.steps_per_pass
+    budget = min(limit for limit in limits if limit is not None)
+    in_blocks = estimator.max_epochs is None
+    block = math.ceil(budget / _BLOCKS) if in_blocks else plan.steps_per_pass
+    return TrainingSteps(x, plan, first, budget, block)
 
 
 def history_frame(net: AutoencoderNet) -> pd.DataFrame:

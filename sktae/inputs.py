@@ -61,6 +61,20 @@ class DatasetRows:
         return np.asarray(item[0] if isinstance(item, tuple | list) else item)
 
 
+class Selected:
+    """Some rows of an array or of a Dataset, read where they lie."""
+
+    def __init__(self, X: Any, rows: np.ndarray):
+        self.X, self.rows, self.dtype = X, rows, X.dtype
+        self.shape = (len(rows), *X.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        return self.X[self.rows[rows]]
+
+
 def checked(estimator: Any, X: Any, reset: bool) -> Any:
     """Validate rows in scikit-learn's way; a torch Dataset is validated as it is read."""
     if not isinstance(X, Dataset):

@@ -21,7 +21,10 @@ _FREE = {
     "early_stopping",
     "validation_fraction",
     "patience",
+    "training_data",
+    "score_method",
     "contamination",
+    "calibration_fraction",
     "standardize",
     "random_state",
 }
@@ -119,7 +122,8 @@ def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
 
 def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
     estimator._validate_params()
-    table = id(X), estimator.inputs().settings
+    own = None if estimator.calibration_fraction is None else id(estimator)
+    table = id(X), estimator.inputs().settings, estimator.training_data == "contaminated", own
     if table not in tables:
         tables[table] = Prepared(estimator, X)
     return Fit(estimator, tables[table])

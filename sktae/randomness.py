@@ -16,7 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-_PURPOSES = ("initialise", "split", "order", "noise", "validate", "probe", "score", "sample")
+_PURPOSES = (
+    "initialise",
+    "split",
+    "order",
+    "noise",
+    "validate",
+    "probe",
+    "score",
+    "sample",
+    "calibrate",
+    "neighbours",
+)
 
 
 def seed_of(random_state: Any) -> int:

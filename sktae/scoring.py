@@ -1,63 +1,112 @@
-"""From errors to scores, once for every estimator."""
+"""From evidence to scores, once for every estimator."""
 
-from typing import Any, ClassVar, Literal, cast
+import math
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import OutlierMixin
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sktae.declare import Contamination
-from sktae.engine.batches import Loaded, Rows, in_tiles
+from sktae.engine.batches import Rows, in_tiles
+from sktae.evidence import Centre, Ellipsoid, Neighbours, Space, Tail
 from sktae.nn.losses import squared
 
-# Statistics of errors and codes are learnt from about this many training rows.
-_SAMPLE = 10_000
+# Statistics of errors and codes are learnt from about this many training rows, and no more
+# numbers than that; tails from fewer.
+_SAMPLE, _SAMPLE_NUMBERS = 10_000, 2**24
+_TAIL_ROWS = 1500
 # Thresholds are those of all training rows up to this many, and of as many beyond.
 _THRESHOLD_ROWS = 1_000_000
+# Samples of neighbours: how many, of how many rows, and whether no row is in two of them.
+_ALL, _FEW = (2, 512, True), (16, 16, False)
+# Features are taken back one by one in chunks of about this many numbers.
+_CHUNK_NUMBERS = 2**22
+
+# What each measure counts for, by what is known of the training data.
+WEIGHTS = {
+    "clean": {"residual": 1.0, "near": 2.0},
+    "unknown": {"residual": 1.0, "near": 0.5, "central": 2.0},
+    "contaminated": {"residual": 1.0, "central": 2.0},
+}
+_MEASURES = {
+    "combined": ("residual", "near", "central"),
+    "residual": ("residual",),
+    "neighbours": ("near", "central"),
+}
 
 
 class ErrorModel:
-    """What a row's errors and its code amount to.
+    """What a row's residuals and its code amount to.
 
-    The anomaly of a row is the mean of its errors, each element measured by what it was in
-    training, plus the distance of its code from the codes of training (Mahalanobis, on the same
-    footing: both have mean 1 there). An estimator that has a likelihood states a `surprise` of its
-    own, and its errors are added up as they are.
+    Up to three measures, each brought to the scale of its tail on the training rows and added up:
+    how large residuals are, whitened by how they vary together; how far the row is from its
+    nearest neighbour, in the space of codes and residuals; how far it is from the nearest of a
+    few central rows. What may be contaminated is measured by the central rows.
+
+    Parameters
+    ----------
+    training_data : {"unknown", "clean", "contaminated"}
+        What is known of the training rows.
     """
 
-    def fit(self, error: np.ndarray, code: np.ndarray) -> "ErrorModel":
-        """Learn from the errors (n, *shape) and codes (n, k) of training rows."""
-        usual = error.mean(axis=0, dtype=np.float64)
-        # A feature that was always right, a constant column say, must not drown the others.
-        self.scale_ = np.maximum(usual, 1e-2 * usual.mean() + 1e-9) * usual.size
-        self.location_ = code.mean(axis=0, dtype=np.float64)
-        away = code - self.location_
-        values, vectors = np.linalg.eigh(away.T @ away / len(away))
-        # Shrunk, or directions that the codes never took would outweigh all others.
-        whiten = vectors / np.sqrt(values + 1e-2 * values.mean() + 1e-9)
-        self.whiten_ = whiten / np.sqrt(((away @ whiten) ** 2).sum(axis=1).mean() + 1e-9)
+    def __init__(self, training_data: str):
+        self.training_data, self.weights = training_data, WEIGHTS[training_data]
+
+    def fit(self, x: np.ndarray, residual: np.ndarray, code: np.ndarray, seed: int) -> "ErrorModel":
+        """Learn from training rows (n, *shape), their residuals and their codes (n, k)."""
+        residual, code = residual.reshape(len(x), -1), code.reshape(len(x), -1)
+        inner = _inner(x, self.training_data)
+        self.typical_ = Ellipsoid(x[inner])
+        usual = inner if self.training_data == "contaminated" else np.ones_like(inner)
+        self.residuals_ = Ellipsoid(residual[inner])
+        self.space_ = Space(code[usual], residual[usual])
+        places = self.space_.places(torch.from_numpy(code), torch.from_numpy(residual)).numpy()
+        self.all_ = Neighbours(places[usual], *_ALL, seed)
+        self.few_ = Neighbours(places[inner], *_FEW, seed)
+        rows = np.flatnonzero(usual)
+        rows = rows[:: max(1, len(rows) // _TAIL_ROWS)]
+        known = torch.from_numpy(residual[rows]), torch.from_numpy(code[rows])
+        measures = self.measures(*known, seen=True).numpy()
+        self.tails_ = dict(zip(self.weights, map(Tail, measures.T), strict=True))
         return self
 
-    def anomaly(self, error: Tensor, code: Tensor) -> Tensor:
-        """Return one number per row, larger for more unusual rows."""
-        weights = np.append(1 / self.scale_, np.ones(len(self.location_)))
-        weight, offset, whiten = (
-            torch.as_tensor(value, dtype=torch.float32, device=code.device)
-            for value in (weights[np.newaxis], -self.location_ @ self.whiten_, self.whiten_.T)
-        )
-        away = F.linear(code, whiten, offset)
-        return F.linear(torch.cat([error.flatten(1), away.square()], 1), weight)[:, 0]
+    def measures(self, residual: Tensor, code: Tensor, seen: bool = False) -> Tensor:
+        """Return the measures of rows, (n, m).
+
+        A row that was seen in training is its own neighbour in one sample, so the other counts. Of
+        data that are not clean, the rows to be scored may well be those of training.
+        """
+        residual, code = residual.flatten(1), code.flatten(1)
+        places = self.space_.places(code, residual)
+        found = [self.residuals_.distances(residual)]
+        if "near" in self.weights:
+            nearest = self.all_.distances(places)
+            seen = seen or self.training_data != "clean"
+            found.append(nearest.amax(0) if seen else nearest.amin(0))
+        if "central" in self.weights:
+            found.append(self.few_.distances(places).mean(0))
+        return torch.stack(found, 1)
+
+    def anomalies(self, measures: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        """Return one number per row, larger for more unusual rows: a sum over these measures."""
+        known = zip(self.weights.items(), measures.T, strict=True)
+        parts = [w * self.tails_[name](found) for (name, w), found in known if name in names]
+        return sum(parts, np.zeros(len(measures)))
 
 
 class AnomalyMixin(OutlierMixin):
     """Scores rows by what the network cannot reproduce; scikit-learn's signs and labels.
 
-    The host has `net_`, `_rows(X)` and the hooks `error` and, if it likes, `surprise`.
+    The host has `net_`, `_inputs`, `_typical`, `_rows(X)` and the hooks `error` and, if it likes,
+    `surprise`.
     """
 
     contamination: Literal["auto"] | Contamination
+    training_data: str
+    score_method: str
 
     @staticmethod
     def error(x: Tensor, out: Any) -> Tensor:
@@ -113,43 +162,158 @@ class AnomalyMixin(OutlierMixin):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _anomaly(self, network: nn.Module, model: ErrorModel | None, x: Tensor) -> Tensor:
-        """Return how unusual the rows of one tile are, (n,)."""
+    def p_values(self, X):
+        """Say how often rows like those of training would look as unusual.
+
+        Of new rows that come from where the training rows came from, at most a share of `alpha` has
+        a p-value of `alpha` or less, whatever the model has learnt (conformal). Outliers among the
+        training rows make p-values larger.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to judge.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            Between 1 / (n + 1), for n held-out rows, and 1.
+        """
+        scores = self.score_samples(X)
+        if self.calibration_scores_ is None:
+            raise ValueError(
+                f"p_values needs the scores of rows that the fit has not seen: set "
+                f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again."
+            )
+        as_low = np.searchsorted(self.calibration_scores_, scores, side="right")
+        return (1 + as_low) / (1 + len(self.calibration_scores_))
+
+    def explain(self, X):
+        """Say which features make rows unusual.
+
+        Each feature is set to what the others let one expect of it, and counts for as much as the
+        anomaly of the row, minus its score, thereby falls. What these falls do not add up to is
+        spread evenly over all features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to explain.
+
+        Returns
+        -------
+        contributions : DataFrame of shape (n_samples, n_features)
+            What each feature adds to the anomaly; a row adds up to minus its score.
+        """
+        raw = self._rows(X).raw
+        numbers = np.asarray(raw)
+        chunk = max(1, _CHUNK_NUMBERS // numbers.shape[1] ** 2)
+        parts = [self._contributions(numbers[i : i + chunk]) for i in range(0, len(numbers), chunk)]
+        names = [f"x{i}" for i in range(numbers.shape[1])]
+        return pd.DataFrame(
+            np.concatenate(parts),
+            index=getattr(X, "index", None),
+            columns=getattr(self, "feature_names_in_", names),
+        )
+
+    def _contributions(self, rows: np.ndarray) -> np.ndarray:
+        n, d = rows.shape
+        altered = np.repeat(rows[:, np.newaxis], d, axis=1)
+        altered[:, range(d), range(d)] = self._expected(rows)
+        anomalies = -self._scores_of(np.concatenate([rows, altered.reshape(-1, d)]))
+        whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, d)
+        falls = whole - without
+        return falls + (whole - falls.sum(axis=1, keepdims=True)) / d
+
+    def _expected(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the other features of a row let one expect of each."""
+        inputs = self._inputs
+        seen = inputs.prepare(torch.from_numpy(rows)).numpy()
+        return inputs.array(self._typical.expected(seen), rows.dtype)
+
+    def _scores_of(self, rows: np.ndarray) -> np.ndarray:
+        x = Rows(rows, self._inputs.prepare, self.net_.device)
+        return -self._anomalies(self.net_.module_, self.error_model_, x)
+
+    def _single(self, network: nn.Module, x: Tensor) -> Tensor:
+        """Return how unusual the rows of one tile are, (n,), without regard to training rows."""
         out = network(x)
-        error = self.error(x, out)
-        if self.surprise is not None:
-            return error.flatten(1).sum(1) + self.surprise(out)
-        return cast(ErrorModel, model).anomaly(error, out.code)
+        error = self.error(x, out).flatten(1)
+        return error.mean(1) if self.surprise is None else error.sum(1) + self.surprise(out)
 
-    @property
-    def _scores_by_model(self) -> bool:
-        return type(self)._anomaly is AnomalyMixin._anomaly
+    def _anomalies(
+        self, network: nn.Module, model: ErrorModel, x: Rows, seen: bool = False
+    ) -> np.ndarray:
+        names = _MEASURES.get(self.score_method)
+        if names is None:
+            (found,) = in_tiles(lambda rows: (self._single(network, rows),), network, x)
+            return found.astype(np.float64)
 
-    def _anomalies(self, network: nn.Module, model: ErrorModel | None, x: Rows) -> np.ndarray:
-        (found,) = in_tiles(lambda rows: (self._anomaly(network, model, rows),), network, x)
-        return found.astype(np.float64)
-
-    def _calibration(self, network: nn.Module, x: Rows) -> dict[str, Any]:
-        """Learn, from the training rows, what scores mean: a model of the errors, a threshold."""
-
-        def evidence(rows: Tensor) -> tuple[Tensor, Tensor]:
+        def measures(rows: Tensor) -> tuple[Tensor]:
             out = network(rows)
-            return self.error(rows, out), out.code
+            return (model.measures(rows - out.recon, out.code, seen),)
 
-        model, seen = None, x.spread(_THRESHOLD_ROWS)
-        if self.surprise is None:
-            sample = x.spread(_SAMPLE)
-            error, code = in_tiles(evidence, network, sample)
-            model = ErrorModel().fit(error, code)
-        if model is not None and len(sample) == len(seen) and self._scores_by_model:
-            known = (Loaded(torch.from_numpy(part)) for part in (error, code))
-            (found,) = in_tiles(lambda *rows: (model.anomaly(*rows),), network, *known)
-            scores = -found.astype(np.float64)
-        else:
-            scores = -self._anomalies(network, model, seen)
-        share = 0.01 if self.contamination == "auto" else self.contamination
+        (found,) = in_tiles(measures, network, x)
+        return model.anomalies(found, names)
+
+    def _calibration(
+        self, network: nn.Module, x: Rows, held_out: Rows | None, seed: int
+    ) -> dict[str, Any]:
+        """Learn what scores mean: what errors and codes were in training, and a threshold."""
+
+        def evidence(rows: Tensor) -> tuple[Tensor, ...]:
+            out = network(rows)
+            return rows, rows - out.recon, out.code
+
+        model = ErrorModel(self.training_data)
+        rows, residual, code = in_tiles(evidence, network, x.spread(_sample_size(x)))
+        model.fit(rows, residual, code, seed)
+
+        def scores(rows: Rows, seen: bool) -> np.ndarray:
+            return np.sort(-self._anomalies(network, model, rows, seen))
+
+        usual = scores(x.spread(_THRESHOLD_ROWS), seen=True)
+        calibration = None if held_out is None else scores(held_out, seen=False)
         return {
             "error_model_": model,
-            "offset_": float(np.percentile(scores, 100 * share)),
-            "_score_range": (scores.min(), scores.max()),
+            "_typical": model.typical_,
+            "calibration_scores_": calibration,
+            "offset_": threshold(self.contamination, usual, calibration),
+            "_score_range": (usual[0], usual[-1]),
         }
+
+
+def _inner(x: np.ndarray, training_data: str) -> np.ndarray:
+    """Say which rows may be taken to be normal."""
+    if training_data == "clean":
+        return np.ones(len(x), dtype=bool)
+    return Centre(x).holds(torch.from_numpy(x))
+
+
+def typical(x: Rows, training_data: str) -> Ellipsoid:
+    """Learn how the features of normal rows vary together."""
+    sample = x.spread(_sample_size(x)).load().x.cpu().numpy()
+    return Ellipsoid(sample[_inner(sample, training_data)])
+
+
+def _sample_size(x: Rows) -> int:
+    return min(_SAMPLE, max(1, _SAMPLE_NUMBERS // math.prod(x.shape)))
+
+
+def threshold(
+    contamination: Any, usual: np.ndarray, calibration: np.ndarray | None = None
+) -> float:
+    """Return the score below which rows are outliers, from sorted scores."""
+    share = 0.01 if contamination == "auto" else contamination
+    if calibration is None:
+        return float(np.percentile(usual, 100 * share))
+    n = len(calibration)
+    # p-values are multiples of 1 / (n + 1), of which the first can be told from nothing.
+    rank = int(share * (n + 1) + 1e-9) - 1
+    if rank < 0 and contamination != "auto":
+        raise ValueError(
+            f"contamination={contamination} asks for false alarms that the {n} rows of "
+            f"calibration_fraction cannot assure; hold out more, or allow at least "
+            f"{1 / (n + 1):.3g}."
+        )
+    return float(calibration[max(0, rank)])

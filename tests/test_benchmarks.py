@@ -1,11 +1,13 @@
 """The benchmarks run, on tables so small that their numbers mean nothing, and make the page."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -36,13 +38,9 @@ def module(monkeypatch):
     return lambda name: __import__(name)
 
 
-@pytest.mark.slow
-def test_every_benchmark_runs(tmp_path, module):
-    """Each script writes its table with all facts, prints it, and the page shows it."""
-    commands = [
-        [f"{BENCHMARKS}/{name}.py", "--tiny", "--output", f"{tmp_path}/{name}.csv", *options]
-        for name, options in OPTIONS.items()
-    ]
+def run(*commands):
+    """Run scripts of the benchmarks in a process of their own; return what they print."""
+    commands = [[f"{BENCHMARKS}/{name}.py", "--tiny", *options] for name, *options in commands]
     path = os.pathsep.join([str(BENCHMARKS), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, json.dumps(commands)],
@@ -52,18 +50,141 @@ def test_every_benchmark_runs(tmp_path, module):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_every_benchmark_runs(tmp_path, module):
+    """Each script writes its table with all facts, prints it, and the page shows it."""
+    printed = run(
+        *([name, "--output", f"{tmp_path}/{name}.csv", *more] for name, more in OPTIONS.items())
+    )
     for name in OPTIONS:
         found = pd.read_csv(tmp_path / f"{name}.csv")
         assert {"setting", "contestant", "reference", "share", *FACTS} <= set(found)
         numbers = found[["wall_median", "wall_min", "wall_ratio"]]
         assert (numbers > 0).all(axis=None), name
         assert (found.wall_ratio[found.contestant == found.reference] == 1).all()
-        assert f"Written to {tmp_path}/{name}.csv" in done.stdout
+        assert f"Written to {tmp_path}/{name}.csv" in printed
     module("render").render(tmp_path / "page", tmp_path)
     text = (tmp_path / "page" / "tables.md").read_text()
-    assert "No results" not in text
+    assert text.count("No results") == 2  # those on quality, which are below
     assert all(setting in text for setting in found.setting)
     assert (tmp_path / "page" / "fit_speed.png").stat().st_size > 10_000
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Write two small sets, and what is published of them."""
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        X, y = rng.standard_normal((100, 4)), np.repeat([0, 1], [90, 10])
+        X[y == 1] += 2
+        np.savez(tmp_path / f"{name}.npz", X=X, y=y)
+    for setting in ("semi", "unsup"):
+        published = pd.DataFrame({"KNN": [90.5, 80.0], "VAE": [70.0, 60.0]}, index=["one", "two"])
+        published.to_csv(tmp_path / f"published_auroc_{setting}.csv")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_quality_on_tables(tables, module):
+    """All detectors are measured on all sets, and so are the variants; the page shows them."""
+    files = [tables / f"tabular_{name}.csv" for name in ("quality", "ablation")]
+    options = ["--data", str(tables), "--peer-seeds", "0", "--output"]
+    printed = run(
+        ["tabular_quality", *options, str(files[0])],
+        ["tabular_quality", *options, str(files[1]), "--ablation"],
+    )
+    assert printed.count("dte, unsup") == 2
+    found, variants = (module("tabular_summary").read(path) for path in files)
+    keys = module("tabular_quality").KEYS
+    assert {*keys, "auroc", "ap", "fit_seconds", "score_seconds", *FACTS} <= set(found)
+    assert not found.duplicated(keys).any()
+    assert (found.groupby(["detector", "told"]).size() % 4 == 0).all()
+    assert found.auroc.between(0, 100).all()
+    assert set(found.told) == {"told", "untold", "", "published"}
+    assert {label for label, _ in module("tabular_ablation").VARIANTS} < set(variants.detector)
+    module("render").render(tables / "page", tables)
+    text = (tables / "page" / "tables.md").read_text()
+    assert "| AutoencoderEnsemble, told | " in text
+    assert (tables / "page" / "tabular_quality.png").stat().st_size > 10_000
+
+
+def test_results_on_tables_can_be_made_in_parts(module, tmp_path):
+    """Results take the place of those of the same detector on the same set, and of no others."""
+    quality, path = module("tabular_quality"), tmp_path / "results.csv"
+
+    def rows(detectors, sets, seeds, auroc):
+        for detector, name, seed in itertools.product(detectors, sets, seeds):
+            values = ("dte", "semi", name, detector, "", seed)
+            yield {**dict(zip(quality.KEYS, values, strict=True)), "auroc": auroc, "commit": "1e5"}
+
+    quality.store(list(rows("AB", ["one", "two"], [0, 1], 50.0)), path)
+    quality.store(list(rows("A", ["two"], [0], 60.0)), path)
+    found = module("tabular_summary").read(path)
+    assert set(found.commit) == {"1e5"}  # which is no number
+    new = (found.detector == "A") & (found.set == "two")
+    assert list(found.auroc[new]) == [60]
+    assert list(found.auroc[~new]) == [50] * 6
+
+
+def test_ranks_and_places_on_tables(module):
+    """Seeds are averaged first; a place is among the published ones, and ties share theirs."""
+    columns = ["detector", "told", "set", "seed", "auroc"]
+    rows = [
+        ("A", "untold", "one", 0, 80.0),
+        ("A", "untold", "one", 1, 90.0),
+        ("A", "untold", "two", 0, 65.0),
+        ("B", "", "one", 0, 70.0),
+        ("B", "", "two", 0, 60.0),
+        ("P", "published", "one", None, 85.0),
+        ("P", "published", "two", None, 55.0),
+        ("Q", "published", "one", None, 60.0),
+        ("Q", "published", "two", None, 70.0),
+    ]
+    frame = pd.DataFrame(rows, columns=columns).assign(protocol="dte", setting="semi")
+    frame["ap"] = frame["fit_seconds"] = frame.auroc.where(frame.told != "published")
+    found = module("tabular_summary").summary(frame).loc["dte", "semi"].droplevel("told")
+    assert list(found.index) == ["A", "B", "P", "Q"]
+    assert list(found.auroc) == [75, 65, 70, 65]
+    assert list(found["rank"])[:2] == [1, 2]
+    assert list(found.place) == [1.75, 2, 1.5, 1.5]
+    assert found.half_mean["A"] == pytest.approx(75, abs=2)  # a half is one of the two
+    assert found.half_sd["A"] == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.parametrize("setting", ["semi", "unsup"])
+@pytest.mark.parametrize("protocol", ["dte", "clean"])
+def test_splits_of_tables(module, protocol, setting):
+    """Small sets are resampled where the protocol says so, and large ones are cut."""
+    split = module("tabular_quality").split
+    X, y = np.arange(100)[:, np.newaxis], np.repeat([0, 1], [90, 10])
+    part = split(X, y, protocol, setting, 0)
+    n_rows = len(part.test) + (len(part.train) if setting == "semi" else 0)
+    assert n_rows == (1000 if protocol == "dte" else 100)
+    assert np.array_equal(part.labels, part.test[:, 0] >= 90)
+    assert (part.train < 90).all() == (setting == "semi")
+    assert (len(np.unique(part.train)) == len(part.train)) == (protocol == "clean")
+    large = split(np.zeros((60_000, 1)), np.arange(60_000) % 5 == 0, protocol, setting, 0)
+    assert (len(large.train), len(large.test)) == (10_000, 20_000)
+
+
+@pytest.mark.slow
+def test_quality_of_small_codes(tmp_path, module):
+    """All models are measured on both kinds of pixels; the page shows them."""
+    path = tmp_path / "reduction_quality.csv"
+    assert f"Written to {path}" in run(["reduction_quality", "--output", str(path)])
+    found, keys = pd.read_csv(path), ["pixels", "model", "n_components", "split"]
+    assert {*keys, "r2", "accuracy", "fit_seconds", *FACTS} <= set(found)
+    assert not found.duplicated(keys).any()
+    assert found.groupby("model").pixels.nunique().eq(2).all()
+    assert found.r2.max() < 100
+    assert found.accuracy.between(0, 100).all()
+    module("render").render(tmp_path / "page", tmp_path)
+    text = (tmp_path / "page" / "tables.md").read_text()
+    assert "**R² / accuracy, pixels standardised**" in text
+    assert text.count("| PCA | ") == 2
 
 
 def test_ratios_are_taken_within_rounds(module):
@@ -110,7 +231,8 @@ def test_a_rise_of_memory_is_seen(module):
 def test_the_page_needs_no_results(module, tmp_path):
     """Where nothing has been measured, the page says so."""
     module("render").render(tmp_path, tmp_path / "nowhere")
-    assert (tmp_path / "tables.md").read_text().count("No results are kept yet.") == len(OPTIONS)
+    text = (tmp_path / "tables.md").read_text()
+    assert text.count("No results are kept yet.") == len(OPTIONS) + 2
 
 
 def test_a_worker_has_a_process_of_its_own(tmp_path):

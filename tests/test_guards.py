@@ -51,7 +51,7 @@ def test_warnings_name_a_cure(X):
             return torch.zeros(len(out.code))
 
     with pytest.warns(UserWarning, match="same score.*Train longer"):
-        quick(Blind).fit(X)
+        quick(Blind, score_method="error").fit(X)
 
 
 @every

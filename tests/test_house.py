@@ -25,6 +25,7 @@ FLOORS = {
     "randomness": 0,
     "nn": 1,
     "engine": 2,
+    "evidence": 3,
     "inputs": 3,
     "progress": 3,
     "sampling": 3,

@@ -77,7 +77,9 @@ def both(estimator, grid, *data, fit_params=(), classes=(StackedGridSearchCV, Gr
         assert len(found) == len(expected)
         if "_test_" in name or "_train_" in name:
             if not name.startswith(("std_", "rank_")):
-                np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+                # Ranks of rows whose scores are almost equal may change places.
+                rtol = 1e-2 if how.get("scoring") == "roc_auc" or "auc" in name else 1e-4
+                np.testing.assert_allclose(found, expected, rtol=rtol, atol=1e-6)
         elif "param" in name:
             assert str(found) == str(expected)
     for name in FITTED:

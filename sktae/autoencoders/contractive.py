@@ -97,7 +97,7 @@ default="silu"
         return Network(
             *shape,
             self.n_components_,
-            self.hidden_layer_sizes,
+            self.hidden_layer_sizes_,
             self.activation,
             self.tied_weights,
         )

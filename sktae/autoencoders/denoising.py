@@ -47,7 +47,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         How rows are corrupted in training: normal noise is added, entries are replaced by the
         column's mean, or entries are replaced by those of another row.
 
-    noise_level : float, default=0.1
+    noise_level : float, default=0.3
         Standard deviation of the normal noise, or the share of entries that is replaced.
 
     References
@@ -70,7 +70,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     """
 
     noise: Literal["gaussian", "masking", "swap"] = "gaussian"
-    noise_level: NonNegative = 0.1
+    noise_level: NonNegative = 0.3
 
     def network(self, shape):
         if self.noise != "gaussian" and self.noise_level > 1:
@@ -81,7 +81,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return Network(
             *shape,
             self.n_components_,
-            self.hidden_layer_sizes,
+            self.hidden_layer_sizes_,
             self.activation,
             self.noise,
             self.noise_level,

@@ -46,7 +46,7 @@ class Autoencoder(BaseAutoencoder):
         return EncoderDecoder(
             *shape,
             self.n_components_,
-            self.hidden_layer_sizes,
+            self.hidden_layer_sizes_,
             self.activation,
             self.tied_weights,
             self.linear_skip,

@@ -114,7 +114,7 @@ class SparseAutoencoder(BaseAutoencoder):
     n_active: Count = 16
 
     def network(self, shape):
-        sizes = (*shape, *self.hidden_layer_sizes, self.n_components_)
+        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
         return Network(sizes, self.activation, self.penalty, self.n_active, self.target)
 
     @property

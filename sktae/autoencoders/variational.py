@@ -16,6 +16,8 @@ from sktae.nn.losses import kl_to_normal, normal_log_ratio
 from sktae.randomness import Normal, generator
 from sktae.sampling import SamplingMixin
 
+Scoring = Literal["combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"]
+
 
 class Posterior(NamedTuple):
     recon: Tensor  # (n, d)
@@ -56,10 +58,7 @@ def negative_elbo(likelihood, x, out, *, beta, free_bits):
 
 
 class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
-    """Variational autoencoder: a code that is a distribution, hence a density for rows.
-
-    Scores are evidence lower bounds, in nats: how likely a row is under the model. `transform`
-    gives the mean of the code.
+    """Variational autoencoder: a code that is a distribution, hence a density, and new rows.
 
     Minimises :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
 
@@ -79,9 +78,10 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
         Divergence below this, averaged over the batch and in nats for each component, is not
         penalised: against codes that collapse to the prior.
 
-    score_method : {"mean", "monte-carlo", "importance"}, default="mean"
-        Where a score evaluates the model: at the mean of the code, averaged over draws from the
-        code, or as the importance-weighted bound. Draws are the same for every row and call.
+    score_method : {"combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"}, \
+default="combined"
+        What scores measure: as elsewhere or, in nats, the bound at the mean of the code, its mean
+        over draws, the same for every row and call, or the bound weighted by importance.
 
     n_draws : int, default=16
         Number of draws for "monte-carlo" and "importance".
@@ -99,7 +99,7 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sktae import VariationalAutoencoder
-    >>> X, _ = load_iris(return_X_y=True)
+    >>> X = load_iris().data
     >>> VariationalAutoencoder(2, random_state=0).fit(X).sample(5).shape
     (5, 4)
     """
@@ -110,15 +110,15 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
     beta: NonNegative = 1.0
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
     free_bits: NonNegative = 0.0
-    score_method: Literal["mean", "monte-carlo", "importance"] = "mean"
+    score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
     n_draws: Count = 16
 
     def inputs(self):
         unit = self.likelihood == "bernoulli"
-        return Tabular(self.standardize and not unit, unit_interval=unit)
+        return Tabular(self.standardize and not unit, unit)
 
     def network(self, shape):
-        sizes = (*shape, *self.hidden_layer_sizes, self.n_components_)
+        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
         return Network(sizes, self.activation, self.likelihood)
 
     @property
@@ -146,10 +146,10 @@ class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
                 "depends on the row. Lower beta, set free_bits, or train longer (max_steps)."
             )
 
-    def _anomaly(self, network, model, x):
-        if self.score_method == "mean":
-            return super()._anomaly(network, model, x)
-        self._validate_params()  # these two may change after the fit
+    def _single(self, network, x):
+        self._validate_params()  # the method and the number of draws may change after the fit
+        if self.score_method == "elbo":
+            return super()._single(network, x)
         eps = torch.randn((self.n_draws, self.n_components_), generator=generator(0, "score"))
         outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
         nll = torch.stack([self.error(x, out).sum(1) for _, out in outs])
