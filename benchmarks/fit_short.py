@@ -20,7 +20,7 @@ FITS = ("first", "second")
 
 def bare_loop(model, X, steps):
     """Train the network of the estimator in a loop of one's own."""
-    model.n_components_ = model.auto_components
+    model.n_components_, model.hidden_layer_sizes_ = model.auto_components, (128,)
     network = model.network(X.shape[1:])
 
     def loss(batch):

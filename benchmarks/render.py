@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from tabular_ablation import VARIANTS
 from tabular_summary import PUBLISHED, read, summary
 
 HERE = Path(__file__).parent
@@ -19,6 +20,7 @@ TITLES = {
     "scaling": "From a thousand rows to ten million",
     "gpu": "On a GPU",
     "tabular_quality": "Detection quality on tables",
+    "tabular_ablation": "What each ingredient of a score is worth",
     "reduction_quality": "Quality of small codes",
 }
 # What else a benchmark measures: its column, and how it is written.
@@ -30,7 +32,11 @@ MEASURES = {
     "file_mb": ("File, MB", "{:.1f}"),
     "road": ("Road that the fit took", "{}"),
 }
-QUALITY = ("tabular_quality",)  # those that are about detectors and need data
+# What is run for those that are about detectors and need data.
+QUALITY = {
+    "tabular_quality": "tabular_quality.py --data DIR",
+    "tabular_ablation": "tabular_quality.py --data DIR --ablation --seeds 1",
+}
 PLACES = (
     "A *rank* is among all that were run here; a *place* is the one that a detector would take if "
     "it alone joined the published ones, who have theirs among themselves. Both are means over the "
@@ -141,6 +147,17 @@ def judged(frame: pd.DataFrame) -> list[str]:
     return [*parts, circumstances(frame[frame.told != PUBLISHED])]
 
 
+def ablated(frame: pd.DataFrame) -> list[str]:
+    """Return the table of variants, in their order."""
+    frame = frame[(frame.protocol == "dte") & (frame.told != PUBLISHED)]
+    means = frame.groupby(["setting", "told", "detector"])[["auroc", "ap"]].mean()
+    cells = means.auroc.map("{:.1f} / ".format) + means.ap.map("{:.1f}".format)
+    wide = cells.unstack(["setting", "told"]).reindex([label for label, _ in VARIANTS])
+    wide.columns = [f"{setting}, {told}" for setting, told in wide]
+    wide["Fit"] = frame.groupby("detector").fit_seconds.mean().map(seconds)
+    return ["**AUROC / AP**", markdown(wide.dropna()), circumstances(frame)]
+
+
 def reduced(frame: pd.DataFrame) -> list[str]:
     """Return the tables of a benchmark of small codes."""
     parts = []
@@ -156,12 +173,13 @@ def reduced(frame: pd.DataFrame) -> list[str]:
 def section(name: str, results: Path) -> str:
     """Write the part of the page that answers the question of one script."""
     docstring = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text()))
-    options = " --data DIR" * (name in QUALITY)
-    command = f"```console\n$ python benchmarks/{name}.py{options}\n```"
+    command = f"```console\n$ python benchmarks/{QUALITY.get(name, f'{name}.py')}\n```"
     parts = [f"## {TITLES[name]}", docstring, command]
     path = results / f"{name}.csv"
     if not path.exists():
         parts.append("No results are kept yet.")
+    elif name == "tabular_ablation":
+        parts += ablated(read(path))
     elif name in QUALITY:
         picture = f"![Mean ranks of detectors](_build/benchmarks/{name}.png)"
         parts += [PLACES, picture, *judged(read(path))]
@@ -257,10 +275,9 @@ def render(page: Path = PAGE, results: Path = HERE / "results") -> None:
         chart(pd.read_csv(path)).savefig(page / "fit_speed.png", dpi=150)
         text = "Time of the same fit, as a multiple of a bare loop's"
         parts.insert(0, f"![{text}](_build/benchmarks/fit_speed.png)")
-    for name in QUALITY:
-        path = results / f"{name}.csv"
-        if path.exists():
-            rank_chart(read(path)).savefig(page / f"{name}.png", dpi=150)
+    path = results / "tabular_quality.csv"
+    if path.exists():
+        rank_chart(read(path)).savefig(page / "tabular_quality.png", dpi=150)
     (page / "tables.md").write_text("\n\n".join(parts) + "\n")
 
 

@@ -259,8 +259,9 @@ default="silu"
     def partial_fit(self, X, y=None):
         """Train for one pass over a chunk of rows.
 
-        Column scales are those of the first chunk, errors and threshold those of the last. The
-        learning rate is constant, and no rows are held out.
+        Column scales are those of the first chunk; what scores compare rows with, and the
+        threshold, those of a sample of all chunks. The learning rate is constant, and no rows are
+        held out.
 
         Parameters
         ----------

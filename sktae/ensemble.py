@@ -190,7 +190,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
         self._inputs = Tabular(standardize=True).fit(X)
         self._typical = typical(Rows(X, self._inputs.prepare), template.training_data)
-        anomalies = self._member_anomalies(X)
+        anomalies = self._member_anomalies(X, seen=True)
         self.center_, self.scale_ = _center_and_scale(anomalies)
         self.calibration_scores_ = None if held_out is None else np.sort(self._scores_of(held_out))
         usual = np.sort(-self._aggregated(anomalies))
@@ -245,8 +245,9 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
     def _scores_of(self, rows):
         return -self._aggregated(self._member_anomalies(rows))
 
-    def _member_anomalies(self, X):
-        return -np.stack(self._each("score_samples", X), axis=1)
+    def _member_anomalies(self, X, seen=False):
+        pairs = zip(self.estimators_, self.features_, strict=True)
+        return -np.stack([m._scores_of(_columns(X, columns), seen) for m, columns in pairs], axis=1)
 
     def _aggregated(self, anomalies):
         # Along the last axis, where the order of a sum does not depend on the number of rows.

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
-from sktae.engine.batches import Rows, TrainingSteps, ValidationBatches
+from sktae.engine.batches import Loaded, Rows, TrainingSteps, ValidationBatches
 from sktae.engine.net import AutoencoderNet
 from sktae.engine.objective import Objective
 from sktae.engine.probe import Probe
@@ -29,6 +29,7 @@ _PROBE_ROWS = 1024
 _PROBE_POOL = 2**20
 _CALIBRATION_ROWS = 4096
 _CENTRE_ROWS = 10_000
+_MEMORY_NUMBERS = 2**18
 
 # What "auto" stands for: where outliers are to be found, and where a code of a given size is.
 _AUTO = {
@@ -94,6 +95,13 @@ class Prepared:
         return self._rows
 
 
+class Memory(NamedTuple):
+    """A sample of all rows so far, for what is learnt from chunks that may be small."""
+
+    x: Tensor
+    n_rows: int
+
+
 class Fit:
     """One fit of an estimator: prepared here, run by its net or in a stack, and finished."""
 
@@ -107,6 +115,7 @@ class Fit:
     ):
         self.estimator, self.data = estimator, (prepared.raw, y)
         vars(estimator).update(prepared.seen)
+        self.before = estimator._memory if resume and one_pass else None
         self.seed = seed = estimator._seed if resume else seed_of(estimator.random_state)
         self.inputs = prepared.inputs
         size = estimator.n_components
@@ -144,7 +153,7 @@ class Fit:
 
     def attributes(self, net: AutoencoderNet) -> dict[str, Any]:
         """Return the fitted attributes, as of now."""
-        estimator = self.estimator
+        estimator, memory = self.estimator, self._memory()
         if estimator.calibrate is not None:
             estimator.calibrate(net.module_, self.steps.x.spread(_CALIBRATION_ROWS).load().x)
         return {
@@ -153,8 +162,25 @@ class Fit:
             "net_": net,
             "n_iter_": self.steps.step,
             "road_": net.road_,
-            **estimator._calibration(net.module_, self.usual, self.held_out, self.seed),
+            "_memory": memory,
+            **estimator._calibration(
+                net.module_,
+                Loaded(memory.x.to(net.device)) if self.before else self.usual,
+                self.held_out,
+                self.seed,
+            ),
         }
+
+    def _memory(self) -> "Memory":
+        """Keep a sample of the rows, and of those of earlier chunks."""
+        n, size = len(self.usual), max(1, _MEMORY_NUMBERS // math.prod(self.usual.shape))
+        if self.before is None:
+            return Memory(self.usual.spread(size).load().x.cpu(), n)
+        size = min(size, n + self.before.n_rows)
+        n_new = min(n, max(1, round(size * n / (n + self.before.n_rows))))
+        old, new = Loaded(self.before.x).spread(max(1, size - n_new)), self.usual.spread(n_new)
+        both = [rows.load().x.cpu() for rows in (old, new)]
+        return Memory(torch.cat(both), n + self.before.n_rows)
 
     def finish(self, stacklevel: int) -> None:
         """Hand the fitted attributes to the estimator, and say what a user should know."""

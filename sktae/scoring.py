@@ -231,9 +231,9 @@ class AnomalyMixin(OutlierMixin):
         seen = inputs.prepare(torch.from_numpy(rows)).numpy()
         return inputs.array(self._typical.expected(seen), rows.dtype)
 
-    def _scores_of(self, rows: np.ndarray) -> np.ndarray:
+    def _scores_of(self, rows: np.ndarray, seen: bool = False) -> np.ndarray:
         x = Rows(rows, self._inputs.prepare, self.net_.device)
-        return -self._anomalies(self.net_.module_, self.error_model_, x)
+        return -self._anomalies(self.net_.module_, self.error_model_, x, seen)
 
     def _single(self, network: nn.Module, x: Tensor) -> Tensor:
         """Return how unusual the rows of one tile are, (n,), without regard to training rows."""

@@ -68,7 +68,7 @@ def test_every_benchmark_runs(tmp_path, module):
         assert f"Written to {tmp_path}/{name}.csv" in printed
     module("render").render(tmp_path / "page", tmp_path)
     text = (tmp_path / "page" / "tables.md").read_text()
-    assert text.count("No results") == 2  # those on quality, which are below
+    assert text.count("No results") == 3  # those on quality, which are below
     assert all(setting in text for setting in found.setting)
     assert (tmp_path / "page" / "fit_speed.png").stat().st_size > 10_000
 
@@ -232,7 +232,7 @@ def test_the_page_needs_no_results(module, tmp_path):
     """Where nothing has been measured, the page says so."""
     module("render").render(tmp_path, tmp_path / "nowhere")
     text = (tmp_path / "tables.md").read_text()
-    assert text.count("No results are kept yet.") == len(OPTIONS) + 2
+    assert text.count("No results are kept yet.") == len(OPTIONS) + 3
 
 
 def test_a_worker_has_a_process_of_its_own(tmp_path):

@@ -17,6 +17,7 @@ from sktae import (
     SparseAutoencoder,
     VariationalAutoencoder,
     fit_many,
+    fitting,
 )
 from sktae.engine.batches import TrainingSteps
 from sktae.fitting import drawn
@@ -155,9 +156,25 @@ def test_partial_fits_add_up(E, X):
     parts = quick(E, early_stopping=True)  # which needs an end, and so has no part in this
     for _ in range(3):
         parts.partial_fit(X)
-    np.testing.assert_array_equal(parts.score_samples(X), whole.score_samples(X))
+    np.testing.assert_array_equal(parts.transform(X), whole.transform(X))
     assert parts.n_iter_ == whole.n_iter_
     assert len(parts.history_) == 3
+
+
+def test_chunks_are_remembered(X, monkeypatch):
+    """Scores compare with a sample of all rows so far, each as likely to be in it as the others."""
+    model = quick().fit(X)
+    model.partial_fit(X[:1])
+    assert 0.005 < np.mean(model.predict(X) == -1) < 0.05
+    monkeypatch.setattr(fitting, "_MEMORY_NUMBERS", 100 * X.shape[1])
+    chunks = quick()
+    for chunk in np.array_split(X, [100, 150, 151, 500]):
+        chunks.partial_fit(chunk)
+        rows = chunks._inputs.array(chunks._memory.x.numpy(), X.dtype)
+        assert len(rows) <= 100
+    assert chunks._memory.n_rows == 600
+    origin = np.abs(rows[:, None] - X).sum(2).argmin(1)
+    assert np.all(np.abs(np.histogram(origin, [0, 150, 300, 450, 600])[0] - 25) <= 12)
 
 
 def test_warm_start(X):
