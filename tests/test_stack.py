@@ -105,7 +105,13 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
 
 @every
 @pytest.mark.parametrize(
-    "params", [{}, {"early_stopping": True, "patience": 1, "max_steps": 60}], ids=["", "stopping"]
+    "params",
+    [
+        {},
+        {"early_stopping": True, "patience": 1, "max_steps": 60},
+        {"training_data": "contaminated", "calibration_fraction": 0.2},
+    ],
+    ids=["", "stopping", "contaminated"],
 )
 def test_fit_many_equals_fit(E, params, X):
     """Estimators fitted together score as they do fitted alone, and go on equally."""

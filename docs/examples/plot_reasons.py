@@ -2,46 +2,44 @@
 Why is this row unusual?
 ========================
 
-A score says that a row is unusual; the errors of its features say why. Here a benign tumour keeps
-all its measurements but one: its mean area is that of a smaller benign tumour. Each number on its
-own is ordinary. Together they are impossible, since an area follows from a radius.
+A score says that a row is unusual, and `explain` says which features are the cause: contributions
+that add up to minus the score. Here three benign tumours are spoilt, each in another way, and a
+detector that has learnt the others tells what is wrong with them.
 """
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 
-from sktae import Autoencoder
+from sktae import DenoisingAutoencoder
 
 data, benign = load_breast_cancer(return_X_y=True, as_frame=True)
-data = data[benign == 1]
-train, forged = data.iloc[1:], data.iloc[[0]].copy()
-forged["mean area"] = train["mean area"].quantile(0.1)
+data = data[benign == 1].reset_index(drop=True)
+train, spoilt = data[3:], data[:3].copy()
 
-model = Autoencoder(random_state=0).fit(train)
-rank = (model.score_samples(train) < model.score_samples(forged)).mean()
-print(f"{rank:.1%} of the training rows are more unusual than the forged row.")
+pair = ["mean compactness", "mean concavity"]
+spoilt.loc[0, "mean area"] = train["mean area"].quantile(0.1)
+spoilt.loc[1, pair] = spoilt.loc[1, pair[::-1]].to_numpy()
+spoilt.loc[2, "mean symmetry"] = 0
+slips = {
+    "The area of a small tumour": ["mean area"],
+    "Two numbers are swapped": pair,
+    "A missing number became 0": ["mean symmetry"],
+}
+
+model = DenoisingAutoencoder(random_state=0).fit(train)
+scores, contributions = model.score_samples(spoilt), model.explain(spoilt)
 
 # %%
-# Errors are in squared units of each column, so each is compared with its usual size.
+# What was spoilt, in orange, comes first. In the first two rows each number is ordinary on its own,
+# and impossible only beside the others. What is tied to a spoilt number looks wrong beside it, and
+# so has a share, too.
 
-usual = model.reconstruction_error(train, per_feature=True).mean(axis=0)
-ratio = model.reconstruction_error(forged, per_feature=True)[0] / usual
-order = ratio.argsort()[-8:]
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-left.scatter(train["mean radius"], train["mean area"], s=10, c="#999999", label="training rows")
-left.scatter(forged["mean radius"], forged["mean area"], s=90, c="#D55E00", marker="X")
-left.annotate(
-    "the forged row",
-    (forged["mean radius"].item(), forged["mean area"].item()),
-    xytext=(10, 0),
-    textcoords="offset points",
-    va="center",
-)
-left.set(title="Two of 30 measurements", xlabel="mean radius", ylabel="mean area")
-left.legend(loc="upper left")
-names = model.feature_names_in_[order]
-colors = ["#D55E00" if name == "mean area" else "#0072B2" for name in names]
-right.barh(names, ratio[order], color=colors)
-right.set(title="What the autoencoder could not restore", xlabel="squared error / its usual size")
+figure, panels = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+for row, (axes, (slip, features)) in enumerate(zip(panels, slips.items(), strict=True)):
+    largest = contributions.loc[row].nlargest(5)[::-1]
+    colors = ["#D55E00" if name in features else "#0072B2" for name in largest.index]
+    axes.barh(largest.index, largest, color=colors)
+    axes.set_title(f"{slip}\nscore {scores[row]:.0f}, threshold {model.offset_:.0f}", fontsize=11)
+    axes.set_xlabel("contribution")
+    axes.spines[["top", "right"]].set_visible(False)
 plt.show()
