@@ -27,6 +27,7 @@ from sktae.fitting import Fit, Prepared, fitted_state, history_frame, restore
 from sktae.inputs import Tabular, checked
 from sktae.nn.layers import Activation
 from sktae.progress import CallbackSupportMixin
+from sktae.randomness import seed_of
 from sktae.reduction import ReductionMixin
 from sktae.scoring import AnomalyMixin
 
@@ -99,7 +100,7 @@ default="silu"
         What you know of the training rows. "clean": all of them are normal, so whatever is unlike
         every one of them is an outlier. "contaminated": some are outliers, so the network is
         trained on the central 70 % of the rows, and scores ask how far a row is from those.
-        "unknown" serves both, nearly as well.
+        "unknown" serves both, each less well than if you say what you know.
 
     score_method : {"combined", "residual", "neighbours", "error"}, default="combined"
         What scores measure. "residual": what the network cannot reproduce, whitened by how
@@ -310,8 +311,9 @@ default="silu"
     def _train(self, X, y, resume, one_pass=False):
         before = fitted_state(self)
         try:
-            prepared = Prepared(self, X, self._inputs if resume else None, one_pass)
-            fit = Fit(self, prepared, y, resume, one_pass)
+            seed = self._seed if resume else seed_of(self.random_state)
+            prepared = Prepared(self, X, seed, self._inputs if resume else None, one_pass)
+            fit = Fit(self, prepared, seed, y, resume, one_pass)
             fit.run()
             fit.finish(stacklevel=5)  # where the user calls fit
         except BaseException:

@@ -79,14 +79,13 @@ class Centre:
     """Where most rows are, even if others are not: the central share of them."""
 
     def __init__(self, x: np.ndarray):
-        rows = torch.from_numpy(x).flatten(1)
-        kept = np.arange(len(x))
+        rows, n = torch.from_numpy(x).flatten(1), math.ceil(_ANCHORS * len(x))
+        # The mean of all rows would lie between the normal ones and a crowd of others.
+        distances = np.square(rows.numpy() - np.median(rows.numpy(), axis=0)).sum(axis=1)
         for _ in range(_ANCHOR_ROUNDS):
-            self.ellipsoid = Ellipsoid(x[kept])
+            self.ellipsoid = Ellipsoid(x[np.argsort(distances, kind="stable")[:n]])
             distances = self.ellipsoid.distances(rows).numpy()
-            order = np.argsort(distances, kind="stable")
-            kept = order[: math.ceil(_ANCHORS * len(x))]
-        self.radius = float(distances[order[math.ceil(_CENTRAL * len(x)) - 1]])
+        self.radius = float(np.sort(distances)[math.ceil(_CENTRAL * len(x)) - 1])
 
     def holds(self, x: Tensor) -> np.ndarray:
         """Say which rows are central."""

@@ -22,7 +22,7 @@ from sktae.engine.probe import Probe
 from sktae.evidence import Centre
 from sktae.inputs import Selected, checked
 from sktae.progress import EpochBar, FitTasks
-from sktae.randomness import Plan, generator, seed_of, seeded_initialisation
+from sktae.randomness import Plan, generator, seeded_initialisation
 
 _BLOCKS = 20
 _PROBE_ROWS = 1024
@@ -53,12 +53,14 @@ def _room(device: str) -> int:
 class Prepared:
     """A table made ready for training; one may serve many fits."""
 
-    def __init__(self, estimator: Any, raw: Any, inputs: Any = None, one_pass: bool = False):
+    def __init__(
+        self, estimator: Any, raw: Any, seed: int, inputs: Any = None, one_pass: bool = False
+    ):
         self.raw = raw
         self.X = checked(estimator, raw, reset=inputs is None)
         self.held_out: Selected | None = None
         if estimator.calibration_fraction is not None and not one_pass:
-            self._hold_out(estimator.calibration_fraction, seed_of(estimator.random_state))
+            self._hold_out(estimator.calibration_fraction, seed)
         self.seen = {
             name: value
             for name, value in vars(estimator).items()
@@ -109,6 +111,7 @@ class Fit:
         self,
         estimator: Any,
         prepared: Prepared,
+        seed: int,
         y: Any = None,
         resume: bool = False,
         one_pass: bool = False,
@@ -116,7 +119,7 @@ class Fit:
         self.estimator, self.data = estimator, (prepared.raw, y)
         vars(estimator).update(prepared.seen)
         self.before = estimator._memory if resume and one_pass else None
-        self.seed = seed = estimator._seed if resume else seed_of(estimator.random_state)
+        self.seed = seed
         self.inputs = prepared.inputs
         size = estimator.n_components
         estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)

@@ -9,6 +9,7 @@ from typing import Any
 from sktae.base import BaseAutoencoder
 from sktae.engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae.fitting import Fit, Prepared, fitted_state, knobs, restore
+from sktae.randomness import seed_of
 
 # What may differ between models that are trained as one, beside the knobs of their objective.
 _FREE = {
@@ -122,11 +123,12 @@ def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
 
 def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
     estimator._validate_params()
+    seed = seed_of(estimator.random_state)
     own = None if estimator.calibration_fraction is None else id(estimator)
     table = id(X), estimator.inputs().settings, estimator.training_data == "contaminated", own
     if table not in tables:
-        tables[table] = Prepared(estimator, X)
-    return Fit(estimator, tables[table])
+        tables[table] = Prepared(estimator, X, seed)
+    return Fit(estimator, tables[table], seed)
 
 
 def _run_stacked(fits: Sequence[Fit]) -> list[Any]:

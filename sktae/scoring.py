@@ -104,6 +104,9 @@ class AnomalyMixin(OutlierMixin):
     `surprise`.
     """
 
+    # Of which `score_method` the held-out rows' scores are; an ensemble has none of its own.
+    _calibrated_for: str | None = None
+
     contamination: Literal["auto"] | Contamination
     training_data: str
     score_method: str
@@ -180,6 +183,11 @@ class AnomalyMixin(OutlierMixin):
             Between 1 / (n + 1), for n held-out rows, and 1.
         """
         scores = self.score_samples(X)
+        if self._calibrated_for != getattr(self, "score_method", None):
+            raise ValueError(
+                f"score_method of {type(self).__name__} is {self.score_method!r}, but p_values "
+                f"compares with scores by {self._calibrated_for!r}, as it was in fit; fit again."
+            )
         if self.calibration_scores_ is None:
             raise ValueError(
                 f"p_values needs the scores of rows that the fit has not seen: set "
@@ -205,8 +213,7 @@ class AnomalyMixin(OutlierMixin):
         contributions : DataFrame of shape (n_samples, n_features)
             What each feature adds to the anomaly; a row adds up to minus its score.
         """
-        raw = self._rows(X).raw
-        numbers = np.asarray(raw)
+        numbers = np.array(self._rows(X).raw)
         chunk = max(1, _CHUNK_NUMBERS // numbers.shape[1] ** 2)
         parts = [self._contributions(numbers[i : i + chunk]) for i in range(0, len(numbers), chunk)]
         names = [f"x{i}" for i in range(numbers.shape[1])]
@@ -246,6 +253,7 @@ class AnomalyMixin(OutlierMixin):
     ) -> np.ndarray:
         names = _MEASURES.get(self.score_method)
         if names is None:
+            self._validate_params()  # the method may be changed after the fit
             (found,) = in_tiles(lambda rows: (self._single(network, rows),), network, x)
             return found.astype(np.float64)
 
@@ -278,6 +286,7 @@ class AnomalyMixin(OutlierMixin):
             "error_model_": model,
             "_typical": model.typical_,
             "calibration_scores_": calibration,
+            "_calibrated_for": self.score_method,
             "offset_": threshold(self.contamination, usual, calibration),
             "_score_range": (usual[0], usual[-1]),
         }

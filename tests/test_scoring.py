@@ -204,9 +204,10 @@ def test_rows_are_held_out_of_any_source(how, X, tmp_path):
 
 def test_p_values_are_of_one_method(X):
     """Scores by another method than that of the fit are not compared with those of the fit."""
-    model = quick(calibration_fraction=0.3).fit(X).set_params(score_method="error")
-    with pytest.raises(ValueError, match="score_method"):
-        model.p_values(X)
+    for E, change in ((Autoencoder, {"score_method": "error"}), (Ensemble, {"aggregation": "max"})):
+        model = quick(E, calibration_fraction=0.3).fit(X).set_params(**change)
+        with pytest.raises(ValueError, match=next(iter(change))):
+            model.p_values(X)
 
 
 @pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(0)], ids=type)

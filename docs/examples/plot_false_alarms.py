@@ -3,7 +3,7 @@ How often is an alarm false?
 ============================
 
 With `calibration_fraction`, some rows are held out of the fit, and the p-value of a row says how
-many of them are as unusual as it is. If p-values of 0.05 or less raise an alarm, then on average 5 %
+many of them are as unusual as it is. If a p-value of 0.05 or less is an alarm, then on average 5 %
 of normal rows raise one, whatever the detector has learnt. Here it has learnt images of digits;
 outliers are such images that slipped by one pixel.
 """

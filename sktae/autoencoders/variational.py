@@ -147,7 +147,6 @@ default="combined"
             )
 
     def _single(self, network, x):
-        self._validate_params()  # the method and the number of draws may change after the fit
         if self.score_method == "elbo":
             return super()._single(network, x)
         eps = torch.randn((self.n_draws, self.n_components_), generator=generator(0, "score"))
