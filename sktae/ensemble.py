@@ -2,7 +2,7 @@
 
 import copy
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -129,6 +129,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
     calibration_fraction: Fraction | None = None
     random_state: Seed = None
 
+    _method: ClassVar[str] = "aggregation"
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Train all members.
@@ -192,6 +194,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         self._typical = typical(Rows(X, self._inputs.prepare), template.training_data)
         anomalies = self._member_anomalies(X, seen=True)
         self.center_, self.scale_ = _center_and_scale(anomalies)
+        self._calibrated_for = self.aggregation
         self.calibration_scores_ = None if held_out is None else np.sort(self._scores_of(held_out))
         usual = np.sort(-self._aggregated(anomalies))
         self.offset_ = threshold(self.contamination, usual, self.calibration_scores_)
@@ -250,6 +253,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         return -np.stack([m._scores_of(_columns(X, columns), seen) for m, columns in pairs], axis=1)
 
     def _aggregated(self, anomalies):
+        self._validate_params()  # the aggregation may be changed after the fit
         # Along the last axis, where the order of a sum does not depend on the number of rows.
         return _AGGREGATES[self.aggregation]((anomalies - self.center_) / self.scale_, axis=1)
 

@@ -104,8 +104,8 @@ class AnomalyMixin(OutlierMixin):
     `surprise`.
     """
 
-    # Of which `score_method` the held-out rows' scores are; an ensemble has none of its own.
-    _calibrated_for: str | None = None
+    # The parameter that may change what a score is after the fit.
+    _method: ClassVar[str] = "score_method"
 
     contamination: Literal["auto"] | Contamination
     training_data: str
@@ -183,15 +183,16 @@ class AnomalyMixin(OutlierMixin):
             Between 1 / (n + 1), for n held-out rows, and 1.
         """
         scores = self.score_samples(X)
-        if self._calibrated_for != getattr(self, "score_method", None):
-            raise ValueError(
-                f"score_method of {type(self).__name__} is {self.score_method!r}, but p_values "
-                f"compares with scores by {self._calibrated_for!r}, as it was in fit; fit again."
-            )
         if self.calibration_scores_ is None:
             raise ValueError(
                 f"p_values needs the scores of rows that the fit has not seen: set "
                 f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again."
+            )
+        method = getattr(self, self._method)
+        if method != self._calibrated_for:
+            raise ValueError(
+                f"{self._method} of {type(self).__name__} is {method!r} now, but p_values compares "
+                f"with scores by {self._calibrated_for!r}, as it was in the fit; fit again."
             )
         as_low = np.searchsorted(self.calibration_scores_, scores, side="right")
         return (1 + as_low) / (1 + len(self.calibration_scores_))
@@ -213,13 +214,15 @@ class AnomalyMixin(OutlierMixin):
         contributions : DataFrame of shape (n_samples, n_features)
             What each feature adds to the anomaly; a row adds up to minus its score.
         """
-        numbers = np.array(self._rows(X).raw)
-        chunk = max(1, _CHUNK_NUMBERS // numbers.shape[1] ** 2)
-        parts = [self._contributions(numbers[i : i + chunk]) for i in range(0, len(numbers), chunk)]
-        names = [f"x{i}" for i in range(numbers.shape[1])]
+        raw = self._rows(X).raw
+        chunk = max(1, _CHUNK_NUMBERS // raw.shape[1] ** 2)
+        starts = range(0, len(raw), chunk)
+        # Copied, since torch takes no read-only or reversed rows.
+        parts = [self._contributions(np.array(raw[i : i + chunk], order="C")) for i in starts]
+        names = [f"x{i}" for i in range(raw.shape[1])]
         return pd.DataFrame(
             np.concatenate(parts),
-            index=getattr(X, "index", None),
+            index=X.index if isinstance(X, pd.DataFrame) else None,
             columns=getattr(self, "feature_names_in_", names),
         )
 
