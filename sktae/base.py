@@ -98,8 +98,9 @@ default="silu"
 
     training_data : {"unknown", "clean", "contaminated"}, default="unknown"
         What you know of the training rows. "clean": all of them are normal, so whatever is unlike
-        every one of them is an outlier. "contaminated": some are outliers, so the network is
-        trained on the central 70 % of the rows, and scores ask how far a row is from those.
+        every one of them is an outlier; score new rows then, not those of the fit. "contaminated":
+        some are outliers, so the network is trained on the central 70 % of the rows, and scores ask
+        how far a row is from those.
         "unknown" serves both, each less well than if you say what you know.
 
     score_method : {"combined", "residual", "neighbours", "error"}, default="combined"

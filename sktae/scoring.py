@@ -186,7 +186,8 @@ class AnomalyMixin(OutlierMixin):
         if self.calibration_scores_ is None:
             raise ValueError(
                 f"p_values needs the scores of rows that the fit has not seen: set "
-                f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again."
+                f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again "
+                f"(partial_fit holds out none)."
             )
         method = getattr(self, self._method)
         if method != self._calibrated_for:
@@ -200,9 +201,8 @@ class AnomalyMixin(OutlierMixin):
     def explain(self, X):
         """Say which features make rows unusual.
 
-        Each feature is set to what the others let one expect of it, and counts for as much as the
-        anomaly of the row, minus its score, thereby falls. What these falls do not add up to is
-        spread evenly over all features.
+        Each feature is set to what the others let one expect of it, and counts in proportion to how
+        far the anomaly of the row, minus its score, thereby falls.
 
         Parameters
         ----------
@@ -232,8 +232,12 @@ class AnomalyMixin(OutlierMixin):
         altered[:, range(d), range(d)] = self._expected(rows)
         anomalies = -self._scores_of(np.concatenate([rows, altered.reshape(-1, d)]))
         whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, d)
-        falls = whole - without
-        return falls + (whole - falls.sum(axis=1, keepdims=True)) / d
+        falls = np.maximum(whole - without, 0)
+        total = falls.sum(axis=1, keepdims=True)
+        # A likelihood may exceed 1, and then there is no anomaly to be shared.
+        shared = (whole > 0) & (total > 0)
+        parts = falls * whole / np.where(shared, total, 1)
+        return np.where(shared, parts, falls + (whole - total) / d)
 
     def _expected(self, rows: np.ndarray) -> np.ndarray:
         """Return what the other features of a row let one expect of each."""
@@ -325,7 +329,6 @@ def threshold(
     if rank < 0 and contamination != "auto":
         raise ValueError(
             f"contamination={contamination} asks for false alarms that the {n} rows of "
-            f"calibration_fraction cannot assure; hold out more, or allow at least "
-            f"{1 / (n + 1):.3g}."
+            f"calibration_fraction cannot assure; hold out more, or allow at least 1 / {n + 1}."
         )
     return float(calibration[max(0, rank)])

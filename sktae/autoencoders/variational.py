@@ -58,7 +58,7 @@ def negative_elbo(likelihood, x, out, *, beta, free_bits):
 
 
 class VariationalAutoencoder(SamplingMixin, BaseAutoencoder):
-    """Variational autoencoder: a code that is a distribution, hence a density, and new rows.
+    """Variational autoencoder: a code that is a distribution, hence a density for rows.
 
     Minimises :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
 
