@@ -20,6 +20,8 @@ _SAMPLE, _SAMPLE_NUMBERS = 10_000, 2**24
 _TAIL_ROWS = 1500
 # Thresholds are those of all training rows up to this many, and of as many beyond.
 _THRESHOLD_ROWS = 1_000_000
+# Measures are added up for so many rows at once.
+_ROWS_AT_ONCE = 2**16
 # Samples of neighbours: how many, of how many rows, and whether no row is in two of them.
 _ALL, _FEW = (2, 512, True), (16, 16, False)
 # Features are taken back one by one in chunks of about this many numbers.
@@ -92,9 +94,13 @@ class ErrorModel:
 
     def anomalies(self, measures: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Return one number per row, larger for more unusual rows: a sum over these measures."""
-        known = zip(self.weights.items(), measures.T, strict=True)
-        parts = [w * self.tails_[name](found) for (name, w), found in known if name in names]
-        return sum(parts, np.zeros(len(measures)))
+        found = np.zeros(len(measures))
+        for start in range(0, len(measures), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            for (name, weight), values in zip(self.weights.items(), measures[part].T, strict=True):
+                if name in names:
+                    found[part] += weight * self.tails_[name](values)
+        return found
 
 
 class AnomalyMixin(OutlierMixin):
