@@ -66,8 +66,10 @@ class ErrorModel:
         self.residuals_ = Ellipsoid(residual[inner])
         self.space_ = Space(code[usual], residual[usual])
         places = self.space_.places(torch.from_numpy(code), torch.from_numpy(residual)).numpy()
-        self.all_ = Neighbours(places[usual], *_ALL, seed)
-        self.few_ = Neighbours(places[inner], *_FEW, seed)
+        if "near" in self.weights:
+            self.all_ = Neighbours(places[usual], *_ALL, seed)
+        if "central" in self.weights:
+            self.few_ = Neighbours(places[inner], *_FEW, seed)
         rows = np.flatnonzero(usual)
         rows = rows[:: max(1, len(rows) // _TAIL_ROWS)]
         known = torch.from_numpy(residual[rows]), torch.from_numpy(code[rows])
