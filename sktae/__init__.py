@@ -1,9 +1,13 @@
 """Autoencoders for scikit-learn."""
 
+from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.contractive import ContractiveAutoencoder
+from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoencoder
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.autoencoders.plain import Autoencoder
+from sktae.autoencoders.recurrent import RecurrentAutoencoder
 from sktae.autoencoders.sparse import SparseAutoencoder
+from sktae.autoencoders.transformer import TransformerAutoencoder
 from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.docs import citation
@@ -18,12 +22,16 @@ __all__ = [
     "Autoencoder",
     "AutoencoderEnsemble",
     "AutoencoderNet",
+    "AutoregressiveAutoencoder",
     "BaseAutoencoder",
     "ContractiveAutoencoder",
+    "ConvolutionalSequenceAutoencoder",
     "DenoisingAutoencoder",
+    "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedGridSearchCV",
     "StackedRandomizedSearchCV",
+    "TransformerAutoencoder",
     "VariationalAutoencoder",
     "all_estimators",
     "citation",

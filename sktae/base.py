@@ -24,7 +24,7 @@ from sktae.docs import inherit_sections
 from sktae.engine.batches import Rows, in_tiles
 from sktae.engine.net import AutoencoderNet
 from sktae.fitting import Fit, Prepared, fitted_state, history_frame, restore
-from sktae.inputs import Tabular, checked
+from sktae.inputs import Sequence, Tabular
 from sktae.nn.layers import Activation
 from sktae.progress import CallbackSupportMixin
 from sktae.randomness import seed_of
@@ -210,8 +210,11 @@ default="silu"
         super().__init_subclass__(**kwargs)
         inherit_sections(cls)
 
-    # Wider than most tables: with a budget in steps, such codes detect outliers best.
+    # What "auto" stands for. Codes are wider than most tables: with a budget in steps, such codes
+    # detect outliers best. The second of a pair is for a code of a given size.
     auto_components: ClassVar[int] = 128
+    auto_widths: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]] = ((128,), (128, 64))
+    auto_rates: ClassVar[tuple[float, float]] = (2e-3, 1e-2)
 
     # -- what a subclass states ---------------------------------------------------------------
 
@@ -219,7 +222,7 @@ default="silu"
     def network(self, shape: tuple[int, ...]) -> nn.Module:
         """Build the network for rows of this shape, with a code of `self.n_components_`."""
 
-    def inputs(self) -> Tabular:
+    def inputs(self) -> Tabular | Sequence:
         """Say how rows become tensors."""
         return Tabular(self.standardize)
 
@@ -324,7 +327,7 @@ default="silu"
 
     def _checked(self, X):
         check_is_fitted(self)
-        return checked(self, X, reset=False)
+        return self._inputs.checked(self, X, reset=False)
 
     def _rows(self, X):
         return Rows(self._checked(X), self._inputs.prepare, self.net_.device)

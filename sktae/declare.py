@@ -45,6 +45,7 @@ NonNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
 Fraction = Annotated[float, Interval(Real, 0, 1, closed="neither")]
 Share = Annotated[float, Interval(Real, 0, 1, closed="right")]
 Contamination = Annotated[float, Interval(Real, 0, 0.5, closed="right")]
+Table = Annotated[Any, "array-like"]
 Seed = Annotated[int | np.random.RandomState | None, "random_state"]
 Widths = Annotated[tuple[int, ...], _Widths()]
 

@@ -20,7 +20,7 @@ from sktae.engine.net import AutoencoderNet
 from sktae.engine.objective import Objective
 from sktae.engine.probe import Probe
 from sktae.evidence import Centre
-from sktae.inputs import Selected, checked
+from sktae.inputs import Selected
 from sktae.progress import EpochBar, FitTasks
 from sktae.randomness import Plan, generator, seeded_initialisation
 
@@ -31,11 +31,7 @@ _CALIBRATION_ROWS = 4096
 _CENTRE_ROWS = 10_000
 _MEMORY_NUMBERS = 2**18
 
-# What "auto" stands for: where outliers are to be found, and where a code of a given size is.
-_AUTO = {
-    "hidden_layer_sizes": ((128,), (128, 64)),
-    "learning_rate": (2e-3, 1e-2),
-}
+# "auto" steps: where outliers are to be found, and how many passes where a code of a given size is.
 _MANY_STEPS, _FEW_PASSES = 500, 120
 
 # Up to this many numbers, prepared rows are held in memory; beyond, they stay where they are.
@@ -57,16 +53,20 @@ class Prepared:
         self, estimator: Any, raw: Any, seed: int, inputs: Any = None, one_pass: bool = False
     ):
         self.raw = raw
-        self.X = checked(estimator, raw, reset=inputs is None)
+        self.inputs = inputs or estimator.inputs()
+        self.X = self.inputs.checked(estimator, raw, reset=inputs is None)
+        self.gap: int | None = getattr(self.X, "gap", None)
         self.held_out: Selected | None = None
         if estimator.calibration_fraction is not None and not one_pass:
             self._hold_out(estimator.calibration_fraction, seed)
+        if inputs is None:
+            self.inputs.fit(self.X)
         self.seen = {
             name: value
             for name, value in vars(estimator).items()
             if name in ("n_features_in_", "feature_names_in_")
         }
-        self.inputs = inputs or estimator.inputs().fit(self.X)
+        self.seen |= self.inputs.learnt
         self.central = None
         if estimator.training_data == "contaminated":
             self.central = self._central()
@@ -76,15 +76,18 @@ class Prepared:
 
     def _hold_out(self, fraction: float, seed: int) -> None:
         """Set rows aside before anything is learnt, their scales included."""
-        rows, held_out = drawn("calibration_fraction", len(self.X), fraction, seed, "calibrate")
+        share = "calibration_fraction", len(self.X), fraction
+        rows, held_out = drawn(*share, seed, "calibrate", self.gap)
         whole = self.X
         self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
 
     def _central(self) -> np.ndarray:
         """Say which rows are central: those that a fit on contaminated data is trained on."""
         x, size = Rows(self.X, self.inputs.prepare), _CENTRE_ROWS
-        centre = Centre(x.spread(size).load().x.numpy())
-        return np.concatenate([centre.holds(x.slice(i, i + size)) for i in range(0, len(x), size)])
+        summary = self.inputs.summary
+        centre = Centre(summary(x.spread(size).load().x).numpy())
+        parts = (summary(x.slice(i, i + size)) for i in range(0, len(x), size))
+        return np.concatenate([centre.holds(part) for part in parts])
 
     def rows(self, device: str) -> Rows:
         """Return the rows for a network: held on the device, unless they are too many."""
@@ -123,7 +126,7 @@ class Fit:
         self.inputs = prepared.inputs
         size = estimator.n_components
         estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
-        widths = _automatic(estimator, "hidden_layer_sizes")
+        widths = _automatic(estimator, "hidden_layer_sizes", estimator.auto_widths)
         estimator.hidden_layer_sizes_ = tuple(map(int, widths))
         with seeded_initialisation(seed):
             network = estimator.network(self.inputs.shape)
@@ -141,7 +144,7 @@ class Fit:
             x = x.choose(torch.from_numpy(np.flatnonzero(prepared.central)))
         if estimator.early_stopping and not one_pass:
             share = "validation_fraction", len(x), estimator.validation_fraction
-            train, valid = drawn(*share, seed, "split")
+            train, valid = drawn(*share, seed, "split", prepared.gap)
             x, x_valid = x.choose(train), x.choose(valid)
         self.plan = Plan(seed, len(x), min(estimator.batch_size, len(x)), tuple(network.noise))
         first = estimator.n_iter_ if resume else 0
@@ -168,6 +171,7 @@ class Fit:
             "_memory": memory,
             **estimator._calibration(
                 net.module_,
+                self.inputs,
                 Loaded(memory.x.to(net.device)) if self.before else self.usual,
                 self.held_out,
                 self.seed,
@@ -270,7 +274,7 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     settings = {
         "module": network,
         "criterion": Objective(estimator.objective, knobs(estimator)),
-        "lr": _automatic(estimator, "learning_rate"),
+        "lr": _automatic(estimator, "learning_rate", estimator.auto_rates),
         "device": _device(estimator.device),
         "max_grad_norm": estimator.max_grad_norm,
         "precision": estimator.precision,
@@ -288,11 +292,11 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     return type(prototype)(**{**inherited, **settings}).initialize()
 
 
-def _automatic(estimator: Any, name: str) -> Any:
+def _automatic(estimator: Any, name: str, auto: tuple[Any, Any]) -> Any:
     """Return a parameter, or what "auto" stands for."""
     value = getattr(estimator, name)
     if isinstance(value, str) and value == "auto":
-        return _AUTO[name][estimator.n_components != "auto"]
+        return auto[estimator.n_components != "auto"]
     return value
 
 
@@ -320,11 +324,20 @@ def _device(name: str) -> str:
     return name
 
 
-def drawn(name: str, n: int, fraction: float, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
-    """Draw a share of n rows at random; return the others, and it."""
+def drawn(
+    name: str, n: int, fraction: float, seed: int, purpose: str, gap: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw a share of n rows at random; return the others, and it.
+
+    Windows of a series are not drawn, since neighbours overlap: the last ones are taken, and those
+    in the gap before them belong to neither part.
+    """
     size = max(1, round(fraction * n))
-    if size >= n:
+    if size + (gap or 0) >= n:
         raise ValueError(f"{name}={fraction} leaves no row of n_samples={n} to train on.")
+    if gap is not None:
+        rows = torch.arange(n)
+        return rows[: n - size - gap], rows[n - size :]
     rows = torch.randperm(n, generator=generator(seed, purpose))
     return rows[size:], rows[:size]
 

@@ -46,10 +46,10 @@ class ReductionMixin(TransformerMixin):
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=FLOATS)
-        if codes.shape[1] != self.n_components_:
+        if codes.shape[1] != self._n_features_out:
             raise ValueError(
-                f"X has {codes.shape[1]} components, but {type(self).__name__} was fitted with "
-                f"n_components={self.n_components_}."
+                f"X has {codes.shape[1]} components, but the codes of this {type(self).__name__} "
+                f"have {self._n_features_out}."
             )
         return self._decode(codes)
 
@@ -85,8 +85,8 @@ class ReductionMixin(TransformerMixin):
             Squared errors.
         """
         x = self._rows(X)
-        error = (np.asarray(x.raw, np.float64) - self._reconstruct(x)) ** 2
-        return error if per_feature else error.reshape(len(error), -1).mean(axis=1)
+        error = self._inputs.errors(np.asarray(x.raw), self._reconstruct(x))
+        return error if per_feature else np.nanmean(error.reshape(len(error), -1), axis=1)
 
     def score(self, X, y=None):
         """Compute the share of variance explained: comparable across models, best on new rows.
@@ -106,10 +106,11 @@ class ReductionMixin(TransformerMixin):
         """
         x = self._rows(X)
         X = np.asarray(x.raw, np.float64)
-        residual = ((X - self._reconstruct(x)) ** 2).sum()
-        total = ((X - self._inputs.mean) ** 2).sum()
-        if total <= 1e-20 * (X**2).sum():  # a constant table: all that counts is to hit it
-            return float(residual <= 1e-9 * (X**2).sum())
+        residual = np.nansum((X - self._reconstruct(x)) ** 2)
+        total = np.nansum((X - self._inputs.mean.reshape(X.shape[1:])) ** 2)
+        size = np.nansum(X**2)
+        if total <= 1e-20 * size:  # a constant table: all that counts is to hit it
+            return float(residual <= 1e-9 * size)
         return float(1 - residual / total)
 
     def _decode(self, codes):

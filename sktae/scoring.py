@@ -58,7 +58,7 @@ class ErrorModel:
         self.training_data, self.weights = training_data, WEIGHTS[training_data]
 
     def fit(self, x: np.ndarray, residual: np.ndarray, code: np.ndarray, seed: int) -> "ErrorModel":
-        """Learn from training rows (n, *shape), their residuals and their codes (n, k)."""
+        """Learn from training rows (n, d), their residuals (n, ...) and their codes (n, k)."""
         residual, code = residual.reshape(len(x), -1), code.reshape(len(x), -1)
         inner = _inner(x, self.training_data)
         self.typical_ = Ellipsoid(x[inner])
@@ -108,8 +108,8 @@ class ErrorModel:
 class AnomalyMixin(OutlierMixin):
     """Scores rows by what the network cannot reproduce; scikit-learn's signs and labels.
 
-    The host has `net_`, `_inputs`, `_typical`, `_rows(X)` and the hooks `error` and, if it likes,
-    `surprise`.
+    The host has `net_`, `_inputs`, `_typical`, `_rows(X)` and the hooks `residual`, `error` and, if
+    it likes, `surprise`.
     """
 
     # The parameter that may change what a score is after the fit.
@@ -118,6 +118,11 @@ class AnomalyMixin(OutlierMixin):
     contamination: Literal["auto"] | Contamination
     training_data: str
     score_method: str
+
+    @staticmethod
+    def residual(x: Tensor, out: Any) -> Tensor:
+        """Return what the network could not reproduce of rows, `(n, ...)`."""
+        return x - out.recon
 
     @staticmethod
     def error(x: Tensor, out: Any) -> Tensor:
@@ -223,11 +228,13 @@ class AnomalyMixin(OutlierMixin):
             What each feature adds to the anomaly; a row adds up to minus its score.
         """
         raw = self._rows(X).raw
-        chunk = max(1, _CHUNK_NUMBERS // raw.shape[1] ** 2)
+        chunk = max(1, _CHUNK_NUMBERS // math.prod(raw.shape[1:]) ** 2)
         starts = range(0, len(raw), chunk)
         # Copied, since torch takes no read-only or reversed rows.
         parts = [self._contributions(np.array(raw[i : i + chunk], order="C")) for i in starts]
-        names = [f"x{i}" for i in range(raw.shape[1])]
+        names: Any = [f"x{i}" for i in range(raw.shape[1])]
+        if len(raw.shape) > 2:
+            names = pd.MultiIndex.from_product(map(range, raw.shape[1:]), names=["step", "channel"])
         return pd.DataFrame(
             np.concatenate(parts),
             index=X.index if isinstance(X, pd.DataFrame) else None,
@@ -235,10 +242,13 @@ class AnomalyMixin(OutlierMixin):
         )
 
     def _contributions(self, rows: np.ndarray) -> np.ndarray:
-        n, d = rows.shape
-        altered = np.repeat(rows[:, np.newaxis], d, axis=1)
-        altered[:, range(d), range(d)] = self._expected(rows)
-        anomalies = -self._scores_of(np.concatenate([rows, altered.reshape(-1, d)]))
+        n, d = len(rows), math.prod(rows.shape[1:])
+        altered = np.repeat(rows.reshape(n, 1, d), d, axis=1)
+        expected = self._expected(rows).reshape(n, d)
+        # What is missing stays so, and contributes nothing.
+        altered[:, range(d), range(d)] = np.where(np.isnan(altered[:, 0]), np.nan, expected)
+        altered = altered.reshape(n * d, *rows.shape[1:])
+        anomalies = -self._scores_of(np.concatenate([rows, altered]))
         whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, d)
         falls = np.maximum(whole - without, 0)
         total = falls.sum(axis=1, keepdims=True)
@@ -250,8 +260,9 @@ class AnomalyMixin(OutlierMixin):
     def _expected(self, rows: np.ndarray) -> np.ndarray:
         """Return what the other features of a row let one expect of each."""
         inputs = self._inputs
-        seen = inputs.prepare(torch.from_numpy(rows)).numpy()
-        return inputs.array(self._typical.expected(seen), rows.dtype)
+        seen = inputs.prepare(torch.from_numpy(rows))
+        expected = self._typical.expected(inputs.summary(seen).numpy())
+        return inputs.array(expected.reshape(seen.shape), rows.dtype)
 
     def _scores_of(self, rows: np.ndarray, seen: bool = False) -> np.ndarray:
         x = Rows(rows, self._inputs.prepare, self.net_.device)
@@ -274,19 +285,19 @@ class AnomalyMixin(OutlierMixin):
 
         def measures(rows: Tensor) -> tuple[Tensor]:
             out = network(rows)
-            return (model.measures(rows - out.recon, out.code, seen),)
+            return (model.measures(self.residual(rows, out), out.code, seen),)
 
         (found,) = in_tiles(measures, network, x)
         return model.anomalies(found, names)
 
     def _calibration(
-        self, network: nn.Module, x: Rows, held_out: Rows | None, seed: int
+        self, network: nn.Module, inputs: Any, x: Rows, held_out: Rows | None, seed: int
     ) -> dict[str, Any]:
         """Learn what scores mean: what errors and codes were in training, and a threshold."""
 
         def evidence(rows: Tensor) -> tuple[Tensor, ...]:
             out = network(rows)
-            return rows, rows - out.recon, out.code
+            return inputs.summary(rows), self.residual(rows, out), out.code
 
         model = ErrorModel(self.training_data)
         rows, residual, code = in_tiles(evidence, network, x.spread(_sample_size(x)))

@@ -21,6 +21,7 @@ from sktae.engine.flat import clip, fused_update, moments, shapes, views
 from sktae.engine.net import MANY_STEPS, AutoencoderNet, StopTraining
 from sktae.engine.objective import Objective
 from sktae.engine.step import Gradient
+from sktae.nn.attention import attend_by_hand
 
 # So many rows in a step, of so many models at most, keep a CPU busy and its cache unspilt; a GPU
 # takes more.
@@ -181,7 +182,7 @@ class Stack:
 
         def single(weights, knobs, inputs, x):
             bf16 = torch.autocast(kind, torch.bfloat16, enabled=net.precision == "bf16")
-            with bf16, _two_kernel_linear():
+            with bf16, _with_a_model_axis():
                 out = functional_call(net.module_, weights, inputs)
                 return objective.terms(out, x, {**objective.knobs, **knobs})
 
@@ -319,13 +320,17 @@ class Stack:
         return update
 
 
-class _two_kernel_linear(TorchFunctionMode):
-    """Spares a linear map the kernels that a model axis would add to its bias."""
+class _with_a_model_axis(TorchFunctionMode):
+    """Spares linear maps the kernels that a model axis would add to their bias.
+
+    Fused attention, which knows no such axis, is computed by hand.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is not F.linear:
-            return func(*args, **(kwargs or {}))
-        return self.linear(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention:
+            return attend_by_hand(*args, kwargs.get("attn_mask"))
+        return self.linear(*args, **kwargs) if func is F.linear else func(*args, **kwargs)
 
     @staticmethod
     def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -58,9 +58,12 @@ class Replay:
         expected = [result.detach().clone() for result in results]
         varying = [*self.inputs, *step.state]
         with torch.no_grad():
-            self.results, self.calls = Binder(tape.calls, varying).bind(results, step.places)
-            for call in self.calls:
-                call()
+            try:
+                self.results, self.calls = Binder(tape.calls, varying).bind(results, step.places)
+                for call in self.calls:
+                    call()
+            except RuntimeError as error:  # of a kernel that cannot be called like that again
+                raise Unrecordable(str(error)) from error
             if not all(map(_same, self.results, expected)):
                 raise Unrecordable("a replay differs from what was recorded")
         self.returned = tuple(self.results[len(step.places) :])

@@ -42,11 +42,10 @@ class Tape(TorchDispatchMode):
         return False  # to skip it, torch would first import it, which takes seconds
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        for tag, why in _REFUSED.items():
-            # Of these, indexing is harmless unless it is by a mask.
-            if tag in func.tags and not (packet(func) == "index" and not _masks(args[1])):
-                raise Unrecordable(f"{func} {why}")
         kwargs = kwargs or {}
+        for tag, why in _REFUSED.items():
+            if tag in func.tags and not _harmless(func, args, kwargs):
+                raise Unrecordable(f"{func} {why}")
         result = func(*args, **kwargs)
         self.calls.append(Call(func, args, kwargs, result))
         return result
@@ -54,6 +53,15 @@ class Tape(TorchDispatchMode):
 
 def packet(kernel: Any) -> str:
     return kernel.overloadpacket.__name__
+
+
+def _harmless(kernel: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Say whether a kernel does not do, with these arguments, what it is tagged for."""
+    if packet(kernel) == "index":
+        return not _masks(args[1])
+    names = [argument.name for argument in kernel._schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    return "dropout_p" in names and not given.get("dropout_p", 0.0)
 
 
 def _masks(indices: Sequence[Tensor | None]) -> bool:

@@ -12,6 +12,18 @@ def squared(x: Tensor, recon: Tensor) -> Tensor:
     return F.mse_loss(recon, x, reduction="none")
 
 
+def squared_where_known(x: Tensor, recon: Tensor) -> Tensor:
+    """Squared error; none where x is missing, that is NaN."""
+    return squared(torch.where(x.isnan(), recon, x), recon)
+
+
+def token_nll(x: Tensor, logits: Tensor) -> Tensor:
+    """-log softmax(logits) at the tokens x, (n, t) for (n, t, 1) and (n, t, v); 0 for none."""
+    chosen = logits.gather(-1, x.nan_to_num().long())
+    nll = logits.logsumexp(-1) - chosen.squeeze(-1)
+    return torch.where(x.squeeze(-1).isnan(), 0.0, nll)
+
+
 def gaussian_nll(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     """-log N(x; mean, scale^2)."""
     return 0.5 * ((x - mean) * torch.exp(-log_scale)) ** 2 + log_scale + 0.5 * math.log(2 * math.pi)

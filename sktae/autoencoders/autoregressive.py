@@ -1,0 +1,103 @@
+"""Autoregressive autoencoder: a code and the last values tell the next one (Yule 1927, learnt)."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+
+from sktae.declare import Count
+from sktae.nn.layers import mlp
+from sktae.nn.sequences import Values
+from sktae.sequences import SequenceAutoencoder
+
+# Numbers that stand for a token.
+_WIDTH = 16
+
+
+class Network(nn.Module):
+    noise = ()
+
+    def __init__(self, alphabet, width, hidden, n_components, order, neural, activation):
+        super().__init__()
+        self.alphabet, self.order = alphabet, order
+        seen = alphabet.n_patches * width, order * width + n_components
+        self.encoder = mlp(seen[0], *hidden, n_components, activation=activation)
+        self.beginning = nn.Linear(n_components, order * width)
+        self.recursion = mlp(seen[1], *hidden[::-1] * neural, width, activation=activation)
+
+    def forward(self, x):
+        patches = self.alphabet.split(x)
+        values = self.alphabet.embed(patches)
+        code = self.encoder(values.flatten(1))
+        after = [self.next(values[:, :-1], code)] if self.order < values.shape[1] else []
+        return self.alphabet.recoded(code, torch.cat([self.first(code), *after], 1))
+
+    def first(self, code):
+        """Tell the first values from the code alone."""
+        return self.beginning(code).unflatten(1, (self.order, -1))
+
+    def next(self, values, code):
+        """Tell what follows each run of `order` values: the recursion."""
+        runs = values.unfold(1, self.order, 1).transpose(2, 3).flatten(2)
+        return self.recursion(torch.cat([runs, code[:, None].expand(-1, runs.shape[1], -1)], 2))
+
+    def decode(self, code):
+        made = [self.alphabet.likeliest(self.first(code))]
+        last = self.alphabet.embed(made[0])
+        for _ in range(self.order, self.alphabet.n_patches):
+            made.append(self.alphabet.likeliest(self.next(last, code)))
+            last = torch.cat([last[:, 1:], self.alphabet.embed(made[-1])], 1)
+        return self.alphabet.join(torch.cat(made, 1))
+
+
+class AutoregressiveAutoencoder(SequenceAutoencoder):
+    """Autoregressive autoencoder: a code and the last values tell the next one.
+
+    The decoder is a model AR(p) that is steered by the code,
+    :math:`x_t = A_1 x_{t-1} + \\ldots + A_p x_{t-p} + B z + b`, or a perceptron in its place. In
+    training and in scores, the last values are the true ones; what is decoded from a code alone
+    goes on from itself.
+
+    Minimises the squared error of the prediction, or the negative log-likelihood of tokens.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is 8.
+
+    order : int, default=8
+        How many values are looked back on. So many first ones are told by the code alone.
+
+    decoder : {"linear", "neural"}, default="linear"
+        What tells the next value: a linear map, or a perceptron with the encoder's hidden layers.
+
+    References
+    ----------
+    .. [1] Yule, G. U. (1927). On a Method of Investigating Periodicities in Disturbed Series.
+       Philosophical Transactions of the Royal Society A 226.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktae import AutoregressiveAutoencoder
+    >>> phase = np.random.default_rng(0).uniform(0, 6, (200, 1))
+    >>> X = np.sin(phase + np.arange(32) / 3)
+    >>> AutoregressiveAutoencoder(2, max_steps=20, random_state=0).fit_transform(X).shape
+    (200, 2)
+    """
+
+    auto_components: ClassVar[int] = 8
+    auto_rates: ClassVar = (5e-3, 5e-3)
+
+    order: Count = 8
+    decoder: Literal["linear", "neural"] = "linear"
+
+    def network(self, shape):
+        if self.n_tokens is None:
+            width, alphabet = shape[1], Values(*shape)
+        else:
+            width, alphabet = _WIDTH, self.alphabet(shape, _WIDTH, _WIDTH)
+        order = min(self.order, shape[0])
+        neural = self.decoder == "neural"
+        sizes = width, self.hidden_layer_sizes_, self.n_components_
+        return Network(alphabet, *sizes, order, neural, self.activation)

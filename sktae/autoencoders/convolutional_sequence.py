@@ -1,0 +1,89 @@
+"""Temporal convolutional autoencoder (Thill et al. 2021; dilations after Bai et al. 2018)."""
+
+from typing import ClassVar
+
+from torch import nn
+
+from sktae.declare import Count
+from sktae.nn.convolution import Dilated
+from sktae.nn.sequences import known
+from sktae.sequences import SequenceAutoencoder
+
+
+class Network(nn.Module):
+    noise = ()
+
+    def __init__(self, alphabet, widths, n_components, **settings):
+        super().__init__()
+        steps = alphabet.n_patches
+        self.alphabet = alphabet
+        self.encoder = Dilated(widths, **settings)
+        self.squeeze = nn.Linear(steps * widths[-1], n_components)
+        self.widen = nn.Linear(n_components, steps * widths[-1])
+        self.decoder = Dilated(widths[::-1], **settings)
+
+    def forward(self, x):
+        patches = self.alphabet.split(x)
+        there = known(patches)[..., None]
+        h = self.encoder(self.alphabet.embed(patches) * there) * there
+        code = self.squeeze(h.flatten(1))
+        return self.alphabet.recoded(code, self.tell(code))
+
+    def tell(self, code):
+        h = self.widen(code).unflatten(1, (self.alphabet.n_patches, -1))
+        return self.decoder(h)
+
+    def decode(self, code):
+        return self.alphabet.decoded(self.tell(code))
+
+
+class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
+    """Temporal convolutional autoencoder: sequences seen through filters of growing reach.
+
+    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
+    log-likelihood of tokens.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Channels of the encoder's convolutions, each of which reaches twice as far as the one before
+        it; the decoder mirrors them. "auto" is (32, 32, 32, 32).
+
+    kernel_size : int, default=3
+        How many steps a filter takes in.
+
+    patch_size : int, default=1
+        How many steps are put together at the entrance; tokens are taken one by one.
+
+    References
+    ----------
+    .. [1] Thill, M., Konen, W., Wang, H. and Baeck, T. (2021). Temporal Convolutional Autoencoder
+       for Unsupervised Anomaly Detection in Time Series. Applied Soft Computing 112.
+    .. [2] Bai, S., Kolter, J. Z. and Koltun, V. (2018). An Empirical Evaluation of Generic
+       Convolutional and Recurrent Networks for Sequence Modeling. arXiv:1803.01271.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktae import ConvolutionalSequenceAutoencoder
+    >>> phase = np.random.default_rng(0).uniform(0, 6, (200, 1))
+    >>> X = np.sin(phase + np.arange(32) / 3)
+    >>> ConvolutionalSequenceAutoencoder(2, max_steps=20).fit_transform(X).shape
+    (200, 2)
+    """
+
+    auto_widths: ClassVar = ((32, 32, 32, 32), (32, 32, 32, 32))
+    auto_rates: ClassVar = (2e-3, 5e-3)
+
+    kernel_size: Count = 3
+    patch_size: Count = 1
+
+    def network(self, shape):
+        widths = self.widths
+        return Network(
+            self.alphabet(shape, widths[0], widths[0], self.patch_size),
+            widths,
+            self.n_components_,
+            kernel_size=self.kernel_size,
+            activation=self.activation,
+        )

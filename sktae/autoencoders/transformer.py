@@ -1,0 +1,160 @@
+"""Transformer autoencoder (Vaswani et al. 2017; patches after Nie et al. 2023)."""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+
+from sktae.declare import Count, Table
+from sktae.nn.attention import Positions, StepByStep, Transformer
+from sktae.nn.sequences import Channels, known
+from sktae.sequences import SequenceAutoencoder
+
+_PATCHES = 16  # quick to train, and as good as more
+
+
+class Network(nn.Module):
+    noise = ()
+
+    def __init__(self, alphabet, widths, n_components, whole, stepwise, **settings):
+        super().__init__()
+        steps = alphabet.n_patches
+        at_once = steps if whole else 1
+        self.alphabet, self.whole, self.stepwise = alphabet, whole, stepwise
+        self.encoder = Transformer(steps, widths, **settings)
+        self.squeeze = nn.Linear(at_once * widths[-1], n_components)
+        self.widen = nn.Linear(n_components, at_once * widths[0])
+        if stepwise:
+            self.decoder = StepByStep(steps, widths, whole, **settings)
+        else:
+            self.decoder = Transformer(steps, widths, **settings)
+
+    def forward(self, x):
+        patches = self.alphabet.split(x)
+        vectors, there = self.alphabet.embed(patches), known(patches)
+        h = self.encoder(vectors, there) * there[..., None]
+        code = self.squeeze(h.flatten(1) if self.whole else h).flatten(1)
+        told = (vectors, there) if self.stepwise else (torch.ones_like(there),)
+        return self.alphabet.recoded(code, self.decoder(self.memory(code), *told))
+
+    def memory(self, code):
+        if self.whole:
+            return self.widen(code).unflatten(1, (self.alphabet.n_patches, -1))
+        return self.widen(code.unflatten(1, (self.alphabet.n_patches, -1)))
+
+    def decode(self, code):
+        memory, alphabet = self.memory(code), self.alphabet
+        if self.stepwise:
+            return alphabet.join(self.decoder.generate(memory, alphabet.likeliest, alphabet.embed))
+        everywhere = torch.ones(memory.shape[:2], dtype=torch.bool, device=code.device)
+        return alphabet.decoded(self.decoder(memory, everywhere))
+
+
+class TransformerAutoencoder(SequenceAutoencoder):
+    """Transformer autoencoder: sequences whose steps look at each other.
+
+    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
+    log-likelihood of tokens.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code: of the whole ("auto" is 128), or of each patch (8).
+
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the blocks of the encoder, and of the decoder. "auto" is (64, 64).
+
+    n_heads : int, default=4
+        Heads of attention in each block.
+
+    patch_size : int or "auto", default="auto"
+        How many steps make a patch. "auto" makes at most 16 of them; tokens stay alone.
+
+    along : {"steps", "channels"}, default="steps"
+        What attends to what: patches of steps, or channels, each with all its steps.
+
+    attention : {"full", "causal", "local"}, default="full"
+        Where a patch may look: anywhere, back, or at most `reach` patches away, at linear cost.
+
+    reach : int, default=16
+        How far "local" attention looks.
+
+    mask : array-like of shape (n_patches, n_patches) or None, default=None
+        Where each patch (row) may look, beside itself; along channels, a graph of them.
+
+    positions : {"sinusoidal", "learned"} or None, default="sinusoidal"
+        How patches know where they are.
+
+    bottleneck : {"vector", "steps"}, default="vector"
+        Whether the code is one vector for the sequence, or one for each patch.
+
+    decoder : {"parallel", "autoregressive"}, default="parallel"
+        Whether all patches are told at once, or each from those before it: in training and scores
+        the true ones, elsewhere those told.
+
+    References
+    ----------
+    .. [1] Vaswani, A., Shazeer, N., Parmar, N., Uszkoreit, J., Jones, L., Gomez, A. N., Kaiser, L.
+       and Polosukhin, I. (2017). Attention Is All You Need. NeurIPS.
+    .. [2] Nie, Y., Nguyen, N. H., Sinthong, P. and Kalagnanam, J. (2023). A Time Series is Worth 64
+       Words: Long-term Forecasting with Transformers. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import TransformerAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> TransformerAutoencoder(2, n_channels=8, max_steps=20).fit_transform(X).shape
+    (1797, 2)
+    """
+
+    auto_widths: ClassVar = ((64, 64), (64, 64))
+    auto_rates: ClassVar = (1e-3, 2e-3)
+
+    n_heads: Count = 4
+    patch_size: Count | Literal["auto"] = "auto"
+    along: Literal["steps", "channels"] = "steps"
+    attention: Literal["full", "causal", "local"] = "full"
+    reach: Count = 16
+    mask: Table | None = None
+    positions: Positions | None = "sinusoidal"
+    bottleneck: Literal["vector", "steps"] = "vector"
+    decoder: Literal["parallel", "autoregressive"] = "parallel"
+
+    @property
+    def auto_components(self):
+        return 128 if self.bottleneck == "vector" else 8
+
+    @property
+    def _n_features_out(self):
+        network = self.net_.module_
+        return self.n_components_ * (1 if network.whole else network.alphabet.n_patches)
+
+    def network(self, shape):
+        return Network(
+            self._alphabet(shape),
+            self.widths,
+            self.n_components_,
+            whole=self.bottleneck == "vector",
+            stepwise=self.decoder == "autoregressive",
+            n_heads=self.n_heads,
+            activation=self.activation,
+            positions=self.positions,
+            reach=self.reach if self.attention == "local" else None,
+            causal=self.attention == "causal",
+            mask=self.mask,
+        )
+
+    def _alphabet(self, shape):
+        ends = self.widths[0], self.widths[-1]
+        if self.along == "steps":
+            auto = 1 if self.n_tokens else math.ceil(shape[0] / _PATCHES)
+            patch = auto if self.patch_size == "auto" else self.patch_size
+            return self.alphabet(shape, *ends, patch)
+        if self.n_tokens is None and self.decoder == "parallel":
+            return Channels(*shape, *ends)
+        raise ValueError(
+            "along='channels' of TransformerAutoencoder is for channels of numbers, which have no "
+            "order: set n_tokens=None and decoder='parallel'."
+        )

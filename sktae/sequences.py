@@ -1,0 +1,175 @@
+"""What all autoencoders of sequences share."""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import Count, NonNegativeCount
+from sktae.engine.batches import Rows, in_tiles
+from sktae.inputs import Sequence
+from sktae.nn.losses import squared_where_known, token_nll
+from sktae.nn.sequences import Numbers, Tokens
+
+
+def squared_error(x: Tensor, out: Any) -> Tensor:
+    return squared_where_known(x, out.recon)
+
+
+def negative_log_likelihood(x: Tensor, out: Any) -> Tensor:
+    return token_nll(x, out.natural)
+
+
+class SequenceAutoencoder(BaseAutoencoder):
+    """Base of the autoencoders of sequences.
+
+    Sequences come as an array of shape (n_samples, n_steps, n_channels), as rows that run through
+    them step by step, or as a list of arrays of unequal length. NaN stands for what is missing: it
+    counts neither in training nor in scores. What the network gives back has the length of the
+    longest sequence of the fit.
+
+    Parameters
+    ----------
+    standardize : bool, default=True
+        Whether the network sees each channel with mean 0 and variance 1. What comes out is in the
+        units of `X` either way.
+
+    n_channels : int, default=1
+        Channels of sequences that come as rows.
+
+    n_tokens : int, "auto" or None, default=None
+        For sequences of tokens, integers from 0 on, how many there are; "auto" for as many as the
+        fit sees. Tokens that come later count as one more, unlikely one. Scores then measure how
+        unlikely each token is. None for sequences of numbers.
+
+    padding_token : int or None, default=None
+        The token that stands for none, beside NaN.
+
+    Attributes
+    ----------
+    n_steps_ : int
+        Length of the longest sequence of the fit.
+
+    n_channels_ : int
+        Channels of a sequence.
+
+    n_tokens_ : int
+        Number of tokens, where `n_tokens` is given.
+    """
+
+    n_channels: Count = 1
+    n_tokens: Count | Literal["auto"] | None = None
+    padding_token: NonNegativeCount | None = None
+
+    def inputs(self):
+        return Sequence(self.standardize, self.n_channels, self.n_tokens, self.padding_token)
+
+    @property
+    def objective(self):
+        return squared_error if self.n_tokens is None else negative_log_likelihood
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of hidden layers, for networks that cannot do without."""
+        if not self.hidden_layer_sizes_:
+            raise ValueError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must have at least "
+                f"one width. Got {self.hidden_layer_sizes!r} instead."
+            )
+        return self.hidden_layer_sizes_
+
+    def alphabet(self, shape: tuple[int, int], width_in: int, width_out: int, patch: int = 1):
+        """Return the layers through which sequences enter and leave a network."""
+        if self.n_tokens is None:
+            return Numbers(*shape, patch, width_in, width_out)
+        return Tokens(shape[0], self.n_tokens_, width_in, width_out)
+
+    def error(self, x, out):
+        return _evened(self.objective(x, out), x)
+
+    def residual(self, x, out):
+        if self.n_tokens is None:
+            return _evened((x - out.recon).nan_to_num(), x, 0.5)
+        # Of deviance, as in generalised linear models: their squares are log-likelihoods, too.
+        return (2 * self.error(x, out)).clamp(min=0).sqrt()
+
+    def explain(self, X):
+        """Say which steps make sequences unusual.
+
+        Numbers are set to what the others let one expect of them, and count in proportion to how
+        far the anomaly of the sequence, minus its score, thereby falls. Tokens count in proportion
+        to how unlikely they are.
+
+        Parameters
+        ----------
+        X : array-like
+            The sequences to explain.
+
+        Returns
+        -------
+        contributions : DataFrame
+            What each number or token adds to the anomaly; a row adds up to minus its score.
+            Columns are those of rows or, for other sequences, pairs of step and channel.
+        """
+        return super().explain(X)
+
+    def score(self, X, y=None):
+        """Compute how well sequences are reconstructed: comparable across models.
+
+        Parameters
+        ----------
+        X : array-like
+            The sequences to reconstruct.
+
+        y : Ignored
+            Here for scikit-learn's conventions.
+
+        Returns
+        -------
+        score : float
+            The share of variance explained, at most 1; for tokens, the mean of their
+            log-likelihoods, at most 0.
+        """
+        if self.n_tokens is None:
+            return super().score(X)
+        return float(-np.nansum(nll := self._token_nll(self._rows(X))) / np.isfinite(nll).sum())
+
+    def _token_nll(self, x: Rows) -> np.ndarray:
+        """Return how unlikely each token is, (n, steps), NaN for none."""
+        network = self.net_.module_
+
+        def nll(rows):
+            found = token_nll(rows, network(rows).natural)
+            return (torch.where(rows.squeeze(-1).isnan(), torch.nan, found),)
+
+        return in_tiles(nll, network, x)[0]
+
+    def _contributions(self, rows):
+        if self.n_tokens is None:
+            return super()._contributions(rows)
+        x = Rows(rows, self._inputs.prepare, self.net_.device)
+        nll = np.nan_to_num(self._token_nll(x).astype(np.float64))
+        return -self._scores_of(rows)[:, np.newaxis] * nll / nll.sum(axis=1, keepdims=True)
+
+    def _reconstruct(self, x):
+        # Not what the network gives, which may have seen more than the code.
+        recon = self._apply(lambda network, rows: network.decode(network(rows).code), x)
+        found = self._inputs.array(recon, x.raw.dtype)
+        missing = np.isnan(x.raw)
+        if x.raw.ndim == 3:
+            missing = np.broadcast_to(missing.all(axis=2, keepdims=True), x.raw.shape)
+        return np.where(missing, np.nan, found) if x.raw.ndim == 3 else found
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _evened(values: Tensor, x: Tensor, power: float = 1.0) -> Tensor:
+    """Let what is known stand for what is not: the mean over all is that over what is known."""
+    share = (~x.isnan()).to(values.dtype).flatten(1).mean(1)
+    return values / (share**power).view(-1, *[1] * (values.ndim - 1))

@@ -1,0 +1,267 @@
+"""Sequences: panels, rows, lists of unequal length, missing values, tokens."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from shared import quick
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from torch.utils.data import Dataset
+
+from sktae import (
+    Autoencoder,
+    AutoregressiveAutoencoder,
+    RecurrentAutoencoder,
+    TransformerAutoencoder,
+    all_estimators,
+    fit_many,
+)
+from sktae.sequences import SequenceAutoencoder
+
+SEQUENTIAL = [E for E in all_estimators() if issubclass(E, SequenceAutoencoder)]
+every = pytest.mark.parametrize("E", SEQUENTIAL)
+
+rng = np.random.default_rng(0)
+PHASE = rng.uniform(0, 6, (150, 1))
+ROWS = np.sin(PHASE + np.arange(24) / 3) + 0.05 * rng.normal(size=(150, 24))
+PANEL = np.stack([ROWS, 5 * ROWS[:, ::-1] + 3], axis=2)
+LENGTHS = rng.integers(8, 25, 150)
+RAGGED = [sequence[:length] for sequence, length in zip(PANEL, LENGTHS, strict=True)]
+TOKENS = (rng.integers(0, 5, (150, 1)) + np.arange(12)) % 5
+PADDED = np.where(np.arange(12) < rng.integers(4, 13, (150, 1)), TOKENS, 99)
+
+KINDS = {
+    "rows": (ROWS, {}),
+    "panel": (PANEL, {}),
+    "ragged": (RAGGED, {}),
+    "tokens": (TOKENS, {"n_tokens": "auto"}),
+    "padded": (PADDED, {"n_tokens": 5, "padding_token": 99}),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def some(data, rows):
+    return [data[row] for row in rows] if isinstance(data, list) else data[rows]
+
+
+@every
+@every_kind
+def test_contract(E, kind):
+    """Whatever kind of sequence: shapes, finite scores, rows alone, determinism, pickles."""
+    data, params = KINDS[kind]
+    model = quick(E, n_components=3, **params)
+    codes = model.fit(data).transform(data)
+    scores = model.score_samples(data)
+    assert codes.shape == (150, 3)
+    assert np.isfinite(codes).all()
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > 4
+    assert np.isfinite(model.score(data))
+    assert set(model.predict(data)) <= {-1, 1}
+    made = model.inverse_transform(codes)
+    shape = {"rows": (24,), "panel": (24, 2), "ragged": (24, 2)}.get(kind, (12,))
+    assert made.shape == (150, *shape)
+    assert np.isfinite(made).all()
+    order = np.random.default_rng(0).permutation(150)
+    np.testing.assert_array_equal(model.score_samples(some(data, order)), scores[order])
+    np.testing.assert_array_equal(model.transform(some(data, order[:1])), codes[order[:1]])
+    for again in (clone(model).fit(data), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(again.score_samples(data), scores)
+    assert model.reconstruction_error(data).shape == (150,)
+    assert np.isfinite(model.reconstruction_error(data)).all()
+    resumed = model.partial_fit(data).score_samples(data)
+    assert not np.array_equal(resumed, scores)
+
+
+@every
+@every_kind
+def test_reasons_add_up(E, kind):
+    """Contributions have a column for each number of a sequence, and add up to minus the score."""
+    data, params = KINDS[kind]
+    model = quick(E, **params).fit(data)
+    reasons = model.explain(some(data, [0, 1, 2]))
+    expected = -model.score_samples(some(data, [0, 1, 2]))
+    np.testing.assert_allclose(reasons.sum(axis=1), expected, rtol=1e-9)
+    if kind in ("panel", "ragged"):
+        assert reasons.columns.names == ["step", "channel"]
+        assert reasons.shape == (3, 48)
+
+
+@every
+def test_layouts_agree(E):
+    """Rows that run through steps and channels are the panel, bit for bit."""
+    panel = quick(E).fit(PANEL)
+    flat = PANEL.reshape(150, -1)
+    rows = quick(E, n_channels=2).fit(flat)
+    np.testing.assert_array_equal(rows.score_samples(flat), panel.score_samples(PANEL))
+    np.testing.assert_array_equal(rows.reconstruct(flat), panel.reconstruct(PANEL).reshape(150, -1))
+    assert (panel.n_steps_, panel.n_channels_) == (24, 2)
+    assert (panel.n_features_in_, rows.n_features_in_) == (2, 48)
+
+
+@every
+def test_what_is_missing_counts_for_nothing(E):
+    """Lists are panels filled up with NaN; what fills them up plays no part in the loss."""
+    panel = np.full((150, 24, 2), np.nan)
+    for filled, sequence in zip(panel, RAGGED, strict=True):
+        filled[: len(sequence)] = sequence
+    model = quick(E).fit(RAGGED)
+    same = quick(E).fit(panel)
+    np.testing.assert_array_equal(model.score_samples(RAGGED), same.score_samples(panel))
+    shorter = [sequence[:8] for sequence in RAGGED]
+    assert np.isfinite(model.score_samples(shorter)).all()
+    made = model.reconstruct(RAGGED)
+    np.testing.assert_array_equal(np.isnan(made), np.isnan(panel))
+    error = model.reconstruction_error(RAGGED, per_feature=True)
+    np.testing.assert_allclose(np.nanmean(error, axis=(1, 2)), model.reconstruction_error(RAGGED))
+
+
+@every
+def test_padding_is_missing(E):
+    """A padding token and NaN are the same."""
+    model = quick(E, n_tokens=5, padding_token=99).fit(PADDED)
+    holes = np.where(PADDED == 99, np.nan, PADDED)
+    np.testing.assert_array_equal(model.score_samples(holes), model.score_samples(PADDED))
+    assert model.n_tokens_ == 5
+
+
+@every
+def test_learns(E):
+    """Sequences are told from their codes, new ones too; tokens as well."""
+    model = E(2, random_state=0, max_steps=300).fit(PANEL[:100])
+    made = model.inverse_transform(model.transform(PANEL[100:]))
+    rest = ((PANEL[100:] - made) ** 2).sum(axis=(0, 1))
+    assert (rest < 0.2 * ((PANEL[100:] - PANEL.mean((0, 1))) ** 2).sum(axis=(0, 1))).all()
+    tokens = E(4, random_state=0, max_steps=300, n_tokens=5).fit(TOKENS)
+    assert (tokens.inverse_transform(tokens.transform(TOKENS)) == TOKENS).mean() > 0.9
+    assert tokens.score(TOKENS) > -0.3
+
+
+@every
+def test_finds_broken_sequences(E):
+    """A frequency that changes, a grammar that breaks and words never seen are found, and where."""
+    odd = ROWS[100:].copy()
+    odd[:25] = np.sin(PHASE[100:125] + np.arange(24) / 1.5)
+    model = E(random_state=0).fit(ROWS[:100])
+    assert roc_auc_score(np.arange(50) < 25, -model.score_samples(odd)) > 0.95
+    broken = TOKENS[100:].copy()
+    broken[:25, 6] = (broken[:25, 6] + 2) % 5
+    broken[0, 6] = 7
+    grammar = E(4, random_state=0, n_tokens="auto", max_steps=300).fit(TOKENS[:100])
+    assert roc_auc_score(np.arange(50) < 25, -grammar.score_samples(broken)) > 0.95
+    reasons = grammar.explain(pd.DataFrame(broken[:25])).to_numpy()
+    assert (abs(reasons.argmax(axis=1) - 6) <= 1).mean() > 0.8
+
+
+@every
+def test_searches_and_stacks(E):
+    """Sequences go through pipelines, searches and stacks."""
+    search = GridSearchCV(make_pipeline(quick(E)), {f"{E.__name__.lower()}__n_components": [1, 2]})
+    assert np.isfinite(search.fit(PANEL).cv_results_["mean_test_score"]).all()
+    models = fit_many([quick(E, random_state=seed) for seed in (0, 1)], [PANEL, PANEL])
+    assert [model.road_ for model in models] == ["stacked"] * 2
+    alone = quick(E, random_state=1).fit(PANEL)
+    np.testing.assert_allclose(models[1].transform(PANEL), alone.transform(PANEL), atol=1e-3)
+
+
+@every
+def test_reads_datasets(E):
+    """Sequences of a torch Dataset, read one by one or many at once, are those of an array."""
+
+    class Sequences(Dataset):
+        def __len__(self):
+            return len(PANEL)
+
+        def __getitem__(self, row):
+            return PANEL[row]
+
+    class Batched(Sequences):
+        def __getitems__(self, rows):
+            return PANEL[rows]
+
+    expected = quick(E).fit(PANEL).score_samples(PANEL)
+    for data in (Sequences(), Batched()):
+        np.testing.assert_array_equal(quick(E).fit(data).score_samples(data), expected)
+
+
+class Ordered(Dataset):
+    """Windows in the order of time."""
+
+    def __init__(self, rows, gap):
+        self.rows, self.gap = rows, gap
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, row):
+        return self.rows[row]
+
+
+def test_windows_are_held_out_in_one_piece():
+    """Of overlapping windows, the last are held out, and those that overlap them left out."""
+    rows = np.column_stack([np.arange(100.0), rng.normal(size=100)])
+    data = Ordered(rows, gap=10)
+    model = quick(calibration_fraction=0.2).fit(data)
+    np.testing.assert_allclose(model._inputs.mean[0], np.arange(70).mean())
+    assert len(model.calibration_scores_) == 20
+    stopped = quick(early_stopping=True, validation_fraction=0.1).fit(data)
+    assert "valid_loss" in stopped.history_
+    with pytest.raises(ValueError, match=r"validation_fraction=0.1 leaves no row of n_samples=100"):
+        quick(early_stopping=True).fit(Ordered(rows, gap=95))
+
+
+@pytest.mark.parametrize(
+    ("X", "params", "message"),
+    [
+        (ROWS, {"n_channels": 5}, "rows of 24 values, which n_channels=5"),
+        (PANEL, {"n_tokens": 5}, "Sequences of tokens have one channel, but X has 2"),
+        (ROWS, {"n_tokens": 5}, "Tokens must be integers from 0 on, but X holds"),
+        (TOKENS, {"n_tokens": 3}, "X holds the token 4, but n_tokens=3 allows for 0 to 2"),
+        (np.full((3, 4), np.nan), {}, "Row 0 of X has no values, only NaN"),
+        (np.full((3, 4), np.inf), {}, "infinity"),
+        ([np.ones((3, 2)), np.ones((4, 1))], {}, r"different numbers of channels: \[1, 2\]"),
+        (ROWS, {"hidden_layer_sizes": ()}, "must have at least one width"),
+        (ROWS, {"mask": np.eye(3)}, r"mask has shape \(3, 3\), but attention is between 12"),
+        (PANEL, {"along": "channels", "decoder": "autoregressive"}, "channels of numbers"),
+    ],
+)
+def test_refuses(X, params, message):
+    """What cannot be meant is refused, in a sentence."""
+    with pytest.raises(ValueError, match=message):
+        quick(TransformerAutoencoder, **params).fit(X)
+
+
+def test_refuses_other_sequences_than_those_of_the_fit():
+    """Longer sequences, other channels and other layouts are refused; shorter ones are not."""
+    model = quick(RecurrentAutoencoder).fit(PANEL)
+    assert model.transform(PANEL[:, :7]).shape == (150, 64)
+    with pytest.raises(ValueError, match="up to 48 steps, but RecurrentAutoencoder was fitted"):
+        model.transform(np.hstack([PANEL, PANEL]))
+    with pytest.raises(ValueError, match="X has 1 features, but RecurrentAutoencoder"):
+        model.transform(PANEL[:, :, :1])
+    rows = quick(RecurrentAutoencoder).fit(ROWS)
+    with pytest.raises(ValueError, match="was fitted on rows"):
+        rows.transform(PANEL[:, :, :1])
+
+
+def test_graph_of_channels():
+    """Along channels, one that no edge leads to is no help to the others."""
+    quiet = PANEL.copy()
+    quiet[:, :, 1] = rng.normal(size=(150, 24))
+    model = TransformerAutoencoder(
+        along="channels", mask=np.eye(2), bottleneck="steps", max_steps=5, random_state=0
+    ).fit(PANEL)
+    changed = model.reconstruct(quiet)
+    np.testing.assert_array_equal(changed[..., 0], model.reconstruct(PANEL)[..., 0])
+
+
+def test_linear_recursion_of_order_one_step_is_the_code_alone():
+    """An order as long as the sequence leaves nothing to predict: a linear decoder of the code."""
+    model = AutoregressiveAutoencoder(2, order=24, hidden_layer_sizes=(), max_steps=1500)
+    linear = Autoencoder(2, hidden_layer_sizes=(), activation="identity", max_steps=1500)
+    scores = [m.set_params(random_state=0, learning_rate=0.02).fit(ROWS) for m in (model, linear)]
+    np.testing.assert_allclose(scores[0].score(ROWS), scores[1].score(ROWS), atol=0.01)
