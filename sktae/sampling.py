@@ -1,6 +1,7 @@
 """New rows from a model, for the estimators that have a prior."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktae.engine.batches import Loaded
 from sktae.randomness import generator, seed_of
+
+
+def check_count(n_samples: Any) -> None:
+    """Raise unless this is a number of samples."""
+    if not isinstance(n_samples, Integral) or n_samples < 1:
+        raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r} instead.")
 
 
 class SamplingMixin:
@@ -30,8 +37,7 @@ class SamplingMixin:
             The rows; with a fixed `random_state` the same at each call.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r} instead.")
+        check_count(n_samples)
         rng = generator(seed_of(self.random_state), "sample")
         code = torch.randn((n_samples, self.n_components_), generator=rng)
         u = torch.rand((n_samples, self.n_features_in_), generator=rng).clamp(1e-7, 1 - 1e-7)

@@ -1,17 +1,25 @@
 """What all autoencoders of sequences share."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import Count, NonNegativeCount
-from sktae.engine.batches import Rows, in_tiles
+from sktae.engine.batches import Loaded, Rows, in_tiles
 from sktae.inputs import Sequence
 from sktae.nn.losses import squared_where_known, token_nll
 from sktae.nn.sequences import Numbers, Tokens
+from sktae.randomness import generator, seed_of
+from sktae.sampling import check_count
+
+
+def _tells_stepwise(estimator: Any) -> bool:
+    return estimator._stepwise
 
 
 def squared_error(x: Tensor, out: Any) -> Tensor:
@@ -135,6 +143,45 @@ class SequenceAutoencoder(BaseAutoencoder):
         if self.n_tokens is None:
             return super().score(X)
         return float(-np.nansum(nll := self._token_nll(self._rows(X))) / np.isfinite(nll).sum())
+
+    # Whether sequences are told step by step, so that they may be drawn.
+    _stepwise: ClassVar[bool] = False
+
+    @available_if(_tells_stepwise)
+    def sample(self, n_samples=1):
+        """Draw sequences: the codes of some that were seen in the fit, told anew by chance.
+
+        Of numbers, each step departs from what is expected as much as in the fit; tokens are drawn
+        by their likelihoods.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        Returns
+        -------
+        X : ndarray
+            The sequences; with a fixed `random_state` the same at each call.
+        """
+        check_is_fitted(self)
+        check_count(n_samples)
+        network, seen = self.net_.module_, Loaded(self._memory.x.to(self.net_.device))
+        rng = generator(seed_of(self.random_state), "sample")
+        x = seen.take(torch.randint(len(seen), (n_samples,), generator=rng))
+        if self.n_tokens is None:
+            (residual,) = in_tiles(lambda rows: (rows - network(rows).recon,), network, seen)
+            chance = torch.randn(x.shape, generator=rng)
+            chance *= torch.from_numpy(np.nanstd(residual, axis=(0, 1)))
+        else:
+            chance = torch.rand(x.shape, generator=rng)
+
+        def told(x, chance):
+            patches = network.alphabet.split(chance).nan_to_num()
+            return (network.decode(network(x).code, patches),)
+
+        (found,) = in_tiles(told, network, Loaded(x), Loaded(chance.to(x.device)))
+        return self._inputs.array(found, np.float64)
 
     def _token_nll(self, x: Rows) -> np.ndarray:
         """Return how unlikely each token is, (n, steps), NaN for none."""

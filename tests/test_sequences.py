@@ -188,6 +188,26 @@ def test_reads_datasets(E):
         np.testing.assert_array_equal(quick(E).fit(data).score_samples(data), expected)
 
 
+@pytest.mark.parametrize("kind", ["panel", "tokens"])
+@pytest.mark.parametrize("E", [TransformerAutoencoder, AutoregressiveAutoencoder])
+def test_samples_look_like_the_data(E, kind):
+    """Sequences drawn step by step have the spread of the data, or keep to their grammar."""
+    data, params = KINDS[kind]
+    if E is TransformerAutoencoder:
+        assert not hasattr(E(), "sample")
+        params = {**params, "decoder": "autoregressive"}
+    model = E(3, random_state=0, max_steps=300, **params).fit(data)
+    drawn = model.sample(100)
+    assert drawn.shape == (100, *data.shape[1:])
+    np.testing.assert_array_equal(drawn, model.sample(100))
+    assert len(np.unique(drawn, axis=0)) > 4
+    if kind == "tokens":
+        assert (np.diff(drawn) % 5 == 1).mean() > 0.9
+    else:
+        assert (drawn.std(axis=(0, 1)) / data.std(axis=(0, 1)) > 0.6).all()
+        assert (drawn.std(axis=(0, 1)) / data.std(axis=(0, 1)) < 1.6).all()
+
+
 class Ordered(Dataset):
     """Windows in the order of time."""
 
@@ -226,7 +246,7 @@ def test_windows_are_held_out_in_one_piece():
         ([np.ones((3, 2)), np.ones((4, 1))], {}, r"different numbers of channels: \[1, 2\]"),
         (ROWS, {"hidden_layer_sizes": ()}, "must have at least one width"),
         (ROWS, {"mask": np.eye(3)}, r"mask has shape \(3, 3\), but attention is between 12"),
-        (PANEL, {"along": "channels", "decoder": "autoregressive"}, "channels of numbers"),
+        (PANEL, {"along": "channels", "decoder": "autoregressive"}, "needs numbers, n_tokens"),
     ],
 )
 def test_refuses(X, params, message):

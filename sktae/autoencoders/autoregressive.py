@@ -41,13 +41,15 @@ class Network(nn.Module):
         runs = values.unfold(1, self.order, 1).transpose(2, 3).flatten(2)
         return self.recursion(torch.cat([runs, code[:, None].expand(-1, runs.shape[1], -1)], 2))
 
-    def decode(self, code):
-        made = [self.alphabet.likeliest(self.first(code))]
-        last = self.alphabet.embed(made[0])
-        for _ in range(self.order, self.alphabet.n_patches):
-            made.append(self.alphabet.likeliest(self.next(last, code)))
-            last = torch.cat([last[:, 1:], self.alphabet.embed(made[-1])], 1)
-        return self.alphabet.join(torch.cat(made, 1))
+    def decode(self, code, chance=None):
+        h, told = self.first(code), []
+        last = h[:, :0]
+        for end in range(self.order, self.alphabet.n_patches + 1):
+            h = self.next(last, code) if told else h
+            part = None if chance is None else chance[:, end - h.shape[1] : end]
+            told.append(self.alphabet.tell(h, part))
+            last = torch.cat([last, self.alphabet.embed(told[-1])], 1)[:, -self.order :]
+        return self.alphabet.join(torch.cat(told, 1))
 
 
 class AutoregressiveAutoencoder(SequenceAutoencoder):
@@ -87,10 +89,12 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     """
 
     auto_components: ClassVar[int] = 8
-    auto_rates: ClassVar = (5e-3, 5e-3)
+    auto_rates: ClassVar = (1e-2, 1e-2)
 
     order: Count = 8
     decoder: Literal["linear", "neural"] = "linear"
+
+    _stepwise: ClassVar[bool] = True
 
     def network(self, shape):
         if self.n_tokens is None:

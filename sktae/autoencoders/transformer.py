@@ -11,8 +11,6 @@ from sktae.nn.attention import Positions, StepByStep, Transformer
 from sktae.nn.sequences import Channels, known
 from sktae.sequences import SequenceAutoencoder
 
-_PATCHES = 16  # quick to train, and as good as more
-
 
 class Network(nn.Module):
     noise = ()
@@ -43,10 +41,10 @@ class Network(nn.Module):
             return self.widen(code).unflatten(1, (self.alphabet.n_patches, -1))
         return self.widen(code.unflatten(1, (self.alphabet.n_patches, -1)))
 
-    def decode(self, code):
+    def decode(self, code, chance=None):
         memory, alphabet = self.memory(code), self.alphabet
         if self.stepwise:
-            return alphabet.join(self.decoder.generate(memory, alphabet.likeliest, alphabet.embed))
+            return alphabet.join(self.decoder.generate(memory, alphabet, chance))
         everywhere = torch.ones(memory.shape[:2], dtype=torch.bool, device=code.device)
         return alphabet.decoded(self.decoder(memory, everywhere))
 
@@ -131,13 +129,17 @@ class TransformerAutoencoder(SequenceAutoencoder):
         network = self.net_.module_
         return self.n_components_ * (1 if network.whole else network.alphabet.n_patches)
 
+    @property
+    def _stepwise(self):
+        return self.decoder == "autoregressive"
+
     def network(self, shape):
         return Network(
             self._alphabet(shape),
             self.widths,
             self.n_components_,
-            whole=self.bottleneck == "vector",
-            stepwise=self.decoder == "autoregressive",
+            self.bottleneck == "vector",
+            self._stepwise,
             n_heads=self.n_heads,
             activation=self.activation,
             positions=self.positions,
@@ -149,12 +151,9 @@ class TransformerAutoencoder(SequenceAutoencoder):
     def _alphabet(self, shape):
         ends = self.widths[0], self.widths[-1]
         if self.along == "steps":
-            auto = 1 if self.n_tokens else math.ceil(shape[0] / _PATCHES)
+            auto = 1 if self.n_tokens else math.ceil(shape[0] / 16)
             patch = auto if self.patch_size == "auto" else self.patch_size
             return self.alphabet(shape, *ends, patch)
-        if self.n_tokens is None and self.decoder == "parallel":
+        if self.n_tokens is None and not self._stepwise:
             return Channels(*shape, *ends)
-        raise ValueError(
-            "along='channels' of TransformerAutoencoder is for channels of numbers, which have no "
-            "order: set n_tokens=None and decoder='parallel'."
-        )
+        raise ValueError("along='channels' needs numbers, n_tokens=None, and decoder='parallel'.")

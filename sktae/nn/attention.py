@@ -256,17 +256,16 @@ class StepByStep(nn.Module):
             return self.transformer(before + memory, known)
         return self.transformer(before, known, memory)
 
-    def generate(self, memory: Tensor, tell: Callable[[Tensor], Tensor], hear: Any) -> Tensor:
-        """Tell one step after the other: `hear` makes a vector of what `tell` makes of one."""
+    def generate(self, memory: Tensor, alphabet: Any, chance: Tensor | None = None) -> Tensor:
+        """Tell one step after the other, in patches of an alphabet."""
         last, made = self.start.expand(len(memory), -1, -1), []
         past: list[list[Tensor]] = [[] for _ in self.transformer.blocks]
-        for step in memory.split(1, 1):
-            if self.whole:
-                h = self.transformer.next(last + step, past)
-            else:
-                h = self.transformer.next(last, past, memory)
-            made.append(tell(h))
-            last = hear(made[-1])
+        for step in range(memory.shape[1]):
+            at = slice(step, step + 1)
+            told = (last + memory[:, at], past) if self.whole else (last, past, memory)
+            h = self.transformer.next(*told)
+            made.append(alphabet.tell(h, None if chance is None else chance[:, at]))
+            last = alphabet.embed(made[-1])
         return torch.cat(made, 1)
 
 

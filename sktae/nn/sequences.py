@@ -42,13 +42,13 @@ class Numbers(nn.Module):
         """Turn patches into vectors, (n, p, width)."""
         return self.embedding(patches.nan_to_num())
 
-    def likeliest(self, h: Tensor) -> Tensor:
-        """Turn vectors into patches."""
-        return self.readout(h)
+    def tell(self, h: Tensor, chance: Tensor | None = None) -> Tensor:
+        """Turn vectors into patches: the likeliest, or those that chance, noise, makes of them."""
+        return self.readout(h) if chance is None else self.readout(h) + chance
 
     def decoded(self, h: Tensor) -> Tensor:
         """Turn vectors into sequences."""
-        return self.join(self.likeliest(h))
+        return self.join(self.tell(h))
 
     def recoded(self, code: Tensor, h: Tensor) -> Recoded:
         """Return what the decoder's vectors stand for."""
@@ -96,15 +96,22 @@ class Tokens(nn.Module):
         h = self.embedding(patches.nan_to_num().long().squeeze(-1))
         return torch.where(patches.isnan(), 0.0, h)
 
-    def likeliest(self, h: Tensor) -> Tensor:
-        """Turn vectors into tokens; the unknown one is none to choose."""
-        return self.readout(h)[..., :-1].argmax(-1, keepdim=True).to(h.dtype)
+    def tell(self, h: Tensor, chance: Tensor | None = None) -> Tensor:
+        """Turn vectors into tokens: the likeliest, or those that chance, from 0 to 1, falls on.
 
-    decoded = likeliest
+        The unknown one is none to choose.
+        """
+        logits = self.readout(h)[..., :-1]
+        if chance is None:
+            return logits.argmax(-1, keepdim=True).to(h.dtype)
+        below = logits.softmax(-1).cumsum(-1)[..., :-1] <= chance
+        return below.sum(-1, keepdim=True).to(h.dtype)
+
+    decoded = tell
 
     def recoded(self, code: Tensor, h: Tensor) -> Recoded:
         """Return what the decoder's vectors stand for."""
-        return Recoded(self.likeliest(h), code, self.readout(h))
+        return Recoded(self.tell(h), code, self.readout(h))
 
 
 def known(patches: Tensor) -> Tensor:
