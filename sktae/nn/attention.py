@@ -78,12 +78,14 @@ class Attention(nn.Module):
         self.n_heads = n_heads
         inner = n_heads * math.ceil(width / n_heads)
         self.query = nn.Linear(width, inner)
-        self.key_value = nn.Linear(width, 2 * inner)
+        # A bias of keys shifts all logits of a query alike, which softmax does not see.
+        self.key = nn.Linear(width, inner, bias=False)
+        self.value = nn.Linear(width, inner)
         self.out = nn.Linear(inner, width)
 
     def look_up(self, x: Tensor) -> list[Tensor]:
         """Return keys and values of steps, (n, s, width) to (n, heads, s, d) each."""
-        return [self._heads(part) for part in self.key_value(x).chunk(2, -1)]
+        return [self._heads(self.key(x)), self._heads(self.value(x))]
 
     def forward(self, x: Tensor, found: Sequence[Tensor], look: Look) -> Tensor:
         """Let the steps of x look at keys and values."""
