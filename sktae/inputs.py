@@ -362,7 +362,8 @@ def _scaler(chunks: Iterator[np.ndarray], scaled: bool) -> StandardScaler:
         for chunk in chunks:
             scaler.partial_fit(chunk.reshape(len(chunk), -1).astype(np.float64))
             largest = max(largest, np.nanmax(abs(chunk)))
-    if scaled and np.isinf(scaler.scale_).any():
+    seen = np.asarray(scaler.n_samples_seen_) > 0
+    if scaled and not np.isfinite(scaler.scale_[np.broadcast_to(seen, scaler.scale_.shape)]).all():
         raise ValueError(
             f"X has values up to {largest:.4g}, whose variance is too large for a float; "
             f"divide them by a constant."
