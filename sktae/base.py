@@ -24,8 +24,9 @@ from sktae.docs import inherit_sections
 from sktae.engine.batches import Rows, in_tiles
 from sktae.engine.net import AutoencoderNet
 from sktae.fitting import Fit, Prepared, fitted_state, history_frame, restore
-from sktae.inputs import Sequence, Tabular
+from sktae.inputs import Tabular
 from sktae.nn.layers import Activation
+from sktae.panels import Sequence
 from sktae.progress import CallbackSupportMixin
 from sktae.randomness import seed_of
 from sktae.reduction import ReductionMixin

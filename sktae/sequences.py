@@ -1,5 +1,6 @@
 """What all autoencoders of sequences share."""
 
+import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -9,13 +10,16 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import Count, NonNegativeCount
+from sktae.declare import Count
 from sktae.engine.batches import Loaded, Rows, in_tiles
-from sktae.inputs import Sequence
 from sktae.nn.losses import squared_where_known, token_nll
 from sktae.nn.sequences import Numbers, Tokens
+from sktae.panels import Sequence
 from sktae.randomness import generator, seed_of
 from sktae.sampling import check_count
+
+# So many patches are quick to train, and as good as more.
+_PATCHES = 16
 
 
 def _tells_stepwise(estimator: Any) -> bool:
@@ -55,10 +59,18 @@ class SequenceAutoencoder(BaseAutoencoder):
     padding_token : int or None, default=None
         The token that stands for none, beside NaN.
 
+    n_steps : int or "auto", default="auto"
+        Steps of the longest sequence that may come, where lengths differ; "auto" for the longest of
+        the fit.
+
+    patch_size : int or "auto", default="auto"
+        How many steps the network takes at once. "auto" makes at most 16 patches of a sequence;
+        tokens are taken one by one.
+
     Attributes
     ----------
     n_steps_ : int
-        Length of the longest sequence of the fit.
+        Steps of the longest sequence.
 
     n_channels_ : int
         Channels of a sequence.
@@ -69,10 +81,13 @@ class SequenceAutoencoder(BaseAutoencoder):
 
     n_channels: Count = 1
     n_tokens: Count | Literal["auto"] | None = None
-    padding_token: NonNegativeCount | None = None
+    padding_token: int | None = None
+    n_steps: Count | Literal["auto"] = "auto"
+    patch_size: Count | Literal["auto"] = "auto"
 
     def inputs(self):
-        return Sequence(self.standardize, self.n_channels, self.n_tokens, self.padding_token)
+        tokens = self.n_tokens, self.padding_token
+        return Sequence(self.standardize, self.n_channels, *tokens, self.n_steps)
 
     @property
     def objective(self):
@@ -88,11 +103,15 @@ class SequenceAutoencoder(BaseAutoencoder):
             )
         return self.hidden_layer_sizes_
 
-    def alphabet(self, shape: tuple[int, int], width_in: int, width_out: int, patch: int = 1):
+    def alphabet(self, shape: tuple[int, int], width_in: int, width_out: int):
         """Return the layers through which sequences enter and leave a network."""
-        if self.n_tokens is None:
-            return Numbers(*shape, patch, width_in, width_out)
-        return Tokens(shape[0], self.n_tokens_, width_in, width_out)
+        if self.n_tokens is not None:
+            return Tokens(shape[0], self.n_tokens_, width_in, width_out)
+        return Numbers(*shape, self.patch(shape[0]), width_in, width_out)
+
+    def patch(self, steps: int) -> int:
+        """Return how many of these steps the network takes at once."""
+        return math.ceil(steps / _PATCHES) if self.patch_size == "auto" else self.patch_size
 
     def error(self, x, out):
         return _evened(self.objective(x, out), x)

@@ -263,9 +263,30 @@ def test_refuses_other_sequences_than_those_of_the_fit():
         model.transform(np.hstack([PANEL, PANEL]))
     with pytest.raises(ValueError, match="X has 1 features, but RecurrentAutoencoder"):
         model.transform(PANEL[:, :, :1])
+    with pytest.raises(ValueError, match=r"put a single one into a list, \[X\]"):
+        model.transform(PANEL[0])
     rows = quick(RecurrentAutoencoder).fit(ROWS)
-    with pytest.raises(ValueError, match="was fitted on rows"):
-        rows.transform(PANEL[:, :, :1])
+    with pytest.raises(ValueError, match="X has 2 channels, but RecurrentAutoencoder"):
+        rows.transform(PANEL)
+
+
+def test_sequences_of_one_channel_are_rows():
+    """They may come as either, whichever the fit saw; with n_steps, longer ones may come later."""
+    shorter = [row[:length] for row, length in zip(ROWS, LENGTHS, strict=True)]
+    rows = quick(RecurrentAutoencoder).fit(ROWS)
+    panel = quick(RecurrentAutoencoder).fit(ROWS[:, :, np.newaxis])
+    expected = rows.transform(ROWS)
+    for model in (rows, panel):
+        np.testing.assert_array_equal(model.transform(ROWS), expected)
+        np.testing.assert_array_equal(model.transform(ROWS[:, :, np.newaxis]), expected)
+        np.testing.assert_array_equal(model.transform(shorter), rows.transform(shorter))
+    longest = quick(RecurrentAutoencoder, n_steps=30).fit(shorter)
+    assert longest.n_steps_ == 30
+    assert (
+        longest.inverse_transform(longest.transform(np.hstack([ROWS, ROWS])[:, :30])).shape[1] == 30
+    )
+    with pytest.raises(ValueError, match="sequences of 24 steps, but n_steps=20"):
+        quick(RecurrentAutoencoder, n_steps=20).fit(PANEL)
 
 
 def test_graph_of_channels():

@@ -67,6 +67,9 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     n_components : int or "auto", default="auto"
         Size of the code; "auto" is 8.
 
+    patch_size : int or "auto", default=1
+        How many steps are told at once; "auto" makes at most 16 patches of a sequence.
+
     order : int, default=8
         How many values are looked back on. So many first ones are told by the code alone.
 
@@ -91,6 +94,7 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     auto_components: ClassVar[int] = 8
     auto_rates: ClassVar = (1e-2, 1e-2)
 
+    patch_size: Count | Literal["auto"] = 1
     order: Count = 8
     decoder: Literal["linear", "neural"] = "linear"
 
@@ -98,10 +102,11 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
 
     def network(self, shape):
         if self.n_tokens is None:
-            width, alphabet = shape[1], Values(*shape)
+            alphabet = Values(*shape, self.patch(shape[0]))
+            width = alphabet.patch * shape[1]
         else:
             width, alphabet = _WIDTH, self.alphabet(shape, _WIDTH, _WIDTH)
-        order = min(self.order, shape[0])
+        order = min(self.order, alphabet.n_patches)
         neural = self.decoder == "neural"
         sizes = width, self.hidden_layer_sizes_, self.n_components_
         return Network(alphabet, *sizes, order, neural, self.activation)

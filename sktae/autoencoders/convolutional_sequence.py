@@ -52,9 +52,6 @@ class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
     kernel_size : int, default=3
         How many steps a filter takes in.
 
-    patch_size : int, default=1
-        How many steps are put together at the entrance; tokens are taken one by one.
-
     References
     ----------
     .. [1] Thill, M., Konen, W., Wang, H. and Baeck, T. (2021). Temporal Convolutional Autoencoder
@@ -76,12 +73,11 @@ class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
     auto_rates: ClassVar = (2e-3, 5e-3)
 
     kernel_size: Count = 3
-    patch_size: Count = 1
 
     def network(self, shape):
         widths = self.widths
         return Network(
-            self.alphabet(shape, widths[0], widths[0], self.patch_size),
+            self.alphabet(shape, widths[0], widths[0]),
             widths,
             self.n_components_,
             kernel_size=self.kernel_size,

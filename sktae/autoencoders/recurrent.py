@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from torch import nn
 
-from sktae.declare import Count
 from sktae.nn.recurrent import Cell, Recurrent
 from sktae.nn.sequences import known
 from sktae.sequences import SequenceAutoencoder
@@ -49,9 +48,6 @@ class RecurrentAutoencoder(SequenceAutoencoder):
     cell : {"gru", "lstm"}, default="gru"
         What a recurrent layer is made of.
 
-    patch_size : int, default=1
-        How many steps are read at once; tokens are read one by one.
-
     References
     ----------
     .. [1] Srivastava, N., Mansimov, E. and Salakhutdinov, R. (2015). Unsupervised Learning of Video
@@ -75,9 +71,8 @@ class RecurrentAutoencoder(SequenceAutoencoder):
     auto_rates: ClassVar = (1e-2, 1e-2)
 
     cell: Cell = "gru"
-    patch_size: Count = 1
 
     def network(self, shape):
         widths = self.widths
-        alphabet = self.alphabet(shape, widths[0], widths[0], self.patch_size)
+        alphabet = self.alphabet(shape, widths[0], widths[0])
         return Network(alphabet, widths, self.n_components_, self.cell)

@@ -1,6 +1,5 @@
 """Transformer autoencoder (Vaswani et al. 2017; patches after Nie et al. 2023)."""
 
-import math
 from typing import ClassVar, Literal
 
 import torch
@@ -66,9 +65,6 @@ class TransformerAutoencoder(SequenceAutoencoder):
     n_heads : int, default=4
         Heads of attention in each block.
 
-    patch_size : int or "auto", default="auto"
-        How many steps make a patch. "auto" makes at most 16 of them; tokens stay alone.
-
     along : {"steps", "channels"}, default="steps"
         What attends to what: patches of steps, or channels, each with all its steps.
 
@@ -111,7 +107,6 @@ class TransformerAutoencoder(SequenceAutoencoder):
     auto_rates: ClassVar = (1e-3, 2e-3)
 
     n_heads: Count = 4
-    patch_size: Count | Literal["auto"] = "auto"
     along: Literal["steps", "channels"] = "steps"
     attention: Literal["full", "causal", "local"] = "full"
     reach: Count = 16
@@ -151,9 +146,7 @@ class TransformerAutoencoder(SequenceAutoencoder):
     def _alphabet(self, shape):
         ends = self.widths[0], self.widths[-1]
         if self.along == "steps":
-            auto = 1 if self.n_tokens else math.ceil(shape[0] / 16)
-            patch = auto if self.patch_size == "auto" else self.patch_size
-            return self.alphabet(shape, *ends, patch)
+            return self.alphabet(shape, *ends)
         if self.n_tokens is None and not self._stepwise:
             return Channels(*shape, *ends)
         raise ValueError("along='channels' needs numbers, n_tokens=None, and decoder='parallel'.")

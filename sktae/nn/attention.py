@@ -71,16 +71,19 @@ def attend_nearby(
 
 
 class Attention(nn.Module):
-    """Several heads, each of which looks for something else; they share the width."""
+    """Several heads, each of which looks for something else; they share the width.
 
-    def __init__(self, width: int, n_heads: int):
+    What they look at has the same width, or another.
+    """
+
+    def __init__(self, width: int, n_heads: int, other_width: int | None = None):
         super().__init__()
         self.n_heads = n_heads
         inner = n_heads * math.ceil(width / n_heads)
         self.query = nn.Linear(width, inner)
         # A bias of keys shifts all logits of a query alike, which softmax does not see.
-        self.key = nn.Linear(width, inner, bias=False)
-        self.value = nn.Linear(width, inner)
+        self.key = nn.Linear(other_width or width, inner, bias=False)
+        self.value = nn.Linear(other_width or width, inner)
         self.out = nn.Linear(inner, width)
 
     def look_up(self, x: Tensor) -> list[Tensor]:
@@ -99,15 +102,15 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and a perceptron, each added to what it was given.
 
-    With `crossed`, steps also look at those of another sequence.
+    With `other_width`, steps also look at those of another sequence, which has this width.
     """
 
-    def __init__(self, width: int, n_heads: int, activation: str, crossed: bool = False):
+    def __init__(self, width: int, n_heads: int, activation: str, other_width: int | None = None):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, n_heads)
-        self.cross_norm = nn.LayerNorm(width) if crossed else None
-        self.cross_attention = Attention(width, n_heads) if crossed else None
+        self.cross_norm = nn.LayerNorm(width) if other_width else None
+        self.cross_attention = Attention(width, n_heads, other_width) if other_width else None
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 2 * width),
@@ -161,7 +164,7 @@ class Transformer(nn.Module):
         Which steps (columns) a step (row) may look at, beside itself.
 
     crossed : bool, default=False
-        Whether steps also look at another sequence.
+        Whether steps also look at another sequence, as wide as this one is at first.
     """
 
     positions: Tensor
@@ -181,7 +184,8 @@ class Transformer(nn.Module):
         crossed: bool = False,
     ):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(w, n_heads, activation, crossed) for w in widths)
+        other_width = widths[0] if crossed else None
+        self.blocks = nn.ModuleList(Block(w, n_heads, activation, other_width) for w in widths)
         self.between = nn.ModuleList(
             nn.Identity() if a == b else nn.Linear(a, b) for a, b in pairwise((widths[0], *widths))
         )

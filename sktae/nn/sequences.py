@@ -57,10 +57,10 @@ class Numbers(nn.Module):
 
 
 class Values(Numbers):
-    """Sequences of numbers that are taken as they are."""
+    """Sequences of numbers whose patches are taken as they are."""
 
-    def __init__(self, steps: int, channels: int):
-        super().__init__(steps, channels, 1, channels, channels)
+    def __init__(self, steps: int, channels: int, patch: int):
+        super().__init__(steps, channels, patch, patch * channels, patch * channels)
         self.embedding = self.readout = nn.Identity()
 
 
