@@ -10,6 +10,7 @@ from contestants import CODE, bare_twin, matched, n_steps
 from timing import arguments, finish, interleaved, rows_of, table
 
 from sktae import all_estimators
+from sktae.sequences import SequenceAutoencoder
 
 # rows, columns, batch size, epochs
 SETTINGS = {
@@ -25,7 +26,8 @@ def main():
     X = table(n_rows, n_features)
     steps = n_steps(n_rows, batch_size, epochs)
     rows = []
-    for E in all_estimators():
+    # Those of sequences are in sequence_speed.py.
+    for E in (E for E in all_estimators() if not issubclass(E, SequenceAutoencoder)):
         model = E(CODE, **matched(batch_size, epochs))
         net = E(CODE, **matched(batch_size, 1)).fit(X[: 4 * batch_size]).net_
         runs = {

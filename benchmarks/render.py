@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from series_summary import KINDS as SERIES
+from series_summary import summary as series_summary
 from tabular_ablation import VARIANTS
 from tabular_summary import PUBLISHED, read, summary
 
@@ -15,6 +17,7 @@ TITLES = {
     "fit_speed": "The same fit in several libraries",
     "fit_gallery": "Each model against its own loop",
     "fit_short": "The default fit of a small table",
+    "sequence_speed": "Sequences",
     "score_speed": "Scoring",
     "search_speed": "Many fits together",
     "scaling": "From a thousand rows to ten million",
@@ -22,6 +25,7 @@ TITLES = {
     "tabular_quality": "Detection quality on tables",
     "tabular_ablation": "What each ingredient of a score is worth",
     "reduction_quality": "Quality of small codes",
+    "series_quality": "Detection quality on series",
 }
 # What else a benchmark measures: its column, and how it is written.
 MEASURES = {
@@ -36,7 +40,10 @@ MEASURES = {
 QUALITY = {
     "tabular_quality": "tabular_quality.py --data DIR",
     "tabular_ablation": "tabular_quality.py --data DIR --ablation --seeds 1",
+    "series_quality": "series_quality.py --data DIR",
 }
+# So many of the published detectors of series are shown.
+BEST = 5
 PLACES = (
     "A *rank* is among all that were run here; a *place* is the one that a detector would take if "
     "it alone joined the published ones, who have theirs among themselves. Both are means over the "
@@ -170,6 +177,23 @@ def reduced(frame: pd.DataFrame) -> list[str]:
     return [*parts, circumstances(frame)]
 
 
+def followed(frame: pd.DataFrame) -> list[str]:
+    """Return the tables of a benchmark of detectors for series, with the best published ones."""
+    parts = []
+    for (kind, fit), part in series_summary(frame).groupby(level=["kind", "fit"], sort=False):
+        part = part.droplevel(["kind", "fit"])
+        title = f"**Series of {SERIES[kind]}, {fit}**"
+        cells = {"VUS-PR": part.vus_pr.map("{:.3f}".format)}
+        if fit == PUBLISHED:
+            title, part = f"**Series of {SERIES[kind]}, the best published**", part[:BEST]
+        else:
+            cells["VUS-ROC"] = part.vus_roc.map("{:.3f}".format)
+            cells["Time of a series"] = part.seconds.map(seconds)
+        cells["Series"] = part.series.map(str)
+        parts += [title, markdown(pd.DataFrame(cells).loc[part.index])]
+    return [*parts, circumstances(frame[frame.fit != PUBLISHED])]
+
+
 def section(name: str, results: Path) -> str:
     """Write the part of the page that answers the question of one script."""
     docstring = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text()))
@@ -180,6 +204,8 @@ def section(name: str, results: Path) -> str:
         parts.append("No results are kept yet.")
     elif name == "tabular_ablation":
         parts += ablated(read(path))
+    elif name == "series_quality":
+        parts += followed(read(path))
     elif name in QUALITY:
         picture = f"![Mean ranks of detectors](_build/benchmarks/{name}.png)"
         parts += [PLACES, picture, *judged(read(path))]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import sktae
+import sktae.metrics
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from render import render
@@ -58,8 +59,14 @@ def write_reference():
     names = sorted(name for name in sktae.__all__ if not name.startswith("_"))
     classes = [name for name in names if inspect.isclass(getattr(sktae, name))]
     functions = [name for name in names if inspect.isfunction(getattr(sktae, name))]
+    metrics = [
+        name
+        for name, value in inspect.getmembers(sktae.metrics, inspect.isfunction)
+        if value.__module__ == "sktae.metrics" and not name.startswith("_")
+    ]
     page = "API reference\n=============\n\n.. currentmodule:: sktae\n\n"
     page += section("Estimators", classes) + section("Functions", functions)
+    page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", metrics)
     index = Path(__file__).parent / "api" / "index.rst"
     index.parent.mkdir(exist_ok=True)
     index.write_text(page)

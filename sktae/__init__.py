@@ -15,6 +15,7 @@ from sktae.engine.net import AutoencoderNet
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.many import fit_many
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
+from sktae.timeseries import WindowedDetector
 
 __version__ = "0.1.0.dev0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "StackedRandomizedSearchCV",
     "TransformerAutoencoder",
     "VariationalAutoencoder",
+    "WindowedDetector",
     "all_estimators",
     "citation",
     "fit_many",

@@ -16,6 +16,7 @@ OPTIONS = {
     "fit_speed": [],
     "fit_gallery": [],
     "fit_short": [],
+    "sequence_speed": [],
     "score_speed": [],
     "search_speed": [],
     "scaling": [],
@@ -68,7 +69,7 @@ def test_every_benchmark_runs(tmp_path, module):
         assert f"Written to {tmp_path}/{name}.csv" in printed
     module("render").render(tmp_path / "page", tmp_path)
     text = (tmp_path / "page" / "tables.md").read_text()
-    assert text.count("No results") == 3  # those on quality, which are below
+    assert text.count("No results") == 4  # those on quality, which are below
     assert all(setting in text for setting in found.setting)
     assert (tmp_path / "page" / "fit_speed.png").stat().st_size > 10_000
 
@@ -109,6 +110,35 @@ def test_quality_on_tables(tables, module):
     text = (tables / "page" / "tables.md").read_text()
     assert "| AutoencoderEnsemble, told | " in text
     assert (tables / "page" / "tabular_quality.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_quality_on_series(tmp_path, module):
+    """Detectors are measured on series of both kinds; the page shows them beside published ones."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for kind, n_channels in (("uni", 1), ("multi", 2)):
+        X = np.sin(np.arange(400)[:, np.newaxis] / 5 + np.arange(n_channels))
+        X += 0.1 * rng.normal(size=X.shape)
+        X[300:320] = 0
+        y = (np.arange(400) // 20 == 15).astype(int)
+        np.savez(tmp_path / f"{kind}.npz", X=X, y=y)
+        rows.append((f"{kind}.npz", kind, f"a {kind}", 200, 20))
+        published = pd.DataFrame({"LOF": [0.4]}, index=[f"a {kind}"])
+        published.to_csv(tmp_path / f"published_vus_pr_{kind}.csv")
+    columns = ["file", "kind", "name", "train_len", "vus_window"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+    path = tmp_path / "series_quality.csv"
+    run(["series_quality", "--data", str(tmp_path), "--output", str(path)])
+    found = pd.read_csv(path)
+    names = set(module("series_quality").DETECTORS)
+    assert names - {"Sub-PCA", "Sub-IForest", "PyOD AutoEncoder"} <= set(found.detector)
+    assert {"vus_pr", "vus_roc", "seconds", *FACTS} <= set(found)
+    assert found.vus_pr.between(0, 1).all()
+    module("render").render(tmp_path / "page", tmp_path)
+    text = (tmp_path / "page" / "tables.md").read_text()
+    assert "**Series of several channels, whole**" in text
+    assert "| LOF | 0.400 | 1 |" in text
 
 
 def test_results_on_tables_can_be_made_in_parts(module, tmp_path):
@@ -232,7 +262,7 @@ def test_the_page_needs_no_results(module, tmp_path):
     """Where nothing has been measured, the page says so."""
     module("render").render(tmp_path, tmp_path / "nowhere")
     text = (tmp_path / "tables.md").read_text()
-    assert text.count("No results are kept yet.") == len(OPTIONS) + 3
+    assert text.count("No results are kept yet.") == len(OPTIONS) + 4
 
 
 def test_a_worker_has_a_process_of_its_own(tmp_path):

@@ -21,6 +21,7 @@ class Network(nn.Module):
         super().__init__()
         self.alphabet, self.order = alphabet, order
         seen = alphabet.n_patches * width, order * width + n_components
+        self.layer_size = alphabet.n_patches * max(seen[1], *hidden, width)
         self.encoder = mlp(seen[0], *hidden, n_components, activation=activation)
         self.beginning = nn.Linear(n_components, order * width)
         self.recursion = mlp(seen[1], *hidden[::-1] * neural, width, activation=activation)

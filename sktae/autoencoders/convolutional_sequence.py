@@ -17,6 +17,7 @@ class Network(nn.Module):
         super().__init__()
         steps = alphabet.n_patches
         self.alphabet = alphabet
+        self.layer_size = steps * max(widths)
         self.encoder = Dilated(widths, **settings)
         self.squeeze = nn.Linear(steps * widths[-1], n_components)
         self.widen = nn.Linear(n_components, steps * widths[-1])

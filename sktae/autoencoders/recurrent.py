@@ -15,6 +15,7 @@ class Network(nn.Module):
     def __init__(self, alphabet, widths, n_components, cell):
         super().__init__()
         self.alphabet = alphabet
+        self.layer_size = alphabet.n_patches * max(widths)
         self.encoder = Recurrent(widths[0], widths, cell)
         self.squeeze = nn.Linear(widths[-1], n_components)
         self.decoder = Recurrent(n_components, widths[::-1], cell)

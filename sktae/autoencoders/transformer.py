@@ -2,7 +2,6 @@
 
 from typing import ClassVar, Literal
 
-import torch
 from torch import nn
 
 from sktae.declare import Count, Table
@@ -19,6 +18,7 @@ class Network(nn.Module):
         steps = alphabet.n_patches
         at_once = steps if whole else 1
         self.alphabet, self.whole, self.stepwise = alphabet, whole, stepwise
+        self.layer_size = 2 * steps * max(widths)
         self.encoder = Transformer(steps, widths, **settings)
         self.squeeze = nn.Linear(at_once * widths[-1], n_components)
         self.widen = nn.Linear(n_components, at_once * widths[0])
@@ -32,7 +32,7 @@ class Network(nn.Module):
         vectors, there = self.alphabet.embed(patches), known(patches)
         h = self.encoder(vectors, there) * there[..., None]
         code = self.squeeze(h.flatten(1) if self.whole else h).flatten(1)
-        told = (vectors, there) if self.stepwise else (torch.ones_like(there),)
+        told = (vectors, there) if self.stepwise else ()
         return self.alphabet.recoded(code, self.decoder(self.memory(code), *told))
 
     def memory(self, code):
@@ -44,8 +44,7 @@ class Network(nn.Module):
         memory, alphabet = self.memory(code), self.alphabet
         if self.stepwise:
             return alphabet.join(self.decoder.generate(memory, alphabet, chance))
-        everywhere = torch.ones(memory.shape[:2], dtype=torch.bool, device=code.device)
-        return alphabet.decoded(self.decoder(memory, everywhere))
+        return alphabet.decoded(self.decoder(memory))
 
 
 class TransformerAutoencoder(SequenceAutoencoder):

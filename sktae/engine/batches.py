@@ -15,9 +15,10 @@ from sktae.engine.step import Step, recorded
 from sktae.randomness import Plan
 
 _LANES = 16
-# Tiles of this many rows, and of fewer where a row is large, are near the best throughput.
+# Tiles of this many rows, and of fewer where a row is large, or becomes so in the network, are near
+# the best throughput.
 TILE, _TILE_OF_GPU = 1024, 2**15
-_TILE_NUMBERS = 2**22
+_TILE_NUMBERS, _LAYER_NUMBERS = 2**22, 2**18
 # From this many tiles on, recording the function of a tile repays itself.
 MANY_TILES = 16
 # Rows are converted and copied in chunks of about this many numbers.
@@ -268,7 +269,8 @@ def in_tiles(
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
-    The last tile is filled up, so every row meets the same arithmetic whatever its neighbours.
+    The last tile is filled up, so every row meets the same arithmetic whatever its neighbours. A
+    network may say how many numbers its largest layer makes of a row, `layer_size`.
     Results are written into arrays that are allocated once.
     """
 
@@ -278,8 +280,11 @@ def in_tiles(
 
     results: tuple[np.ndarray, ...] = ()
     n_rows = len(tables[0])
-    size = TILE if torch.device(tables[0].device).type == "cpu" else _TILE_OF_GPU
-    size = max(1, min(size, _TILE_NUMBERS // max(1, math.prod(tables[0].shape))))
+    most, of_layer = TILE, _LAYER_NUMBERS // getattr(network, "layer_size", 1)
+    if torch.device(tables[0].device).type != "cpu":
+        most, of_layer = _TILE_OF_GPU, of_layer * _TILE_OF_GPU // TILE
+    of_rows = _TILE_NUMBERS // max(1, math.prod(tables[0].shape))
+    size = max(1, min(most, of_layer, of_rows))
     step: Any = Step(prepared)
     aligned = _aligned_linear()
     if network.training:

@@ -58,11 +58,11 @@ class Binder:
         made = {memory(t) for call in calls for t in self._made(call)}
         self._grant(wishes, results, calls, made)
         lasting = set(self.places) | {memory(t) for t in results}
+        mortal = made - lasting
         last = {memory(t): n for n, call in enumerate(calls) for t in _arguments(call)}
         bound: list[Callable[[], Any]] = []
         for n, call in enumerate(calls):
-            dying = {memory(t) for t in _arguments(call) if last[memory(t)] == n}
-            dying &= made - lasting
+            dying = {memory(t) for t in _arguments(call) if last[memory(t)] == n} & mortal
             bound.append(self._bound(call, dying))
             for free in dying & self.places.keys():
                 place = self.places.pop(free)

@@ -196,7 +196,8 @@ class Transformer(nn.Module):
             places = sinusoidal(steps, widths[0]) if positions else torch.zeros(1, widths[0])
             self.register_buffer("positions", places, persistent=False)
         # A mask of its own takes the general road, at a cost that is quadratic in the length.
-        self.reach = reach if mask is None and reach is not None and reach < steps else None
+        # So does a short sequence, of which blocks and their neighbours are most.
+        self.reach = reach if mask is None and reach is not None and 4 * reach < steps else None
         self.causal = causal
         where = torch.arange(steps)
         allowed = torch.ones(steps, steps, dtype=torch.bool)
@@ -216,15 +217,21 @@ class Transformer(nn.Module):
         self.register_buffer("own", torch.eye(steps, dtype=torch.bool), persistent=False)
         self.register_buffer("allowed", allowed | self.own, persistent=False)
 
-    def forward(self, h: Tensor, known: Tensor, other: Tensor | None = None) -> Tensor:
-        """Refine steps (n, t, width), of which some are known, (n, t)."""
-        known = known[:, None, None]
+    def forward(
+        self, h: Tensor, known: Tensor | None = None, other: Tensor | None = None
+    ) -> Tensor:
+        """Refine steps (n, t, width), of which all or some are known, (n, t)."""
         if self.reach is not None:
-            look = partial(attend_nearby, known=known, reach=self.reach, causal=self.causal)
+            known = torch.ones_like(h[..., 0], dtype=torch.bool) if known is None else known
+            look: Look = partial(
+                attend_nearby, known=known[:, None, None], reach=self.reach, causal=self.causal
+            )
+        elif known is None:
+            look = partial(attend, allowed=None if self.everywhere else self.allowed)
         elif self.everywhere:
-            look = partial(attend, allowed=known)
+            look = partial(attend, allowed=known[:, None, None])
         else:
-            look = partial(attend, allowed=known & self.allowed | self.own)
+            look = partial(attend, allowed=known[:, None, None] & self.allowed | self.own)
         h = h + self.positions
         for block, between in zip(self.blocks, self.between, strict=True):
             h = block(between(h), look, other)

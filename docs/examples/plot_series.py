@@ -1,0 +1,53 @@
+"""
+A score for each timestamp
+==========================
+
+`WindowedDetector` lets an autoencoder learn windows of a series, and gives each timestamp a score.
+Here two sensors of a machine run through a daily cycle. One of them sticks for some hours, later
+the cycle stumbles, and at last the other sensor is connected the wrong way round for a day.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from sktae import WindowedDetector
+
+rng = np.random.default_rng(0)
+time = pd.date_range("2026-01-01", periods=2400, freq="h")
+day = 2 * np.pi * np.arange(2400) / 24
+load = np.sin(day) + 0.3 * np.sin(2 * day)
+stumble = slice(1800, 1820)
+load[stumble] = np.sin(3 * day[stumble])
+X = pd.DataFrame({"pressure": load, "flow": np.roll(load, 3)}, index=time)
+X += 0.05 * rng.normal(size=X.shape)
+X.iloc[1400:1410, 0] = X.iloc[1400, 0]
+X.iloc[2200:2230, 1] = -X.iloc[2200:2230, 1]
+
+detector = WindowedDetector(window=48, random_state=0).fit(X[:1000])
+scores, threshold = detector.score_samples(X), detector.offset_
+events = detector.events(X[1000:])
+print(events.to_string(index=False))
+
+# %%
+# `events` merges flagged timestamps into intervals and names the leading channels. Scores are
+# smoothed over a window, and intervals are wider than what happened by about as much; `error_map`,
+# below, says exactly where in each channel the reconstruction fails.
+
+figure, panels = plt.subplots(
+    3, 1, figsize=(10, 6), sharex=True, height_ratios=[2, 2, 1], layout="constrained"
+)
+panels[0].plot(X[1000:], lw=0.8, label=list(X))
+panels[0].set_ylim(-1.4, 2)
+panels[0].legend(loc="upper left", ncols=2, frameon=False)
+panels[1].plot(time[1000:], -scores[1000:], color="black", lw=1, label="anomaly, minus the score")
+panels[1].axhline(-threshold, color="#D55E00", lw=1, ls="--", label="threshold")
+panels[1].legend(loc="upper left", frameon=False)
+errors = detector.error_map(X[1000:])
+panels[2].pcolormesh(time[1000:], [0, 1], errors.T, cmap="Reds", vmax=np.quantile(errors, 0.995))
+panels[2].set_yticks([0, 1], X.columns)
+for axes in panels[:2]:
+    for start, end in zip(events["start"], events["end"], strict=True):
+        axes.axvspan(start, end, color="#D55E00", alpha=0.15, lw=0)
+    axes.spines[["top", "right"]].set_visible(False)
+plt.show()

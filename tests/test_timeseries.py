@@ -1,0 +1,700 @@
+"""Series: what is planted is found, streams equal the whole, windows stay within their series."""
+
+import ast
+import inspect
+import pickle
+import re
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from shared import quick
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sktae import Autoencoder, AutoencoderEnsemble, DenoisingAutoencoder, WindowedDetector
+from sktae.docs import entries, sections
+from sktae.streams import sliding_sums
+from sktae.windows import Channels, Layout, Windows
+
+FOREST = IsolationForest(n_estimators=10)
+
+
+def detector(estimator=None, window=20, **params):
+    """Make a detector that fits in a moment."""
+    estimator = quick(max_steps=10) if estimator is None else estimator
+    return WindowedDetector(estimator, **{"window": window, "random_state": 0, **params})
+
+
+def waves(n=600, n_channels=2, seed=0):
+    """Make channels that swing, each at its own pace, with noise."""
+    t = np.arange(n)[:, np.newaxis]
+    noise = np.random.default_rng(seed).normal(size=(n, n_channels))
+    return np.sin(t / (5 + 2 * np.arange(n_channels))) + 0.05 * noise
+
+
+def in_chunks(model, X, size):
+    """Score a series as it arrives, and check that nothing is late."""
+    found = []
+    for start in range(0, len(X), size):
+        found.append(model.score_next(X[start : start + size]))
+        n_seen = min(start + size, len(X))
+        assert sum(map(len, found)) == max(0, n_seen - model.delay_)
+    return np.concatenate([*found, model.score_next(last=True)])
+
+
+WHY = "the score of a timepoint depends on the rows around it"
+
+
+@parametrize_with_checks(
+    [
+        detector(quick(max_steps=2), window="auto"),
+        detector(PCA(1), window=3, stride=2, aggregation="mean"),
+        detector(IsolationForest(n_estimators=3), window="auto", aggregation="causal"),
+    ],
+    expected_failed_checks=lambda _: {
+        "check_methods_sample_order_invariance": WHY,
+        "check_methods_subset_invariance": WHY,
+    },
+)
+def test_scikit_learn(estimator, check):
+    """Every check of scikit-learn passes but those that want rows not to see each other."""
+    check(estimator)
+
+
+def test_documentation_matches_the_signature():
+    """Parameters are documented in order, with their defaults; so is what a fit leaves."""
+    parts = sections(WindowedDetector.__doc__)
+    documented, parameters = entries(parts["Parameters"]), inspect.signature(WindowedDetector)
+    assert list(documented) == list(parameters.parameters)
+    for name, text in documented.items():
+        default = re.search(r"default=(.+)", text.split("\n")[0])[1]
+        assert ast.literal_eval(default) == parameters.parameters[name].default, name
+    fitted = vars(detector().fit(pd.DataFrame(waves(), columns=["a", "b"])))
+    assert {name for name in fitted if name.endswith("_")} == set(entries(parts["Attributes"]))
+
+
+# -- detection -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("aggregation", ["centre", "causal", "mean"])
+@pytest.mark.parametrize(
+    "estimator",
+    [DenoisingAutoencoder(max_steps=150), PCA(0.9), IsolationForest()],
+    ids=["denoising", "pca", "forest"],
+)
+def test_finds_what_is_planted(estimator, aggregation, n_channels):
+    """A spike, a shift of the level and a change of pace have the lowest scores, each in turn."""
+    train, place = waves(1500, n_channels), slice(400, 440)
+    spike, shift, pace = (waves(800, n_channels, seed=1) for _ in range(3))
+    spike[418:420] += 8
+    shift[place] += 2
+    pace[place] = 1.5 * np.sin(np.arange(40) / 1.5)[:, np.newaxis]
+    model = detector(estimator, aggregation=aggregation).fit(train)
+    for series in (spike, shift, pace):
+        assert 380 <= model.score_samples(series).argmin() < 460
+
+
+def test_the_default_finds_a_missed_beat():
+    """Without any settings, a beat that is left out stands out, and is one event."""
+    X = np.sin(np.arange(3000) / 8)[:, np.newaxis]
+    X += 0.05 * np.random.default_rng(0).normal(size=X.shape)
+    X[2400:2430] = 0
+    model = WindowedDetector(random_state=0, contamination=0.001).fit(X[:1500])
+    events = model.events(X[1500:])
+    assert model.window_ == 200
+    peak = events.loc[events["score"].idxmin()]
+    assert peak["start"] < 915 < peak["end"]
+
+
+def test_estimators_may_be_asked_for_their_own_score():
+    """With errors="score", or where there is nothing else, scores are the windows', smoothed."""
+    X = waves()
+    for estimator, errors in [(quick(), "score"), (FOREST, "auto"), (OneClassSVM(), "auto")]:
+        model = detector(estimator, errors=errors).fit(X)
+        seen = model._cut([X])
+        windows = model.estimator_.score_samples(seen[:])
+        middle = np.pad(windows, (10, 9), mode="edge")
+        smoothed = [middle[max(0, t - 9) : t + 11].mean() for t in range(len(X))]
+        np.testing.assert_allclose(model.score_samples(X), smoothed, rtol=1e-9)
+        with pytest.raises(ValueError, match="one score for each window"):
+            model.explain(X)
+        with pytest.raises(ValueError, match="one score for each window"):
+            model.error_map(X)
+        assert (model.events(X)["channels"] == ()).all()
+
+
+def by_hand(residuals, n_train, reduction, training_data, weights):
+    """Bring squared residuals (m, views, channels, w) to rows by the recipe, step by step."""
+    w = residuals.shape[-1]
+    n = {"mean": w, "max": 1, "worst": w // 8}[reduction]
+    errors = np.sort(residuals)[..., -n:].mean(axis=-1)
+    train = errors[: n_train - w + 1]
+    if training_data == "clean":
+        level = train.max(axis=0) + 0.1
+    else:
+        level = train.mean(axis=0) + 0.1 * train.mean(axis=(0, 2))[:, np.newaxis]
+    errors = (errors / level).sum(axis=1) * weights
+    errors = np.pad(errors, ((w // 2, w - 1 - w // 2), (0, 0)), mode="edge")
+    n_rows = len(errors)
+    smoothed = [errors[max(0, t - w // 2) : t + (w + 1) // 2].mean(axis=0) for t in range(n_rows)]
+    return np.sqrt(np.square(smoothed).mean(axis=1))
+
+
+@pytest.mark.parametrize("training_data", ["clean", "contaminated"])
+@pytest.mark.parametrize("reduction", ["worst", "mean", "max"])
+@pytest.mark.parametrize("channels", ["apart", "together"])
+def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
+    """Scales, views, residuals, levels, weights, places, smoothing and pooling: all by hand."""
+    X, w, n = waves(300, 3), 21, 200
+    X[:, 2] = X[:, 2] > 0
+    how = {"channels": channels, "reduction": reduction, "training_data": training_data}
+    model = detector(PCA(2), w, **how).fit(X[:n])
+    differences = np.diff(X, axis=0)
+    known = differences[: n - 1]
+    differences = np.concatenate([np.zeros((1, 3)), (differences - known.mean(0)) / known.std(0)])
+    values = (X - X[:n].mean(axis=0)) / X[:n].std(axis=0)
+    cut = [
+        np.stack([rows[i : i + w].T for i in range(300 - w + 1)]) for rows in (values, differences)
+    ]
+    cut[0] -= cut[0].mean(axis=-1, keepdims=True)
+    seen = np.stack(cut, axis=1)  # (m, views, channels, w)
+    if channels == "apart":
+        rows = seen.swapaxes(1, 2).reshape(-1, 2 * w)
+    else:
+        rows = seen.reshape(-1, 6 * w)
+    np.testing.assert_allclose(model._cut([X])[:], rows, atol=1e-9)
+    made = model.estimator_.inverse_transform(model.estimator_.transform(rows))
+    residuals = np.square(rows - made)
+    if channels == "apart":
+        residuals = residuals.reshape(-1, 3, 2, w).swapaxes(1, 2)
+    residuals = residuals.reshape(seen.shape)
+    expected = by_hand(residuals, n, reduction, training_data, [1, 1, 0.03])
+    np.testing.assert_allclose(-model.score_samples(X), expected, rtol=1e-9)
+
+
+def test_switches_hardly_count_beside_other_channels():
+    """A channel of two values counts less than one of many, but fully where it is alone."""
+    X = waves(400)
+    X[:, 1] = np.arange(400) // 10 % 2
+    model = detector().fit(X)
+    found = [X.copy(), X.copy()]
+    found[0][300:305, 0] += 3
+    found[1][300:305, 1] = 0.5
+    both = [model.score_samples(rows).min() for rows in found]
+    assert both[0] < 10 * both[1]
+    for alone in (X[:, 1:], X[:, [1, 1]]):
+        assert (detector().fit(alone)._channels.weights == 1).all()
+
+
+def test_levels_and_scales_come_from_training_rows():
+    """What the rows to be scored are like changes nothing in what is compared with."""
+    X = waves(600)
+    model = detector().fit(X[:300])
+    whole = model.score_samples(X)
+    X[450:] *= 100
+    np.testing.assert_array_equal(model.score_samples(X)[:400], whole[:400])
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+AGGREGATIONS = [
+    {"aggregation": aggregation, "stride": stride, "reduction": reduction}
+    for aggregation, reductions in [
+        ("centre", ("worst", "mean", "max")),
+        ("causal", ("worst", "max")),
+        ("mean", ("mean",)),
+    ]
+    for reduction in reductions
+    for stride in (1, 3, 8)
+]
+each_aggregation = pytest.mark.parametrize(
+    "how", AGGREGATIONS, ids=lambda how: "-".join(map(str, how.values()))
+)
+
+
+@each_aggregation
+@pytest.mark.parametrize("window", [8, 13])
+@pytest.mark.parametrize("estimator", [None, PCA(2), FOREST], ids=["ours", "pca", "forest"])
+def test_streams_equal_the_whole(estimator, window, how):
+    """Scores of a stream are those of the whole series, bit by bit, whatever its chunks."""
+    X = waves(170, 3)
+    model = detector(estimator, window, **how).fit(X[:90])
+    whole = model.score_samples(X)
+    assert np.isfinite(whole).all()
+    for size in (1, 11, 100):
+        found = in_chunks(model, X, size)
+        if isinstance(estimator, PCA):  # whose products depend on how many rows there are
+            np.testing.assert_allclose(found, whole, rtol=1e-12, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(found, whole)
+
+
+@each_aggregation
+def test_scores_are_local(how):
+    """A score knows nothing of rows beyond `delay_`, and little of those before."""
+    X = waves(200)
+    model = detector(window=8, **how).fit(X)
+    whole = model.score_samples(X)
+    for place in (60, 61, 67, 110):
+        other = X.copy()
+        other[place:] += 1
+        found, known = model.score_samples(other), place - model.delay_
+        np.testing.assert_array_equal(found[:known], whole[:known])
+        soon = place + how["stride"] - 1
+        assert (found[soon:] != whole[soon:]).all()
+        other = X.copy()
+        other[:place] += 1
+        forgotten = place + model._gap
+        np.testing.assert_array_equal(model.score_samples(other)[forgotten:], whole[forgotten:])
+    assert how["aggregation"] != "causal" or model.delay_ == 0
+
+
+def test_a_series_does_not_know_in_what_blocks_it_is_scored(monkeypatch):
+    """Blocks bound memory and nothing else; windows are never all there at once."""
+    X = waves(40_000, 1)
+    model = detector(window=100, estimator=quick(max_steps=2)).fit(X[:1000])
+    tracemalloc.start()
+    whole = model.score_samples(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40e6 < 40_000 * 200 * 8
+    monkeypatch.setattr("sktae.windows._CHUNK_NUMBERS", 2**16)
+    np.testing.assert_array_equal(model.score_samples(X[:3000])[:2900], whole[:2900])
+
+
+def test_streams_begin_anew():
+    """After the last rows, or another fit, the next row is the first of a new stream."""
+    X = waves()
+    model = detector().fit(X)
+    first = in_chunks(model, X[:100], 30)
+    np.testing.assert_array_equal(in_chunks(model, X[:100], 99), first)
+    model.score_next(X[:50])
+    resumed = pickle.loads(pickle.dumps(model))
+    expected = model.score_next(X[50:100], last=True)
+    np.testing.assert_array_equal(resumed.score_next(X[50:100], last=True), expected)
+    model.score_next(X[:50])
+    np.testing.assert_array_equal(in_chunks(model.fit(X), X[:100], 30), first)
+    assert model.score_next(last=True).shape == (0,)
+
+
+@pytest.mark.parametrize("aggregation", ["centre", "causal", "mean"])
+def test_short_series_are_scored(aggregation):
+    """Series shorter than the window have scores, and those of streams are the same."""
+    X = waves()
+    model = detector(aggregation=aggregation).fit(X)
+    for n in (1, 5, 19, 20, 21):
+        whole = model.score_samples(X[:n])
+        assert whole.shape == (n,)
+        assert np.isfinite(whole).all()
+        np.testing.assert_array_equal(in_chunks(model, X[:n], 1), whole)
+        assert model.explain(X[:n]).shape == model.error_map(X[:n]).shape == (n, 2)
+    padded = np.concatenate([X[:5], np.repeat(X[4:5], 15, axis=0)])
+    if aggregation == "mean":
+        np.testing.assert_array_equal(model.score_samples(X[:5]), model.score_samples(padded)[:5])
+
+
+def test_causal_scores_are_usual_until_there_is_a_window():
+    """Without a complete window, nothing is known, and a score is the mean of training."""
+    X = waves()
+    for estimator in (None, FOREST):
+        model = detector(estimator, aggregation="causal").fit(X)
+        start = model.score_samples(X)[:19]
+        assert (start == -model._errors.pooled(model._errors.usual[np.newaxis])[0]).all()
+        assert (model.predict(X)[:19] == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 3)])
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 31])
+def test_sliding_sums(shape, length):
+    """They are sums, and the same bits in any excerpt."""
+    values = np.random.default_rng(0).normal(size=shape)
+    found = sliding_sums(values, length)
+    expected = [values[i : i + length].sum(axis=0) for i in range(41 - length)]
+    np.testing.assert_allclose(found, expected)
+    np.testing.assert_array_equal(sliding_sums(values[5:], length), found[5:])
+    assert len(sliding_sums(values[: length - 1], length)) == 0
+
+
+# -- windows ---------------------------------------------------------------------------------------
+
+
+def test_windows_are_cut_where_they_are_read():
+    """A Dataset of windows, one by one or in batches; its gap keeps two parts apart."""
+    rows = np.arange(60.0).reshape(30, 1, 2)
+    starts = np.arange(0, 26, 2)
+    windows = Windows(rows, starts, Layout(5, ("raw",), apart=False, flat=False))
+    assert len(windows) == 13
+    np.testing.assert_array_equal(windows[3], rows[6:11, 0])
+    np.testing.assert_array_equal(windows.__getitems__([3, 0]), [rows[6:11, 0], rows[:5, 0]])
+    flat = Windows(rows, starts, Layout(5, ("raw",), apart=False, flat=True))
+    np.testing.assert_array_equal(flat[3], rows[6:11, 0].T.ravel())
+    np.testing.assert_array_equal(flat.__getitems__([3, 0]), [flat[3], flat[0]])
+    apart = Windows(rows, starts, Layout(5, ("centred",), apart=True, flat=True))
+    assert len(apart) == 26
+    np.testing.assert_array_equal(apart[7], rows[6:11, 0, 1] - rows[8, 0, 1])
+    some = apart.draw(9, seed=0)
+    np.testing.assert_array_equal(some[:], apart[:][some.drawn])
+    assert windows.gap == 2
+    for starts, gap in (([0, 1, 9, 10, 12, 20], 2), ([0, 5, 10], 0)):
+        assert Windows(rows, np.array(starts), flat.layout).gap == gap
+        # The channels of a window are kept together.
+        assert Windows(rows, np.array(starts), apart.layout).gap == 2 * gap + 1
+
+
+def test_automatic_windows_leave_enough_to_learn_from():
+    """ "auto" is at most a quarter of the rows."""
+    for n in (1, 3, 4, 50, 799, 800, 1000):
+        model = detector(quick(max_steps=1), "auto").fit(waves(n, 1))
+        assert model.window_ == min(200, max(1, n // 4))
+
+
+def test_training_windows_are_drawn(monkeypatch):
+    """From many windows, some are drawn, by `random_state`; none twice, in the order of time."""
+    seen = []
+    monkeypatch.setattr(PCA, "fit", lambda self, X, fit=PCA.fit: seen.append(X) or fit(self, X))
+    X = waves()
+    for seed in (0, 0, 1):
+        detector(PCA(2), max_windows=50, random_state=seed).fit(X)
+    assert seen[0].shape == (50, 40)  # two views of one channel
+    assert len(np.unique(seen[0], axis=0)) == 50
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0], seen[2])
+
+
+def test_early_stopping_holds_out_the_end():
+    """An autoencoder inside that holds out windows holds out the last ones, and none overlap."""
+    estimator = quick(early_stopping=True, validation_fraction=0.2, calibration_fraction=0.2)
+    X = waves()
+    model = detector(estimator).fit(X)
+    assert model.estimator_.calibration_scores_.shape == (round(0.2 * 2 * 581),)
+    assert "valid_loss" in model.estimator_.history_
+
+
+# -- several series --------------------------------------------------------------------------------
+
+
+def groups():
+    """Make one frame of three machines whose rows are mixed, and the series of each."""
+    parts = {"c": waves(90), "a": waves(50, seed=1), "b": waves(12, seed=2)}
+    frames = [pd.DataFrame(part, columns=["u", "v"]) for part in parts.values()]
+    whole = pd.concat(
+        [
+            frame.assign(machine=name, at=np.arange(len(frame)))
+            for name, frame in zip(parts, frames, strict=True)
+        ]
+    )
+    whole = whole.sort_values("at", kind="stable").drop(columns="at").reset_index(drop=True)
+    return whole, dict(zip(parts, frames, strict=True))
+
+
+@pytest.mark.parametrize("aggregation", ["centre", "causal", "mean"])
+def test_series_are_scored_as_if_alone(aggregation):
+    """Lists and groups are learnt together and scored one by one, each in its own place."""
+    whole, frames = groups()
+    listed = detector(aggregation=aggregation).fit(list(frames.values()))
+    grouped = detector(aggregation=aggregation, group="machine").fit(whole)
+    assert grouped.n_features_in_ == 2
+    assert grouped.offset_ == listed.offset_
+    for method in ("score_samples", "decision_function", "predict", "error_map", "explain"):
+        parts = getattr(listed, method)(list(frames.values()))
+        together = getattr(grouped, method)(whole)
+        assert len(together) == len(whole)
+        for (name, frame), part in zip(frames.items(), parts, strict=True):
+            np.testing.assert_array_equal(part, getattr(listed, method)(frame))
+            np.testing.assert_array_equal(together[whole["machine"] == name], part)
+    assert list(grouped.explain(whole)) == ["u", "v"]
+    events = grouped.events(whole)
+    assert events.columns[0] == "machine"
+    assert set(events["machine"]) <= set("abc")
+    assert [list(e) for e in listed.events(list(frames.values()))] == [list(events)[1:]] * 3
+
+
+def test_windows_never_cross():
+    """No window that is learnt from holds rows of two series."""
+    parts = [np.full((n, 1), float(number)) for number, n in enumerate((30, 25, 7, 40))]
+    model = detector(PCA(1), standardize=False, views=("raw",)).fit(parts)
+    windows = model._cut(parts)
+    assert len(windows) == 11 + 6 + 21
+    assert (windows[:] == windows[:][:, :1]).all()
+
+
+# -- thresholds and reasons ------------------------------------------------------------------------
+
+
+def test_contamination_is_the_share_below_the_threshold():
+    """Of the training rows, so many are outliers; of new ones, if some are held out."""
+    X = waves(2000)
+    model = detector(contamination=0.1).fit(X)
+    assert (model.predict(X) == -1).mean() == pytest.approx(0.1)
+    model = detector(contamination=0.1, calibration_fraction=0.3).fit(X)
+    assert (model.p_values(X[-600:]) <= 0.1).mean() == pytest.approx(0.1, abs=0.01)
+    assert (model.predict(X[-600:]) == -1).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("how", [{}, {"aggregation": "causal"}, {"aggregation": "mean"}])
+@pytest.mark.parametrize("stride", [1, 4])
+def test_calibration_shares_nothing_with_training(how, stride):
+    """Held-out scores come from the end of each series, and from rows that no window learnt."""
+    series = [waves(300), waves(200, seed=1)]
+    model = detector(calibration_fraction=0.2, stride=stride, **how).fit(series)
+    tails = [model.score_samples(rows)[-n:] for rows, n in zip(series, (60, 40), strict=True)]
+    np.testing.assert_array_equal(model.calibration_scores_, np.sort(np.concatenate(tails)))
+    assert 0 < model.p_values(series[0]).min() <= model.p_values(series[0]).max() <= 1
+    # Neither what is learnt depends on the end, nor scores at the end on what is learnt from.
+    learnt = [rows.copy() for rows in series]
+    for rows, n in zip(learnt, (60, 40), strict=True):
+        rows[len(rows) - n - model._gap :] = 0
+    other = detector(calibration_fraction=0.2, stride=stride, **how).fit(learnt)
+    np.testing.assert_array_equal(other.score_samples(series[0]), model.score_samples(series[0]))
+    short = detector(calibration_fraction=0.2, stride=stride, **how).fit([*learnt, waves(9)])
+    assert np.isfinite(short.score_samples(series[0])).all()
+    changed = series[0].copy()
+    changed[: 300 - 60 - model._gap] = 9
+    np.testing.assert_array_equal(model.score_samples(changed)[-60:], tails[0])
+
+
+@each_aggregation
+@pytest.mark.parametrize("views", [("raw",), ("centred", "difference")])
+def test_reasons_add_up(views, how):
+    """Contributions of channels add up to the anomaly; the map says where it is."""
+    X = waves(200, 3)
+    X[150:160, 1] += 3
+    model = detector(views=views, **how).fit(X[:100])
+    found = model.explain(X)
+    np.testing.assert_allclose(found.sum(axis=1), -model.score_samples(X), rtol=1e-12)
+    assert (found.to_numpy() >= 0).all()
+    errors = model.error_map(X)
+    assert errors.shape == X.shape
+    assert errors[150:160].mean(axis=0).argmax() == 1
+    if how["aggregation"] == "mean":
+        pooled = np.sqrt(np.square(errors).mean(axis=1))
+        np.testing.assert_allclose(pooled, -model.score_samples(X), rtol=1e-12)
+
+
+def test_events_speak_of_time():
+    """Events carry the labels of the frame, and the channels that are to blame."""
+    index = pd.date_range("2024-01-01", periods=1000, freq="min")
+    frame = pd.DataFrame(waves(1000, 3), index=index, columns=["p", "q", "r"])
+    frame.loc[index[600:610], "q"] += 4
+    frame.loc[index[630:632], "q"] += 4  # so close that it is the same event
+    frame.loc[index[850:855], ["p", "r"]] -= 4
+    model = detector(quick(max_steps=200), contamination=1e-3).fit(frame[:500])
+    events = model.events(frame)[lambda e: e["score"] < 1.5 * model.offset_]
+    assert list(events) == ["start", "end", "peak", "score", "channels"]
+    assert events["channels"].tolist()[0] == ("q",)
+    assert set(events["channels"].tolist()[1]) <= {"p", "r"}
+    assert len(events) == 2
+    assert events["start"].dtype.kind == "M"
+    scores = pd.Series(model.score_samples(frame), index=index)
+    for event in events.itertuples():
+        assert event.start <= event.peak <= event.end
+        assert scores[event.peak] == event.score == scores[event.start : event.end].min()
+        assert scores[event.start] < model.offset_ <= scores[event.start - index.freq]
+    assert model.explain(frame).index.equals(index)
+    assert isinstance(model.score_samples(frame), np.ndarray)
+    numbered = model.events(frame.reset_index(drop=True))
+    assert numbered["peak"].tolist() == [
+        index.get_loc(peak) for peak in model.events(frame)["peak"]
+    ]
+    model.offset_ = -np.inf
+    assert model.events(frame).shape == (0, 5)
+
+
+# -- chunks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_chunks_are_learnt_with_what_crosses_their_border(stride, monkeypatch):
+    """Windows that end in the new rows are learnt, each once, whatever the chunks."""
+    seen = []
+    learn = Autoencoder.partial_fit
+    monkeypatch.setattr(
+        Autoencoder, "partial_fit", lambda self, X: seen.append(X[:]) or learn(self, X)
+    )
+    monkeypatch.setattr("sktae.timeseries._MEMORY", 50)
+    X = waves(400)
+    model = detector(stride=stride)
+    for chunk in np.split(X, [100, 101, 105, 230, 233]):
+        model.partial_fit(chunk)
+        assert np.isfinite(model.score_samples(X)).all()
+    known = model._cut([X])[:]
+    np.testing.assert_array_equal(np.concatenate(seen), known)
+
+
+def test_chunks_go_on_after_a_fit():
+    """The model moves on, its scales do not: what it had never learnt grows familiar."""
+    X, other = waves(800), 3 * waves(800, seed=1)[:, ::-1]
+    model = detector(quick(max_steps=50)).fit(X)
+    before = model.score_samples(other).mean()
+    scale = model._channels.scale
+    for chunk in np.split(other, 16):
+        model.partial_fit(chunk)
+    assert model.score_samples(other).mean() > before
+    assert model._channels.scale is scale
+    assert hasattr(WindowedDetector(), "partial_fit")
+    assert not hasattr(detector(PCA()), "partial_fit")
+
+
+# -- scales ----------------------------------------------------------------------------------------
+
+
+def test_channels_are_scaled_by_the_fitted_rows():
+    """Values and differences have mean 0 and variance 1, and are cut off far out."""
+    X = [3 + 10 * waves(100, 2), 1e6 * np.ones((1, 2)) * 0 + 3, 3 + 10 * waves(70, 2)]
+    channels = Channels(("raw", "difference"), standardize=True).fit(X)
+    seen = np.concatenate([channels(rows, rows[:0])[1:] for rows in X])
+    np.testing.assert_allclose(seen[:, 1].mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(seen[:, 1].std(axis=0), 1)
+    assert abs(channels(1e12 * X[0], X[0][:1])).max() == 20
+
+
+@pytest.mark.parametrize("params", [{}, {"views": ("raw", "difference")}])
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e8])
+def test_channels_that_stood_still(value, params):
+    """A channel that never moved in the fit does no harm, and is noticed when it moves."""
+    X = np.column_stack([waves(500), np.full(500, value)])
+    model = detector(quick(max_steps=100), **params).fit(X)
+    scores = model.score_samples(X)
+    assert np.isfinite(scores).all()
+    nudged = X + np.array([0, 0, 1e-7 * value])
+    np.testing.assert_allclose(model.score_samples(nudged), scores, rtol=1e-3)
+    for step in (1.0, 1e20):
+        moved = X.copy()
+        moved[300:, 2] += step * max(1, abs(value))
+        found = model.score_samples(moved)
+        noticed = found[300:] if params else found[295:305]  # a new level, or its beginning
+        assert noticed.max() < model.offset_
+        assert found.min() > -1e5
+        assert model.explain(moved).iloc[300].idxmax() == "x2"
+    still = detector().fit(np.full((100, 2), value))
+    assert np.isfinite(still.score_samples(X[:, :2])).all()
+
+
+def test_scores_do_not_depend_on_units():
+    """Shifted and stretched channels have the same scores."""
+    X = waves(400)
+    scores = detector().fit(X).score_samples(X)
+    other = X * [1e-6, 1e8] + [5e-4, 3e9]
+    np.testing.assert_allclose(detector().fit(other).score_samples(other), scores, rtol=1e-3)
+
+
+# -- company ---------------------------------------------------------------------------------------
+
+
+def test_is_deterministic():
+    """The same seed gives the same bits, and the global generators stay where they are."""
+    X = waves()
+    before = repr((np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()))  # noqa: NPY002
+    model = detector(max_windows=300).fit(X)
+    scores = model.score_samples(X)
+    assert np.array_equal(clone(model).fit(X).score_samples(X), scores)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).score_samples(X), scores)
+    assert not np.array_equal(detector(random_state=1).fit(X).score_samples(X), scores)
+    WindowedDetector(quick(random_state=None, max_steps=2), window=5).fit(X).predict(X)
+    assert before == repr((np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()))  # noqa: NPY002
+
+
+def test_seeds_reach_the_estimator():
+    """Every random_state inside is set, unless there is none to set; the original is left alone."""
+    inside = make_pipeline(PCA(2, random_state=5), IsolationForest(n_estimators=2))
+    model = detector(inside, random_state=3).fit(waves())
+    assert [step.random_state for step in model.estimator_] == [3, 3]
+    model = detector(inside, random_state=None).fit(waves())
+    assert [step.random_state for step in model.estimator_] == [5, None]
+    assert inside[0].random_state == 5
+    assert not hasattr(inside[0], "components_")
+    model.set_params(estimator__pca__n_components=3)
+    assert inside[0].n_components == 3
+
+
+def test_composes():
+    """Pipelines, splits by time, ensembles and pipelines inside."""
+    X = waves(600)
+    y = np.zeros(600, dtype=int)
+    for place in (130, 280, 430, 580):
+        X[place : place + 10] += 3
+        y[place - 5 : place + 15] = 1
+
+    def auc(model, X, y):
+        return roc_auc_score(y, -model.score_samples(X))
+
+    pipe = make_pipeline(StandardScaler(), detector(quick(max_steps=100), window=10))
+    found = cross_val_score(pipe, X, y, cv=TimeSeriesSplit(3), scoring=auc)
+    assert (found > 0.9).all()
+    for estimator in (
+        AutoencoderEnsemble(quick(max_steps=2), n_estimators=2),
+        make_pipeline(StandardScaler(), PCA(3)),
+        make_pipeline(StandardScaler(), quick(max_steps=2)),
+    ):
+        assert detector(estimator).fit(X).explain(X).shape == X.shape
+    assert (detector(max_windows=100).fit_predict(X) == 1).any()
+
+
+def test_a_failed_fit_leaves_what_was_there():
+    """Neither a fit nor a chunk that fails moves the model."""
+    X = waves()
+    model = detector().fit(X)
+    scores = model.score_samples(X)
+    bad = X.copy()
+    bad[3] = np.nan
+    for call in (model.fit, model.partial_fit, model.score_samples, model.score_next):
+        with pytest.raises(ValueError, match="contains NaN"):
+            call(bad)
+    model.window = 601
+    with pytest.raises(ValueError, match="longer"):
+        model.fit(X)
+    np.testing.assert_array_equal(model.score_samples(X), scores)
+    assert model.window_ == 20
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"window": 601},
+            r"window=601 of WindowedDetector is longer than the series, n_samples=600",
+        ),
+        ({"window": 5, "stride": 6}, r"stride=6 of WindowedDetector is longer than window=5"),
+        ({"views": ("raw", "speed")}, r"'views' parameter .* Got \('raw', 'speed'\) instead"),
+        ({"views": ()}, r"'views' parameter .* Got \(\) instead"),
+        ({"group": "id"}, r"group='id' is a column .* X must be a DataFrame that has it"),
+        ({"estimator": StandardScaler(with_mean=True), "errors": "score"}, r"needs score_samples"),
+        (
+            {"calibration_fraction": 0.97},
+            r"leaves too little to learn from: 0 rows of n_samples=600",
+        ),
+        ({"calibration_fraction": 0.1, "contamination": 0.001}, r"asks for false alarms"),
+        ({"aggregation": "center"}, r"'aggregation' parameter of WindowedDetector must be a str"),
+    ],
+)
+def test_errors_say_what_to_do(params, message):
+    """A mistake is an error with the name, the value, and what would be right."""
+    with pytest.raises(ValueError, match=message):
+        detector(**params).fit(waves())
+
+
+def test_misuse_is_refused():
+    """What needs held-out scores, or one series, says so."""
+    whole, _ = groups()
+    model = detector(group="machine").fit(whole)
+    with pytest.raises(ValueError, match="set calibration_fraction of WindowedDetector"):
+        model.p_values(whole)
+    with pytest.raises(ValueError, match="goes on with one series here"):
+        model.score_next(whole)
+    with pytest.raises(ValueError, match="goes on with one series here"):
+        detector(group="machine").partial_fit(whole)
+    with pytest.raises(ValueError, match="X has 3 features"):
+        detector().fit(waves()).score_samples(waves(50, 3))
+    with pytest.raises(ValueError, match="divide them by a constant"):
+        detector().fit(1e300 * waves())
