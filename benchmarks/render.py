@@ -1,6 +1,7 @@
 """Make the tables and the charts of the page on benchmarks from results/*.csv; nothing is run."""
 
 import ast
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -42,6 +43,10 @@ QUALITY = {
     "tabular_ablation": "tabular_quality.py --data DIR --ablation --seeds 1",
     "series_quality": "series_quality.py --data DIR",
 }
+SHOWN = (
+    "Four of the series with the anomaly that the default finds, drawn by `--picture`: labels are "
+    "red, and the rows that it learnt from lie left of the dotted line."
+)
 # So many of the published detectors of series are shown.
 BEST = 5
 PLACES = (
@@ -205,7 +210,8 @@ def section(name: str, results: Path) -> str:
     elif name == "tabular_ablation":
         parts += ablated(read(path))
     elif name == "series_quality":
-        parts += followed(read(path))
+        picture = "![Four series, their scores and labels](_build/benchmarks/series_quality.png)"
+        parts += [SHOWN, picture, *followed(read(path))]
     elif name in QUALITY:
         picture = f"![Mean ranks of detectors](_build/benchmarks/{name}.png)"
         parts += [PLACES, picture, *judged(read(path))]
@@ -304,6 +310,8 @@ def render(page: Path = PAGE, results: Path = HERE / "results") -> None:
     path = results / "tabular_quality.csv"
     if path.exists():
         rank_chart(read(path)).savefig(page / "tabular_quality.png", dpi=150)
+    for path in results.glob("*.png"):
+        shutil.copy(path, page)
     (page / "tables.md").write_text("\n\n".join(parts) + "\n")
 
 

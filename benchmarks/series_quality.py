@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 from series_summary import KINDS, PUBLISHED, summary
 from sklearn.decomposition import PCA
@@ -162,11 +163,16 @@ def listed(data: Path) -> list[Series]:
     return [Series(kind, name, data / file, n, window) for kind, name, file, n, window in rows]
 
 
-def measured(series: Series, task: Task) -> dict[str, Any]:
-    """Fit a detector, have it judge, and compare with the labels."""
+def loaded(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Read the values and the labels of a series."""
     with np.load(series.path) as arrays:
         X, y = arrays["X"].astype(float), arrays["y"].astype(int)
-    X = X.reshape(len(X), -1)
+    return X.reshape(len(X), -1), y
+
+
+def measured(series: Series, task: Task) -> dict[str, Any]:
+    """Fit a detector, have it judge, and compare with the labels."""
+    X, y = loaded(series)
     model = task.make()
     begin = time.perf_counter()
     model.fit(X if task.fit == "whole" else X[: series.n_train])
@@ -222,6 +228,34 @@ def show(path: Path) -> None:
     print(f"\nWritten to {path}.")
 
 
+def picture(everything: list[Series], path: Path) -> None:
+    """Draw four series, two of each kind and of four sources, with scores and labels."""
+    sources = {series.name.split("_")[1]: series for series in everything if series.kind == "uni"}
+    chosen = dict(list(sources.items())[:2])
+    others = (series for series in everything if series.kind == "multi")
+    for series in others:
+        if len(chosen) < 4:
+            chosen.setdefault(series.name.split("_")[1], series)
+    figure = Figure(figsize=(10, 2.2 * len(chosen)), layout="constrained")
+    for axes, series in zip(figure.subplots(len(chosen)), chosen.values(), strict=True):
+        X, y = loaded(series)
+        model = WindowedDetector(random_state=0).fit(X[: series.n_train])
+        anomaly = -model.score_samples(X)
+        scale = np.where((scale := X.std(axis=0)) > 0, scale, 1.0)
+        axes.plot(np.clip((X - X.mean(axis=0)) / scale, -4, 4) / 4, lw=0.3, color="#5b8db8")
+        axes.plot(1.2 + anomaly / anomaly.max(), lw=1, color="black")
+        edges = np.flatnonzero(np.diff(np.pad(y, 1)))
+        for start, end in edges.reshape(-1, 2):
+            axes.axvspan(start, end, color="#d62728", alpha=0.3, lw=0)
+        axes.axvline(series.n_train, color="0.5", ls=":")
+        measure = vus_pr(y, anomaly, window=series.window)
+        axes.set_title(f"{series.name}: VUS-PR {measure:.2f}", loc="left", fontsize=9)
+        axes.set_yticks([0, 1.7], ["series", "anomaly"])
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.01)
+    figure.savefig(path, dpi=110)
+
+
 def parsed() -> Any:
     """Parse the options."""
     where = (
@@ -236,6 +270,7 @@ def parsed() -> Any:
         detectors={"nargs": "+", "metavar": "NAME", "help": "only these; rows of others are kept"},
         fits={"nargs": "+", "choices": list(FITS), "default": list(FITS), "help": "only these"},
         seeds={"type": int, "help": "seeds of each detector, 3 by default"},
+        picture={"type": Path, "help": "only draw four of the series with their scores into this"},
         jobs={"type": int, "default": 1, "help": "processes that share the work"},
     )
     args.seeds = args.seeds or (3 if args.size == "full" else 1)
@@ -253,6 +288,9 @@ def main() -> None:
         for series in listed(args.data)
         if args.sets is None or any(part in series.name for part in args.sets)
     ]
+    if args.picture:
+        picture(everything, args.picture)
+        return
     if args.size != "full":
         everything = everything[:QUICK_SETS]
     facts = {"jobs": args.jobs, "threads": args.threads, **machine()}

@@ -103,6 +103,11 @@ class Tabular:
 
     def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate rows in scikit-learn's way; a torch Dataset is validated as it is read."""
+        if getattr(X, "ndim", 2) == 3:
+            raise ValueError(
+                f"Found array with dim 3, but {type(estimator).__name__} takes rows, (n_samples, "
+                f"n_features); for sequences there are others, such as TransformerAutoencoder."
+            )
         if not isinstance(X, Dataset):
             return validate_data(estimator, X, dtype=FLOATS, reset=reset)
         rows = DatasetRows(X)

@@ -123,13 +123,15 @@ def test_quality_on_series(tmp_path, module):
         X[300:320] = 0
         y = (np.arange(400) // 20 == 15).astype(int)
         np.savez(tmp_path / f"{kind}.npz", X=X, y=y)
-        rows.append((f"{kind}.npz", kind, f"a {kind}", 200, 20))
-        published = pd.DataFrame({"LOF": [0.4]}, index=[f"a {kind}"])
+        rows.append((f"{kind}.npz", kind, f"1_{kind}_a", 200, 20))
+        published = pd.DataFrame({"LOF": [0.4]}, index=[f"1_{kind}_a"])
         published.to_csv(tmp_path / f"published_vus_pr_{kind}.csv")
     columns = ["file", "kind", "name", "train_len", "vus_window"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
     path = tmp_path / "series_quality.csv"
-    run(["series_quality", "--data", str(tmp_path), "--output", str(path)])
+    drawn = tmp_path / "series_quality.png"
+    options = ["series_quality", "--data", str(tmp_path)]
+    run([*options, "--fits", "whole", "--output", str(path)], [*options, "--picture", str(drawn)])
     found = pd.read_csv(path)
     names = set(module("series_quality").DETECTORS)
     assert names - {"Sub-PCA", "Sub-IForest", "PyOD AutoEncoder"} <= set(found.detector)
@@ -139,6 +141,7 @@ def test_quality_on_series(tmp_path, module):
     text = (tmp_path / "page" / "tables.md").read_text()
     assert "**Series of several channels, whole**" in text
     assert "| LOF | 0.400 | 1 |" in text
+    assert (tmp_path / "page" / drawn.name).stat().st_size > 10_000
 
 
 def test_results_on_tables_can_be_made_in_parts(module, tmp_path):

@@ -255,6 +255,12 @@ def test_refuses(X, params, message):
         quick(TransformerAutoencoder, **params).fit(X)
 
 
+def test_estimators_of_tables_point_to_those_of_sequences():
+    """A panel is not for them, and they say what is."""
+    with pytest.raises(ValueError, match=r"dim 3, but Autoencoder takes rows.*Transformer"):
+        quick().fit(PANEL)
+
+
 def test_refuses_other_sequences_than_those_of_the_fit():
     """Longer sequences, other channels and other layouts are refused; shorter ones are not."""
     model = quick(RecurrentAutoencoder).fit(PANEL)

@@ -284,7 +284,8 @@ def in_tiles(
     if torch.device(tables[0].device).type != "cpu":
         most, of_layer = _TILE_OF_GPU, of_layer * _TILE_OF_GPU // TILE
     of_rows = _TILE_NUMBERS // max(1, math.prod(tables[0].shape))
-    size = max(1, min(most, of_layer, of_rows))
+    # A power of two: the last rows of other numbers would be treated by kernels of their own.
+    size = 1 << (max(1, min(most, of_layer, of_rows)).bit_length() - 1)
     step: Any = Step(prepared)
     aligned = _aligned_linear()
     if network.training:

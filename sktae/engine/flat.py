@@ -7,15 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-# Vectors end with a whole register, so that a stack of them is treated like each alone.
-_LANES = 64
+# Vectors end with a whole register, so that a stack of them is treated like each alone. So that a
+# product is rounded alike wherever they lie, parameters begin where a line of the cache does.
+_LANES, _LINE = 64, 16
 
 
 def flatten(parameters: Iterable[Tensor]) -> nn.Parameter:
     """Move parameters into one vector; they become views of it."""
     parameters = list(parameters)
-    flat = torch.cat([p.detach().flatten() for p in parameters])
+    flat = torch.cat([F.pad(p.detach().flatten(), (0, -p.numel() % _LINE)) for p in parameters])
     flat = nn.Parameter(torch.cat([flat, flat.new_zeros(-len(flat) % _LANES)]))
     for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
         parameter.data = view
@@ -28,9 +30,11 @@ def views(flat: Tensor, shapes: Sequence[torch.Size], transposed: bool = False) 
     With `transposed`, matrices lie in memory column by column.
     """
     sizes = [math.prod(shape) for shape in shapes]
-    parts = flat.detach()[..., : sum(sizes)].split(sizes, -1)
+    rooms = [size + -size % _LINE for size in sizes]
+    parts = flat.detach()[..., : sum(rooms)].split(rooms, -1)
     found = []
-    for part, shape in zip(parts, shapes, strict=True):
+    for room, size, shape in zip(parts, sizes, shapes, strict=True):
+        part = room[..., :size]
         if transposed and len(shape) == 2:
             found.append(part.unflatten(-1, tuple(shape)[::-1]).mT)
         else:
