@@ -182,7 +182,8 @@ class TimelineMixin(OutlierMixin):
             return found[0]
         for events, place in zip(found, places, strict=True):
             events.insert(0, self.group, [X[self.group].iloc[place[0]]] * len(events))
-        return pd.concat(found, ignore_index=True)
+        # Frames without events would turn the labels of the others into floats.
+        return pd.concat([events for events in found if len(events)] or found, ignore_index=True)
 
     # -- the private twins ---------------------------------------------------------------------
 
@@ -240,12 +241,14 @@ class TimelineMixin(OutlierMixin):
                 f"estimator that reconstructs, with errors='auto', gives the errors of channels."
             )
 
-    def _names(self):
+    def _names(self, X):
+        if isinstance(X, pd.DataFrame):
+            return [name for name in X.columns if self.group is None or name != self.group]
         return getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
 
     def _frame(self, found, X):
         index = X.index if isinstance(X, pd.DataFrame) else None
-        return pd.DataFrame(found, index=index, columns=self._names())
+        return pd.DataFrame(found, index=index, columns=self._names(X))
 
     def _events(self, X, rows, scores):
         labels = X.index if isinstance(X, pd.DataFrame) else range(len(scores))
@@ -258,14 +261,15 @@ class TimelineMixin(OutlierMixin):
             peak = start + scores[start : end + 1].argmin()
             leading = ()
             if self._errors.by_features:
-                leading = self._leading(contributions[start : end + 1].sum(axis=0))
+                leading = self._leading(contributions[start : end + 1].sum(axis=0), X)
             found.append((labels[start], labels[end], labels[peak], scores[peak], leading))
         return pd.DataFrame(found, columns=["start", "end", "peak", "score", "channels"])
 
-    def _leading(self, contributions):
+    def _leading(self, contributions, X):
         order = np.argsort(-contributions, kind="stable")
         reached = np.cumsum(contributions[order]) >= contributions.sum() / 2
-        return tuple(self._names()[i] for i in order[: reached.argmax() + 1])
+        names = self._names(X)
+        return tuple(names[i] for i in order[: reached.argmax() + 1])
 
 
 def parted(X, group):

@@ -511,6 +511,21 @@ def test_events_speak_of_time():
     assert model.events(frame).shape == (0, 5)
 
 
+def test_labels_stay_what_they_are():
+    """Channels may be named by numbers, and so may groups, also those without an event."""
+    frame = pd.DataFrame(waves(800, 2), columns=[7, 8])
+    frame.loc[300:310, 8] += 4
+    frame["machine"] = np.repeat([0, 1], 400)
+    model = WindowedDetector(PCA(5), window=40, group="machine", random_state=0)
+    model.fit(frame[400:]).set_params(contamination=1e-3)
+    model.offset_ = np.sort(model.score_samples(frame))[20]
+    events = model.events(frame)
+    assert events["machine"].dtype.kind == "i"
+    assert set(events["machine"]) == {0}
+    assert events["channels"].tolist() == [(8,)]
+    assert list(model.explain(frame)) == [7, 8]
+
+
 # -- chunks ----------------------------------------------------------------------------------------
 
 
