@@ -161,7 +161,7 @@ class SequenceAutoencoder(BaseAutoencoder):
         """
         if self.n_tokens is None:
             return super().score(X)
-        return float(-np.nansum(nll := self._token_nll(self._rows(X))) / np.isfinite(nll).sum())
+        return -float(np.nanmean(self._token_nll(self._rows(X)), dtype=np.float64))
 
     # Whether sequences are told step by step, so that they may be drawn.
     _stepwise: ClassVar[bool] = False
@@ -216,17 +216,17 @@ class SequenceAutoencoder(BaseAutoencoder):
         if self.n_tokens is None:
             return super()._contributions(rows)
         x = Rows(rows, self._inputs.prepare, self.net_.device)
-        nll = np.nan_to_num(self._token_nll(x).astype(np.float64))
+        # Never 0 all along a sequence, or there would be nothing in proportion to which to share.
+        nll = np.nan_to_num(self._token_nll(x).astype(np.float64) + 1e-12)
         return -self._scores_of(rows)[:, np.newaxis] * nll / nll.sum(axis=1, keepdims=True)
 
     def _reconstruct(self, x):
         # Not what the network gives, which may have seen more than the code.
         recon = self._apply(lambda network, rows: network.decode(network(rows).code), x)
         found = self._inputs.array(recon, x.raw.dtype)
-        missing = np.isnan(x.raw)
-        if x.raw.ndim == 3:
-            missing = np.broadcast_to(missing.all(axis=2, keepdims=True), x.raw.shape)
-        return np.where(missing, np.nan, found) if x.raw.ndim == 3 else found
+        if found.ndim == 3:  # what was filled up to the length of the longest stays missing
+            found[np.isnan(x.raw).all(axis=2)] = np.nan
+        return found
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -208,6 +208,14 @@ def test_samples_look_like_the_data(E, kind):
         assert (drawn.std(axis=(0, 1)) / data.std(axis=(0, 1)) < 1.6).all()
 
 
+def test_tokens_that_are_certain_have_reasons_too():
+    """Where every token was foreseen, its share of the anomaly is still a number."""
+    model = quick(AutoregressiveAutoencoder, n_tokens="auto", max_steps=500, learning_rate=0.1)
+    reasons = model.fit(TOKENS).explain(TOKENS)
+    assert np.isfinite(reasons).all(axis=None)
+    np.testing.assert_allclose(reasons.sum(axis=1), -model.score_samples(TOKENS), rtol=1e-9)
+
+
 class Ordered(Dataset):
     """Windows in the order of time."""
 
