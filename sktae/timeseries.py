@@ -21,6 +21,8 @@ from sktae.windows import VIEWS, Channels, Layout, WindowErrors, Windows
 _WINDOW, _SHARE = 200, 4
 # How large errors are is learnt from about so many windows; after chunks, from so many rows.
 _SAMPLE, _MEMORY = 4096, 10_000
+# Normal rows that are new look more unusual than those of training, but seldom by this factor.
+_MARGIN = 1.5
 # The threshold comes from so many stretches of so many rows, if there are more.
 _STRETCHES, _STRETCH = 8, 8192
 
@@ -97,10 +99,11 @@ class WindowedDetector(TimelineMixin, Declared):
     group : str or None, default=None
         Column of a DataFrame that says to which series a row belongs. It is no channel.
 
-    contamination : float or "auto", default="auto"
+    contamination : float, "auto" or None, default="auto"
         Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. With `calibration_fraction`, the share of false alarms among new rows instead. It
-        does not change the fit.
+        at 1 %. With None, it lies beyond all of them, at 1.5 times the largest anomaly, so that new
+        rows that are normal seldom pass it. With `calibration_fraction`, the share of false alarms
+        among new rows instead. It does not change the fit.
 
     calibration_fraction : float or None, default=None
         Share of the rows, at the end of each series, that the fit does not see; their scores give
@@ -158,7 +161,7 @@ class WindowedDetector(TimelineMixin, Declared):
     training_data: Literal["clean", "contaminated"] = "clean"
     max_windows: Count = 20_000
     group: str | None = None
-    contamination: Literal["auto"] | Contamination = "auto"
+    contamination: Literal["auto"] | Contamination | None = "auto"
     calibration_fraction: Fraction | None = None
     random_state: Seed = None
 
@@ -353,7 +356,12 @@ class WindowedDetector(TimelineMixin, Declared):
         stretches = [stretch for part in parts for stretch in _stretches(part)]
         scores = np.sort(np.hstack([self._scores_of(stretch) for stretch in stretches]))
         self.calibration_scores_ = held_out
-        self.offset_ = threshold(self.contamination, scores, held_out)
+        if self.contamination is None:
+            known = scores if held_out is None else held_out
+            usual = 0.0 if self._by_features else np.median(known)  # scores may begin anywhere
+            self.offset_ = float(usual + _MARGIN * (known[0] - usual))
+        else:
+            self.offset_ = threshold(self.contamination, scores, held_out)
 
     def _scores_of(self, rows):
         return -self._through(rows, "anomaly")[:, 0]

@@ -22,6 +22,8 @@ _UNIT = 1e-5
 _SWITCHED = 0.03
 # Share of a window where errors are largest, and of the usual size that is added to a level.
 _WORST, _FLOOR = 8, 0.1
+# Errors of training that are smaller than this share of a level are those of rounding.
+_EXACT = 0.01
 # Windows are made and judged in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**20
 
@@ -245,7 +247,8 @@ class WindowErrors:
         if self.by_features:
             found = np.concatenate([self._reduced(chunk) for chunk in windows.chunks()])
             self.level = self._level(found)
-            self.usual = self._joined(found).mean(axis=0)  # (channels,)
+            self.least = self._least(found)
+            self.usual = self._joined(self._relative(found)).mean(axis=0)  # (channels,)
         else:
             self.usual = np.concatenate([self.of_windows(c) for c in windows.chunks()]).mean(axis=0)
         return self
@@ -262,17 +265,24 @@ class WindowErrors:
         added = np.where(still, 0, added).sum(axis=1, keepdims=True) / n_moving
         return usual + _FLOOR * np.where(added > 0, added, 1.0)
 
+    def _least(self, found: np.ndarray) -> np.ndarray:
+        """Return the least errors (m, views, c) that are normal, (views, c); 0 for any."""
+        if self.training_data != "clean":
+            return np.zeros_like(self.level)
+        least = found.min(axis=0)
+        return np.where((least > _EXACT * self.level) & ~self.channels.still, least, 0.0)
+
     def of_windows(self, rows: np.ndarray) -> np.ndarray:
         """Return the errors of windows by channel, (m, c); those of a score, (m, 1)."""
         if not self.by_features:
             return -np.asarray(self.estimator.score_samples(rows), np.float64)[:, np.newaxis]
-        return self._joined(self._reduced(rows))
+        return self._joined(self._relative(self._reduced(rows)))
 
     def of_times(self, rows: np.ndarray) -> np.ndarray:
         """Return the errors at each time of windows by channel, (m, w, c)."""
         if not self.by_features:
             return np.repeat(self.of_windows(rows)[:, np.newaxis], self.layout.window, axis=1)
-        return self._joined(np.moveaxis(self._by_channels(self._squares(rows)), -1, 1))
+        return self._joined(np.moveaxis(self._by_channels(self._squares(rows)), -1, 1) / self.level)
 
     def pooled(self, found: np.ndarray) -> np.ndarray:
         """Put the channels' errors (t, c) together to those of rows, (t, 1): a quadratic mean."""
@@ -286,9 +296,18 @@ class WindowErrors:
         total = squares.sum(axis=1, keepdims=True)
         return squares * (self.pooled(found) / np.where(total > 0, total, 1.0))
 
-    def _joined(self, found: np.ndarray) -> np.ndarray:
-        """Bring errors (..., views, c) to a level, and add up the views."""
-        return (found / self.level).sum(axis=-2) * self.channels.weights
+    def _relative(self, found: np.ndarray) -> np.ndarray:
+        """Return errors of windows (m, views, c) as shares of the level.
+
+        A window that is easier than any of training is unusual, too: a sensor that stands still
+        where it never did. Where nothing is left of the errors, that counts as much as the level.
+        """
+        missing = 1 - found / np.where(self.least > 0, self.least, 1.0)
+        return np.maximum(found / self.level, np.where(self.least > 0, missing, 0.0))
+
+    def _joined(self, relative: np.ndarray) -> np.ndarray:
+        """Add up the views (..., views, c), and weigh the channels."""
+        return relative.sum(axis=-2) * self.channels.weights
 
     def _reduced(self, rows: np.ndarray) -> np.ndarray:
         """Return the errors of windows by view and channel, (m, views, c)."""

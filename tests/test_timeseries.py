@@ -142,9 +142,12 @@ def by_hand(residuals, n_train, reduction, training_data, weights):
     train = errors[: n_train - w + 1]
     if training_data == "clean":
         level = train.max(axis=0) + 0.1
+        least = np.where(train.min(axis=0) > 0.01 * level, train.min(axis=0), -np.inf)
     else:
         level = train.mean(axis=0) + 0.1 * train.mean(axis=(0, 2))[:, np.newaxis]
-    errors = (errors / level).sum(axis=1) * weights
+        least = np.full_like(level, -np.inf)
+    too_small = np.where(errors < least, 1 - errors / least, 0)
+    errors = np.maximum(errors / level, too_small).sum(axis=1) * weights
     errors = np.pad(errors, ((w // 2, w - 1 - w // 2), (0, 0)), mode="edge")
     n_rows = len(errors)
     smoothed = [errors[max(0, t - w // 2) : t + (w + 1) // 2].mean(axis=0) for t in range(n_rows)]
@@ -181,6 +184,30 @@ def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
     residuals = residuals.reshape(seen.shape)
     expected = by_hand(residuals, n, reduction, training_data, [1, 1, 0.03])
     np.testing.assert_allclose(-model.score_samples(X), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("training_data", ["clean", "contaminated"])
+def test_a_sensor_that_freezes_is_no_more_normal_than_normal(training_data):
+    """Where errors are smaller than they ever were in clean training rows, that is unusual, too."""
+    X = waves(800)
+    model = detector(training_data=training_data).fit(X[:400])
+    frozen = X.copy()
+    frozen[500:600, 0] = frozen[500, 0]
+    usual, found = model.score_samples(X)[540:560], model.score_samples(frozen)[540:560]
+    assert (found < usual).all() == (training_data == "clean")
+
+
+@pytest.mark.parametrize("estimator", [quick(), FOREST])
+def test_a_threshold_beyond_training_rows(estimator):
+    """With contamination=None, no training row is an outlier, nor are new ones that are alike."""
+    model = detector(estimator, contamination=None).fit(waves(300))
+    assert (model.predict(waves(300)) == 1).all()
+    new = waves(2000, seed=1)
+    assert (model.predict(new) == -1).mean() < 0.02
+    new[1000:1010] += 4
+    assert (model.predict(new)[995:1015] == -1).any()
+    held_out = detector(estimator, contamination=None, calibration_fraction=0.3).fit(waves(300))
+    assert held_out.offset_ < held_out.calibration_scores_[0]
 
 
 def test_switches_hardly_count_beside_other_channels():
