@@ -22,6 +22,7 @@ TITLES = {
     "score_speed": "Scoring",
     "search_speed": "Many fits together",
     "scaling": "From a thousand rows to ten million",
+    "series_scaling": "From ten thousand points to a million",
     "gpu": "On a GPU",
     "tabular_quality": "Detection quality on tables",
     "tabular_ablation": "What each ingredient of a score is worth",

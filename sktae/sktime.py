@@ -70,8 +70,13 @@ class SktimeDetector(BaseDetector):
                 f"The 'task' parameter of SktimeDetector must be 'anomaly_detection' or "
                 f"'segmentation'. Got {self.task!r} instead."
             )
-        self.detector_ = WindowedDetector() if self.detector is None else clone(self.detector)
-        self.detector_.fit(_rows(X))
+        detector = WindowedDetector() if self.detector is None else clone(self.detector)
+        if self.task == "segmentation" and not hasattr(detector, "events"):
+            raise ValueError(
+                f"detector={self.detector!r} of SktimeDetector has no intervals to list for "
+                f"task='segmentation'; put it into a WindowedDetector, which has events."
+            )
+        self.detector_ = detector.fit(_rows(X))
 
     def _predict(self, X):
         if self.task == "anomaly_detection":

@@ -191,6 +191,7 @@ class TimelineMixin(OutlierMixin):
         """Return the series in X as arrays, and the places of their rows in X, None for a list."""
         parts, places = parted(X, self.group)
         settings = {"dtype": FLOATS, "reset": False}
+        _check_in_order(parts)
         first = validate_data(self, parts[0], **{**settings, "reset": reset})
         return [first, *(validate_data(self, part, **settings) for part in parts[1:])], places
 
@@ -200,6 +201,7 @@ class TimelineMixin(OutlierMixin):
                 f"{type(self).__name__} goes on with one series here, but the rows have a column "
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
+        _check_in_order([X])
         return validate_data(self, X, dtype=FLOATS, reset=reset)
 
     def _found(self, X, kind):
@@ -274,8 +276,15 @@ class TimelineMixin(OutlierMixin):
 
 def parted(X, group):
     """Return the series in X, and the places of their rows in it; None if X is a list of them."""
-    if isinstance(X, list | tuple) and all(len(getattr(x, "shape", ())) == 2 for x in X) and X:
-        return X, None
+    if isinstance(X, list | tuple) and X:
+        shapes = [getattr(x, "shape", ()) for x in X]
+        if all(len(shape) == 2 for shape in shapes):
+            return X, None
+        if all(len(shape) == 1 for shape in shapes) and len(set(shapes)) > 1:
+            raise ValueError(
+                f"A series must have shape (n_timepoints, n_channels), but X is a list of those of "
+                f"shapes {', '.join(map(str, shapes[:3]))}...; give each as x.reshape(-1, 1)."
+            )
     if group is None:
         return [X], [slice(None)]
     if not isinstance(X, pd.DataFrame) or group not in X:
@@ -288,6 +297,20 @@ def parted(X, group):
     places = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     channels = X.drop(columns=group)
     return [channels.iloc[place] for place in places], places
+
+
+def _check_in_order(parts):
+    """Raise where an index of times contradicts the order of rows."""
+    for X in parts:
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        times = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+        if times and not index.is_monotonic_increasing:
+            place = int(np.argmax(index[1:] < index[:-1]))
+            raise ValueError(
+                f"Rows must be in the order of time, but the index of X goes from {index[place]} "
+                f"back to {index[place + 1]}; sort it, as in X.sort_index(), or give several "
+                f"series as a list."
+            )
 
 
 def _each(function, found):

@@ -36,10 +36,10 @@ class WindowedDetector(TimelineMixin, Declared):
 
     The estimator learns windows of consecutive rows and is asked how badly it reproduces each of
     them. In each channel, the squared residuals where they are largest, over the largest that a
-    window of the training had, are the error of the timepoint in the window's middle. The mean over
-    a window around a timepoint is the channel's error there, and the quadratic mean over channels
-    is the timepoint's anomaly, which is minus its score. Channels that take two values only hardly
-    count beside others.
+    window of the training had, are the error of the timepoint in the window's middle; below the
+    least that one had, what is missing is. The mean over a window around a timepoint is the
+    channel's error there, and the quadratic mean over channels is the timepoint's anomaly, which is
+    minus its score. Channels that take two values only hardly count beside others.
 
     Neighbouring timepoints are no independent rows: do not shuffle them, and split them by
     `TimeSeriesSplit`.
@@ -62,7 +62,7 @@ class WindowedDetector(TimelineMixin, Declared):
         Whether each channel is scaled by the fitted rows, to mean 0 and variance 1, and cut off at
         20 standard deviations. A channel that stood still in the fitted rows keeps its units.
 
-    views : tuple of {"raw", "centred", "difference"}, default=("centred", "difference")
+    views : tuple or list of {"raw", "centred", "difference"}, default=("centred", "difference")
         What the estimator sees of each channel: its values, how they lie around their mean in the
         window, or by how much they differ from those one row before. Without "raw", a new level is
         an anomaly where it begins, not as long as it lasts.
@@ -153,7 +153,7 @@ class WindowedDetector(TimelineMixin, Declared):
     window: Literal["auto"] | Count = "auto"
     stride: Count = 1
     standardize: bool = True
-    views: tuple = ("centred", "difference")
+    views: tuple | list = ("centred", "difference")
     channels: Literal["apart", "together"] = "apart"
     errors: Literal["auto", "score"] = "auto"
     reduction: Literal["worst", "mean", "max"] = "worst"

@@ -20,6 +20,7 @@ OPTIONS = {
     "score_speed": [],
     "search_speed": [],
     "scaling": [],
+    "series_scaling": [],
     "gpu": ["--device", "cpu"],
 }
 # All in one process, since its imports take longer than most of what follows.

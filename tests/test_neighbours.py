@@ -191,7 +191,9 @@ def test_sktae_does_not_import_them():
     assert not {"AeonDetector", "SktimeDetector"} & set(sktae.__all__)
 
 
-def test_tasks_that_are_none_are_refused():
+def test_tasks_that_cannot_be_done_are_refused():
     """The message names the estimator, the parameter and what it may be."""
     with pytest.raises(ValueError, match=r"'task' parameter of SktimeDetector must be .*'x'"):
         SktimeDetector(NETWORK, task="x").fit(jumping()[0])
+    with pytest.raises(ValueError, match="put it into a WindowedDetector"):
+        SktimeDetector(IsolationForest(), task="segmentation").fit(jumping()[0])

@@ -740,3 +740,16 @@ def test_misuse_is_refused():
         detector().fit(waves()).score_samples(waves(50, 3))
     with pytest.raises(ValueError, match="divide them by a constant"):
         detector().fit(1e300 * waves())
+    with pytest.raises(ValueError, match=r"shapes \(50,\), \(60,\).* x.reshape\(-1, 1\)"):
+        detector().fit([np.arange(50.0), np.arange(60.0)])
+
+
+def test_rows_out_of_order_are_refused():
+    """An index of times that goes back is no series, in a fit, in a score and in a stream."""
+    frame = pd.DataFrame(waves(100), index=pd.date_range("2026-01-01", periods=100, freq="h"))
+    shuffled = frame.sample(frac=1, random_state=0)
+    model = detector().fit(frame)
+    for method in (model.fit, model.score_samples, model.score_next, model.partial_fit):
+        with pytest.raises(ValueError, match=r"goes from .* back to .* X\.sort_index\(\)"):
+            method(shuffled)
+    assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50
