@@ -1,14 +1,19 @@
 """Autoencoders for scikit-learn."""
 
+from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
+from sktae.autoencoders.binary import BinaryAutoencoder
+from sktae.autoencoders.categorical import CategoricalAutoencoder
 from sktae.autoencoders.contractive import ContractiveAutoencoder
 from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoencoder
 from sktae.autoencoders.denoising import DenoisingAutoencoder
+from sktae.autoencoders.disentangled import DisentangledAutoencoder
 from sktae.autoencoders.plain import Autoencoder
 from sktae.autoencoders.recurrent import RecurrentAutoencoder
 from sktae.autoencoders.sparse import SparseAutoencoder
 from sktae.autoencoders.transformer import TransformerAutoencoder
 from sktae.autoencoders.variational import VariationalAutoencoder
+from sktae.autoencoders.vector_quantized import VectorQuantizedAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.docs import citation
 from sktae.engine.net import AutoencoderNet
@@ -20,20 +25,25 @@ from sktae.timeseries import WindowedDetector
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AttentionAutoencoder",
     "Autoencoder",
     "AutoencoderEnsemble",
     "AutoencoderNet",
     "AutoregressiveAutoencoder",
     "BaseAutoencoder",
+    "BinaryAutoencoder",
+    "CategoricalAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalSequenceAutoencoder",
     "DenoisingAutoencoder",
+    "DisentangledAutoencoder",
     "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedGridSearchCV",
     "StackedRandomizedSearchCV",
     "TransformerAutoencoder",
     "VariationalAutoencoder",
+    "VectorQuantizedAutoencoder",
     "WindowedDetector",
     "all_estimators",
     "citation",

@@ -230,10 +230,22 @@ default="silu"
     # diagnose(out) gives figures on the state of the network, by name, for `history_`;
     # revive(network, out) repairs, after each epoch, what died in it;
     # calibrate(network, x) fixes, after the fit, the statistics that it needs on its own, from a
-    # sample of the training rows.
+    # sample of the training rows;
+    # conclude(X) sets fitted attributes of its own, from the rows that were given to the fit.
     diagnose: ClassVar[Callable[[Any], dict[str, Tensor]] | None] = None
     revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
     calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
+    conclude: ClassVar[Callable[[Any], None] | None] = None
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of hidden layers, for networks that cannot do without."""
+        if not self.hidden_layer_sizes_:
+            raise ValueError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must have at least "
+                f"one width. Got {self.hidden_layer_sizes!r} instead."
+            )
+        return self.hidden_layer_sizes_
 
     def complaint(self, last: dict[str, Any]) -> str | None:
         """Say what went wrong in a fit, going by its last epoch, and what to do about that."""

@@ -23,6 +23,8 @@ _RESIDUAL_WEIGHT = 0.5
 # Up to this quantile, tails are those of training; beyond, they fall off exponentially.
 _KNOWN = 0.95
 _LANES = 16
+# Beyond so many nats, it does not matter how far out a row is, and the logarithm will do.
+_FAR_OUT = 1000.0
 _NOISE = 1e-5
 
 
@@ -169,7 +171,10 @@ class Tail:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         values = values.astype(np.float64)
         within = np.interp(values, self.knots, self.heights)
-        return within + np.maximum(values - self.knots[-1], 0) / self.excess
+        beyond = np.maximum(values - self.knots[-1], 0) / self.excess
+        return within + np.minimum(
+            beyond, _FAR_OUT * (1 + np.log(np.maximum(beyond / _FAR_OUT, 1)))
+        )
 
 
 def _few(values: np.ndarray) -> np.ndarray:

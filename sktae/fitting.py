@@ -195,6 +195,8 @@ class Fit:
         for complaint in self._complaints(attributes):
             warnings.warn(complaint, UserWarning, stacklevel=stacklevel)
         vars(self.estimator).update(attributes)
+        if self.estimator.conclude is not None:
+            self.estimator.conclude(self.data[0])
 
     def _complaints(self, attributes: dict[str, Any]) -> Iterator[str]:
         estimator = self.estimator

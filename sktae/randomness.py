@@ -61,6 +61,16 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class Uniform:
+    """Numbers between 0 and 1, neither of which is drawn."""
+
+    shape: tuple[int, ...]
+
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        return torch.rand((n, *self.shape), generator=rng).clamp(1e-7, 1 - 1e-7)
+
+
+@dataclass(frozen=True)
 class Mask:
     """Ones with probability `rate`, else zeros."""
 
@@ -86,7 +96,7 @@ class Partner:
         return (rows + shift) % n_rows
 
 
-Draw = Normal | Mask | Partner
+Draw = Normal | Uniform | Mask | Partner
 
 # Shuffled as a whole up to this many rows; beyond, each place of the shuffle is computed by itself.
 _LISTED = 2**20

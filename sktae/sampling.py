@@ -8,7 +8,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from sktae.engine.batches import Loaded
-from sktae.randomness import generator, seed_of
+from sktae.randomness import Uniform, generator, seed_of
 
 
 def check_count(n_samples: Any) -> None:
@@ -17,11 +17,27 @@ def check_count(n_samples: Any) -> None:
         raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r} instead.")
 
 
-class SamplingMixin:
-    """Draws codes from a normal prior, and rows from what they decode to.
+def chain(seen: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw sequences (n, t) of whole numbers: each as often as it followed the last one, (m, t)."""
+    found = seen[rng.integers(len(seen), size=n)]
+    for step in range(1, seen.shape[1]):
+        order = np.argsort(seen[:, step - 1], kind="stable")
+        before = seen[order, step - 1]
+        first, last = (before.searchsorted(found[:, step - 1], side) for side in ("left", "right"))
+        found[:, step] = seen[order[rng.integers(first, last)], step]
+    return found
 
-    The host states `draw(network, code, u)`: rows for codes (n, k) and uniform numbers (n, d).
+
+class SamplingMixin:
+    """Draws codes from a prior, and rows from what they decode to.
+
+    The prior is normal, unless the host says otherwise. The host states `draw(network, code, u)`:
+    rows for codes (n, k) and uniform numbers (n, d).
     """
+
+    def prior(self, n_samples, rng):
+        """Draw codes."""
+        return torch.randn((n_samples, self.n_components_), generator=rng)
 
     def sample(self, n_samples=1):
         """Draw new rows from the model.
@@ -39,8 +55,8 @@ class SamplingMixin:
         check_is_fitted(self)
         check_count(n_samples)
         rng = generator(seed_of(self.random_state), "sample")
-        code = torch.randn((n_samples, self.n_components_), generator=rng)
-        u = torch.rand((n_samples, self.n_features_in_), generator=rng).clamp(1e-7, 1 - 1e-7)
+        code = self.prior(n_samples, rng)
+        u = Uniform((self.n_features_in_,)).draw(rng, n_samples)
 
         def rows(network, both):
             return self.draw(network, *both.split([self.n_components_, self.n_features_in_], 1))

@@ -93,16 +93,6 @@ class SequenceAutoencoder(BaseAutoencoder):
     def objective(self):
         return squared_error if self.n_tokens is None else negative_log_likelihood
 
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The widths of hidden layers, for networks that cannot do without."""
-        if not self.hidden_layer_sizes_:
-            raise ValueError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must have at least "
-                f"one width. Got {self.hidden_layer_sizes!r} instead."
-            )
-        return self.hidden_layer_sizes_
-
     def alphabet(self, shape: tuple[int, int], width_in: int, width_out: int):
         """Return the layers through which sequences enter and leave a network."""
         if self.n_tokens is not None:

@@ -109,11 +109,15 @@ class TimelineMixin(OutlierMixin):
             The higher, the more normal.
         """
         check_is_fitted(self)
-        none = np.empty((0, self.n_features_in_))
-        rows = none if rows is None else self._one_series(rows, reset=False)
-        stream = self._stream or self._new_stream("anomaly")
+        stream, until = self._stream or (self._new_stream("anomaly"), None)
+        if rows is None:
+            rows = np.empty((0, self.n_features_in_))
+        else:
+            _check_in_order(rows, before=until)
+            until = until if (times := _times(rows)) is None or not len(times) else times[-1]
+            rows = self._one_series(rows, reset=False)
         found = stream.push(rows, *self._ways("anomaly"), last)
-        self._stream = None if last else stream
+        self._stream = None if last else (stream, until)
         return -found[:, 0]
 
     def error_map(self, X):
@@ -191,7 +195,8 @@ class TimelineMixin(OutlierMixin):
         """Return the series in X as arrays, and the places of their rows in X, None for a list."""
         parts, places = parted(X, self.group)
         settings = {"dtype": FLOATS, "reset": False}
-        _check_in_order(parts)
+        _check_in_order(*parts)
+        _check_no_times_inside(parts[0])
         first = validate_data(self, parts[0], **{**settings, "reset": reset})
         return [first, *(validate_data(self, part, **settings) for part in parts[1:])], places
 
@@ -201,7 +206,8 @@ class TimelineMixin(OutlierMixin):
                 f"{type(self).__name__} goes on with one series here, but the rows have a column "
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
-        _check_in_order([X])
+        _check_in_order(X)
+        _check_no_times_inside(X)
         return validate_data(self, X, dtype=FLOATS, reset=reset)
 
     def _found(self, X, kind):
@@ -280,10 +286,11 @@ def parted(X, group):
         shapes = [getattr(x, "shape", ()) for x in X]
         if all(len(shape) == 2 for shape in shapes):
             return X, None
-        if all(len(shape) == 1 for shape in shapes) and len(set(shapes)) > 1:
+        if all(len(shape) == 1 for shape in shapes):
             raise ValueError(
-                f"A series must have shape (n_timepoints, n_channels), but X is a list of those of "
-                f"shapes {', '.join(map(str, shapes[:3]))}...; give each as x.reshape(-1, 1)."
+                f"A series must have shape (n_timepoints, n_channels), but X is a list of arrays "
+                f"of shapes {', '.join(map(str, shapes[:3]))}...; if they are series, give each as "
+                f"x.reshape(-1, 1), and if they are rows, give np.array(X)."
             )
     if group is None:
         return [X], [slice(None)]
@@ -299,17 +306,41 @@ def parted(X, group):
     return [channels.iloc[place] for place in places], places
 
 
-def _check_in_order(parts):
-    """Raise where an index of times contradicts the order of rows."""
+def _times(X):
+    """Return the index of a frame if it holds times."""
+    index = X.index if isinstance(X, pd.DataFrame) else None
+    kinds = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
+    return index if isinstance(index, kinds) else None
+
+
+def _check_in_order(*parts, before=None):
+    """Raise where times contradict the order of rows, after an earlier time or none."""
     for X in parts:
-        index = X.index if isinstance(X, pd.DataFrame) else None
-        times = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
-        if times and not index.is_monotonic_increasing:
-            place = int(np.argmax(index[1:] < index[:-1]))
+        times = _times(X)
+        if times is None:
+            continue
+        if before is not None:
+            times = times.insert(0, before)
+        if times.hasnans:
             raise ValueError(
-                f"Rows must be in the order of time, but the index of X goes from {index[place]} "
-                f"back to {index[place + 1]}; sort it, as in X.sort_index(), or give several "
+                "The index of X holds times, but some are missing (NaT); fill them in."
+            )
+        if not times.is_monotonic_increasing:
+            place = int(np.argmax(times[1:] < times[:-1]))
+            raise ValueError(
+                f"Rows must be in the order of time, but the index of X goes from {times[place]} "
+                f"back to {times[place + 1]}; sort it, as in X.sort_index(), or give several "
                 f"series as a list."
+            )
+
+
+def _check_no_times_inside(X):
+    """Raise where a channel holds times."""
+    for name in X.columns if isinstance(X, pd.DataFrame) else ():
+        if X[name].dtype.kind in "mM":
+            raise ValueError(
+                f"Column {name!r} of X holds times, which are no channel; make it the index, as in "
+                f"X.set_index({name!r})."
             )
 
 

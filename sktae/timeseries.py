@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ _WINDOW, _SHARE = 200, 4
 _SAMPLE, _MEMORY = 4096, 10_000
 # Normal rows that are new look more unusual than those of training, but seldom by this factor.
 _MARGIN = 1.5
+# Anomalies are of the size of the largest in training; what is so small is none.
+_ROUNDING = 1e-9
 # The threshold comes from so many stretches of so many rows, if there are more.
 _STRETCHES, _STRETCH = 8, 8192
 
@@ -101,8 +104,9 @@ class WindowedDetector(TimelineMixin, Declared):
 
     contamination : float, "auto" or None, default="auto"
         Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. With None, it lies beyond all of them, at 1.5 times the largest anomaly, so that new
-        rows that are normal seldom pass it. With `calibration_fraction`, the share of false alarms
+        at 1 %. With None, it lies beyond all of them, at 1.5 times the largest anomaly (if the
+        estimator gives scores, counted from their median), so that new rows that are normal seldom
+        pass it. With `calibration_fraction`, the share of false alarms
         among new rows instead. It does not change the fit.
 
     calibration_fraction : float or None, default=None
@@ -193,9 +197,10 @@ class WindowedDetector(TimelineMixin, Declared):
     def partial_fit(self, X, y=None):
         """Train for one pass over the windows that end in the next rows of one series.
 
-        Window and scales are those of the first chunk. What errors are compared with, and the
-        threshold, come from the last 10,000 rows. After `fit`, rows go on where its last series
-        ended. No rows are held out.
+        Rows wait until there are as many as in a window, or a few would be learnt by heart. Window
+        and scales are those of the first chunk. What errors are compared with, and the threshold,
+        come from the last 10,000 rows. After `fit`, rows go on where its last series ended. No rows
+        are held out.
 
         Parameters
         ----------
@@ -239,7 +244,7 @@ class WindowedDetector(TimelineMixin, Declared):
             held_out = np.sort(np.hstack(ends))
         self._judge(parts, held_out)
         self._remember(series[-1])
-        self._stream = None
+        self._stream, self._n_waiting = None, 0
 
     def _train_on(self, X):
         known = hasattr(self, "estimator_")
@@ -247,13 +252,15 @@ class WindowedDetector(TimelineMixin, Declared):
         if not known:
             self._begin(len(rows))
             self._channels.fit([rows])
-            self._memory, self._stream = rows[:0], None
-        n_before = len(self._memory)
+            self._memory, self._stream, self._n_waiting = rows[:0], None, len(rows)
+        self._n_waiting += len(rows) if known else 0
         rows = np.concatenate([self._memory, rows])
+        n_before = len(rows) - self._n_waiting
         windows = self._cut([rows])
         windows.starts = windows.starts[windows.starts + self.window_ > n_before]
         self._remember(rows)
-        if len(windows):
+        if self._n_waiting >= self.window_ and len(windows):
+            self._n_waiting = 0
             self.estimator_.partial_fit(self._readable(self._drawn(windows)))
             self._learn_errors(self._cut([self._memory]))
             self._judge([self._memory], None)
@@ -355,6 +362,14 @@ class WindowedDetector(TimelineMixin, Declared):
         """Set the threshold by the scores of training rows, and of those held out."""
         stretches = [stretch for part in parts for stretch in _stretches(part)]
         scores = np.sort(np.hstack([self._scores_of(stretch) for stretch in stretches]))
+        if self._by_features and -scores[0] < _ROUNDING and not self._channels.still.all():
+            warnings.warn(
+                f"{self.estimator_!r} reproduces the windows of the fit exactly, so that scores of "
+                f"{type(self).__name__} are those of rounding; give it a smaller code than "
+                f"window={self.window_} allows.",
+                UserWarning,
+                stacklevel=5,  # where the user calls fit
+            )
         self.calibration_scores_ = held_out
         if self.contamination is None:
             known = scores if held_out is None else held_out

@@ -5,9 +5,21 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from sktae import SparseAutoencoder, VariationalAutoencoder, citation
+from sktae import (
+    AttentionAutoencoder,
+    BinaryAutoencoder,
+    CategoricalAutoencoder,
+    DisentangledAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+    citation,
+)
 from sktae.autoencoders import contractive
-from sktae.nn.codes import batch_top_k, top_k
+from sktae.metrics import mutual_information_gap
+from sktae.nn.codes import batch_top_k, nearest, one_hot, straight_through, top_k
+from sktae.nn.losses import total_correlation
+from sktae.sampling import chain
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +144,179 @@ def test_score_methods_are_deterministic(X):
         repeated = model.score_samples(np.repeat(X[:1], 3, axis=0))
         assert len(np.unique(repeated)) == 1
     assert scores.mean() > model.set_params(score_method="monte-carlo").score_samples(X).mean()
+
+
+# -- codes that are chosen -------------------------------------------------------------------------
+
+
+def test_choices():
+    """The nearest row is chosen, and gradients pass by the choice."""
+    z, codebook = torch.randn(5, 3, 4), torch.randn(7, 4)
+    assert torch.equal(nearest(z, codebook), torch.cdist(z, codebook).argmin(-1))
+    chosen = nearest(z, codebook)
+    assert torch.equal(one_hot(chosen, 7).argmax(-1), chosen)
+    soft = torch.rand(4, requires_grad=True)
+    hard = straight_through(soft, (soft > 0.5).float())
+    torch.testing.assert_close(hard, (soft > 0.5).float())
+    (slope,) = torch.autograd.grad((hard * torch.arange(4)).sum(), soft)
+    assert torch.equal(slope, torch.arange(4.0))
+
+
+@pytest.mark.parametrize("params", [{}, {"n_components": 16, "n_slots": 4}])
+def test_codebooks_stay_alive(digits, params):
+    """Nearly all codes are in use, which is told in the history, and rows come back."""
+    model = VectorQuantizedAutoencoder(**params, random_state=0).fit(digits)
+    last = model.history_.iloc[-1]
+    assert last["used_codes"] >= 60
+    assert 8 < last["perplexity"] <= 64
+    assert model.score(digits) > 0.7
+    vectors, network = model.transform(digits), model.net_.module_
+    model.set_params(codes="indices")
+    numbers = model.transform(digits)
+    assert numbers.shape == (len(digits), network.n_slots)
+    assert len(np.unique(numbers)) >= 60
+    slots = network.codebook.detach().numpy()[numbers.astype(int)]
+    np.testing.assert_array_equal(slots.reshape(len(digits), -1), vectors)
+    np.testing.assert_allclose(
+        model.inverse_transform(numbers), model.reconstruct(digits), atol=1e-4
+    )
+    assert model.get_feature_names_out()[-1] == f"vectorquantizedautoencoder{numbers.shape[1] - 1}"
+
+
+def test_codes_that_are_not_used_are_moved(digits):
+    """A code that no row chooses goes where the choice was worst, others stay."""
+    model = VectorQuantizedAutoencoder(8, max_steps=1, random_state=0).fit(digits)
+    network, x = model.net_.module_, model._rows(digits).load().x
+    with torch.no_grad():
+        network.codebook[:10] += 1e3
+        before, out = network.codebook.clone(), network(x)
+        worst = (out.drive - out.chosen).square().sum(-1).flatten().argmax()
+        model.revive(network, out)
+        used = one_hot(out.numbers, 64).flatten(0, 1).sum(0) > 0
+        assert torch.equal(network.codebook[used], before[used])
+        assert torch.equal(network.codebook[0], out.drive.flatten(0, 1)[worst])
+        assert (network.codebook.abs() < 500).all()
+
+
+def test_slots_must_divide_the_code(digits):
+    """The number of slots is checked against the size of the code."""
+    with pytest.raises(ValueError, match=r"n_slots=3 of Vector.* must divide n_components=8"):
+        VectorQuantizedAutoencoder(8, n_slots=3).fit(digits)
+
+
+def test_chains_follow_what_was_seen():
+    """Each number follows one that it followed before, as often as it did."""
+    seen = np.array([[0, 1, 5], [0, 2, 6], [0, 2, 7], [3, 4, 8]])
+    drawn = chain(seen, 4000, np.random.default_rng(0))
+    assert {tuple(row) for row in drawn[:, :2]} == {tuple(row) for row in seen[:, :2]}
+    assert {tuple(row) for row in drawn[:, 1:]} == {tuple(row) for row in seen[:, 1:]}
+    assert abs((drawn[:, 0] == 3).mean() - 0.25) < 0.03
+    assert abs((drawn[drawn[:, 0] == 0, 1] == 2).mean() - 2 / 3) < 0.03
+
+
+def test_quantized_samples_look_like_the_data(digits):
+    """Drawn codes decode to rows with the data's means."""
+    model = VectorQuantizedAutoencoder(32, n_slots=4, random_state=0).fit(digits)
+    drawn = model.sample(1000)
+    np.testing.assert_array_equal(drawn, model.sample(1000))
+    assert np.abs(drawn.mean(0) - digits.mean(0)).max() < 0.3 * digits.std()
+
+
+@pytest.mark.parametrize("gradient", ["straight-through", "gumbel"])
+def test_bits_are_yes_or_no(digits, gradient):
+    """Codes are zeros and ones, rows come back, and the more so the more bits there are."""
+    few, many = (BinaryAutoencoder(n, gradient=gradient, random_state=0) for n in (4, 32))
+    assert few.fit(digits).score(digits) < many.fit(digits).score(digits)
+    bits = many.transform(digits)
+    assert set(np.unique(bits)) == {0, 1}
+    assert many.history_["constant_bits"].iloc[-1] == 0
+    assert many.score(digits) > 0.6
+
+
+def test_balanced_bits(digits):
+    """The penalty makes each bit a one for half of the rows."""
+    far, near = (
+        BinaryAutoencoder(16, balance=balance, random_state=0).fit_transform(digits).mean(axis=0)
+        for balance in (0.0, 10.0)
+    )
+    assert abs(near - 0.5).mean() < 0.05
+    assert abs(near - 0.5).mean() < 0.5 * abs(far - 0.5).mean()
+
+
+def test_categories_find_groups():
+    """Without labels, each of three groups gets a category of its own."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 100)
+    X = rng.normal(size=(300, 5)) + 6 * np.eye(5)[y]
+    model = CategoricalAutoencoder(3, random_state=0).fit(X)
+    assert model.history_["used_codes"].iloc[-1] == 3
+    assert len({(a, b) for a, b in zip(y, model.labels_, strict=True)}) == 3
+    np.testing.assert_array_equal(model.predict_code(X[::-1]), model.labels_[::-1])
+    codes = model.set_output(transform="pandas").transform(X)
+    np.testing.assert_array_equal(codes.to_numpy().argmax(axis=1), model.labels_)
+    assert (codes.sum(axis=1) == 1).all()
+    np.testing.assert_array_equal(model.predict_code(X), model.labels_)
+
+
+# -- codes whose parts are told apart --------------------------------------------------------------
+
+
+def test_total_correlation_of_normal_codes():
+    """It is 0 where components are independent, and right where their dependence is known."""
+    rng = torch.Generator().manual_seed(0)
+    e = torch.randn(2000, 2, generator=rng, dtype=torch.float64)
+    logvar = torch.full_like(e, np.log(0.1))
+    z = e * np.sqrt(0.9)
+    draw = torch.randn(2000, 2, generator=rng, dtype=torch.float64) * np.sqrt(0.1)
+    assert abs(total_correlation(z + draw, z, logvar).mean()) < 0.1
+    z = torch.stack([z[:, 0], 0.8 * z[:, 0] + 0.6 * z[:, 1]], 1)
+    r = 0.8 * 0.9
+    expected = -0.5 * np.log(1 - r**2)
+    assert abs(total_correlation(z + draw, z, logvar).mean() - expected) < 0.1
+
+
+def test_disentangling():
+    """Independent causes are told apart better than by a larger beta at no better a fit."""
+    rng = np.random.default_rng(0)
+    factors, grid = rng.integers(0, 10, size=(2000, 2)), np.arange(16)
+    x, y = 3 + factors.T[:, :, np.newaxis]
+    X = np.exp(-((grid - x) ** 2)[:, :, np.newaxis] / 4 - ((grid - y) ** 2)[:, np.newaxis] / 4)
+    X = X.reshape(2000, -1)
+    settings = {"likelihood": "bernoulli", "learning_rate": 0.005, "random_state": 0}
+    apart = DisentangledAutoencoder(4, beta=4.0, **settings).fit(X)
+    plain = VariationalAutoencoder(4, beta=2.0, **settings).fit(X)
+    gaps = [mutual_information_gap(factors, m.transform(X)) for m in (apart, plain)]
+    assert gaps[0] > gaps[1] + 0.1
+    assert apart.score(X) > plain.score(X) - 0.02
+
+
+# -- columns that look at each other ---------------------------------------------------------------
+
+
+def test_attention_keeps_to_the_mask():
+    """Where a column looks adds up to 1, and a mask keeps it from looking elsewhere."""
+    X = np.random.default_rng(0).normal(size=(100, 4))
+    settings = {"max_steps": 20, "random_state": 0}
+    looks = AttentionAutoencoder(**settings).fit(X).attention_map(X)
+    np.testing.assert_allclose(looks.sum(axis=2), 1, rtol=1e-5)
+    own = np.eye(4, dtype=bool)
+    assert (AttentionAutoencoder(**settings, mask=own).fit(X).attention_map(X)[:, ~own] == 0).all()
+    with pytest.raises(ValueError, match=r"shape \(3, 3\), .* columns, so it must be \(4, 4\)"):
+        AttentionAutoencoder(mask=np.eye(3)).fit(X)
+
+
+@pytest.mark.parametrize(("penalty", "term"), [("contraction", "slope"), ("entropy", "weights")])
+def test_penalties_of_attention(penalty, term, X):
+    """Their weight makes them small."""
+    terms = [
+        AttentionAutoencoder(penalty=penalty, lam=lam, max_steps=200, random_state=0)
+        .fit(X)
+        .history_[f"train_{penalty}"]
+        .iloc[-1]
+        / lam
+        for lam in (1e-3, 1.0)
+    ]
+    assert terms[1] < 0.5 * terms[0]
 
 
 def test_citation_lists_every_reference():

@@ -38,6 +38,7 @@ FLOORS = {
     "fitting": 4,
     "base": 5,
     "timelines": 5,
+    "densities": 6,
     "sequences": 6,
     "autoencoders": 7,
     "many": 8,

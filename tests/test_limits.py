@@ -7,13 +7,18 @@ from sklearn.decomposition import PCA, FactorAnalysis
 
 from sktae import (
     Autoencoder,
+    BinaryAutoencoder,
+    CategoricalAutoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    DisentangledAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
-from sktae.autoencoders.variational import Posterior, negative_elbo
+from sktae.autoencoders.variational import negative_elbo
 from sktae.nn.losses import squared
+from sktae.nn.posteriors import Posterior
 
 LINEAR = {"hidden_layer_sizes": (), "activation": "identity"}
 
@@ -68,11 +73,37 @@ def test_no_divergence_is_plain():
     """At beta 0, unit scale and no noise, the bound is half the squared error, up to a constant."""
     x, recon = torch.randn(2, 5, 3).unbind()
     code = torch.randn(5, 2)
-    out = Posterior(recon, code, torch.zeros(5, 2), recon, torch.zeros(3))
+    out = Posterior(recon, code, torch.zeros(5, 2), code, recon, torch.zeros(3))
     terms = negative_elbo("gaussian", x, out, beta=0.0, free_bits=0.0)
     assert torch.equal(terms["divergence"], torch.zeros(5, 2))
     constant = 0.5 * np.log(2 * np.pi)
     torch.testing.assert_close(terms["reconstruction"], squared(x, recon) / 2 + constant)
+
+
+def test_one_choice_is_the_mean(X):
+    """With one code or category, every row comes back as the mean of all."""
+    for model in (CategoricalAutoencoder(1), VectorQuantizedAutoencoder(4, n_codes=1)):
+        model.set_params(max_steps=500, random_state=0).fit(X)
+        np.testing.assert_allclose(model.reconstruct(X), np.tile(X.mean(0), (len(X), 1)), atol=0.1)
+
+
+@pytest.mark.parametrize("E", [CategoricalAutoencoder, BinaryAutoencoder])
+def test_few_choices_are_means_of_groups(E):
+    """What a category or a bit stands for is the mean of the rows that chose it, as in k-means."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3)) + 8 * np.eye(3)[np.repeat([0, 1], 200)]
+    model = E(2 if E is CategoricalAutoencoder else 1, max_steps=1000, random_state=0).fit(X)
+    codes = model.transform(X)
+    for code in np.unique(codes, axis=0):
+        own = (codes == code).all(axis=1)
+        np.testing.assert_allclose(model.reconstruct(X[own])[0], X[own].mean(axis=0), atol=0.3)
+
+
+def test_no_extra_weight_is_variational(X):
+    """At beta 1, the total correlation costs nothing extra: the same model, bit for bit."""
+    apart = DisentangledAutoencoder(3, beta=1.0, max_steps=30, random_state=0).fit(X)
+    plain = VariationalAutoencoder(3, beta=1.0, max_steps=30, random_state=0).fit(X)
+    np.testing.assert_array_equal(apart.transform(X), plain.transform(X))
 
 
 def test_linear_variational_is_factor_analysis(Z):

@@ -14,6 +14,7 @@ from sktae.metrics import (
     event_f1,
     event_f1_scorer,
     event_precision_recall,
+    mutual_information_gap,
     period,
     vus_pr,
     vus_pr_scorer,
@@ -242,3 +243,30 @@ def test_period_of_other_series():
     """Without a peak of the autocorrelation among the lags allowed, the period is 125."""
     for x in ([1.0], np.arange(5), np.full(1000, 0.1), np.arange(1000), np.tile([0, 0, 1, 1], 99)):
         assert period(x) == 125
+
+
+# -- causes ----------------------------------------------------------------------------------------
+
+
+def test_gaps_of_known_codes():
+    """1 where each factor has a component of its own, 0 where two tell the same."""
+    factors = np.indices((4, 4)).reshape(2, -1).T
+    first, second = factors.T
+    assert mutual_information_gap(factors, np.column_stack([-second, first**2])) == pytest.approx(1)
+    assert mutual_information_gap(factors, np.column_stack([first, first])) == 0
+    assert mutual_information_gap(factors, first[:, np.newaxis]) == pytest.approx(0.5)
+    half = mutual_information_gap(factors, np.column_stack([first // 2, second]))
+    assert half == pytest.approx((0.5 + 1) / 2)
+    both = (4 * first + second)[:, np.newaxis]  # one component tells both
+    assert mutual_information_gap(factors, both) == pytest.approx(1)
+    assert mutual_information_gap(factors, both, n_bins=4) == pytest.approx(0.5)
+
+
+def test_gaps_need_factors_that_vary():
+    """Mistakes are told by name."""
+    with pytest.raises(ValueError, match="Column 1 of factors is constant"):
+        mutual_information_gap([[0, 1], [1, 1]], [[0.0], [1.0]])
+    with pytest.raises(ValueError, match="n_bins == 1, must be >= 2"):
+        mutual_information_gap([[0], [1]], [[0.0], [1.0]], n_bins=1)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        mutual_information_gap([[0], [1]], [[0.0]])

@@ -740,8 +740,31 @@ def test_misuse_is_refused():
         detector().fit(waves()).score_samples(waves(50, 3))
     with pytest.raises(ValueError, match="divide them by a constant"):
         detector().fit(1e300 * waves())
-    with pytest.raises(ValueError, match=r"shapes \(50,\), \(60,\).* x.reshape\(-1, 1\)"):
-        detector().fit([np.arange(50.0), np.arange(60.0)])
+    for n in (50, 60):
+        with pytest.raises(ValueError, match=r"shapes \(50,\), .* x.reshape\(-1, 1\), and if they"):
+            detector().fit([np.arange(50.0), np.arange(float(n))])
+
+
+def test_what_is_reproduced_exactly_cannot_be_told_apart():
+    """Scores that are nothing but rounding are not given in silence."""
+    with pytest.warns(
+        UserWarning, match=r"PCA\(random_state=0\) reproduces .* exactly, .* smaller code"
+    ):
+        detector(PCA()).fit(waves())
+
+
+def test_few_rows_at_a_time_are_learnt_together():
+    """Row by row, a partial fit becomes what it is with as many rows at once as in a window."""
+    X = waves(400)
+    one, other = (
+        detector(quick(), window=20).fit(X[:200]),
+        detector(quick(), window=20).fit(X[:200]),
+    )
+    for row in X[200:300]:
+        one.partial_fit(row[np.newaxis])
+    for start in range(200, 300, 20):
+        other.partial_fit(X[start : start + 20])
+    np.testing.assert_array_equal(one.score_samples(X), other.score_samples(X))
 
 
 def test_rows_out_of_order_are_refused():
@@ -752,4 +775,14 @@ def test_rows_out_of_order_are_refused():
     for method in (model.fit, model.score_samples, model.score_next, model.partial_fit):
         with pytest.raises(ValueError, match=r"goes from .* back to .* X\.sort_index\(\)"):
             method(shuffled)
+    model.score_next(frame[50:])
+    with pytest.raises(ValueError, match=r"goes from 2026-01-05 03:00:00 back to 2026-01-01"):
+        model.score_next(frame[:50])
+    model.score_next(last=True)
+    model.score_next(frame[:50])
+    with pytest.raises(ValueError, match=r"some are missing \(NaT\)"):
+        model.fit(frame.set_index(frame.index.where(frame.index.hour > 0)))
+    for method in (model.fit, model.score_next):
+        with pytest.raises(ValueError, match=r"'time' of X holds times, .* X.set_index\('time'\)"):
+            method(frame.reset_index(names="time"))
     assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50

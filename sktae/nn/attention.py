@@ -32,10 +32,24 @@ def attend_by_hand(
     query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
 ) -> Tensor:
     """Do what `attend` does, weight by weight."""
+    return _weights(query, key, allowed) @ value
+
+
+def attend_openly(seen: list[Tensor], allowed: Tensor | None = None) -> Look:
+    """Return what does the same and puts its weights, (n, heads, t, s), into a list."""
+
+    def look(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        seen.append(_weights(query, key, allowed))
+        return seen[-1] @ value
+
+    return look
+
+
+def _weights(query: Tensor, key: Tensor, allowed: Tensor | None) -> Tensor:
     logits = query @ key.mT / math.sqrt(query.shape[-1])
     if allowed is not None:
         logits = torch.where(allowed, logits, -torch.inf)
-    return logits.softmax(-1) @ value
+    return logits.softmax(-1)
 
 
 def attend_nearby(
@@ -68,6 +82,18 @@ def attend_nearby(
     allowed = there & near | (distance == 0)
     found = attend(blocks(query), surroundings(key), surroundings(value), allowed)
     return found.unflatten(0, (n, n_blocks)).transpose(1, 2).flatten(2, 3)[:, :, :steps]
+
+
+class Columns(nn.Module):
+    """Turns each number of a row into a vector, which moves along a line with it."""
+
+    def __init__(self, n: int, width: int):
+        super().__init__()
+        self.direction = nn.Parameter(torch.randn(n, width))
+        self.origin = nn.Parameter(torch.randn(n, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., None] * self.direction + self.origin
 
 
 class Attention(nn.Module):
@@ -209,7 +235,7 @@ class Transformer(nn.Module):
             if np.shape(mask) != (steps, steps):
                 raise ValueError(
                     f"The mask has shape {np.shape(mask)}, but attention is between {steps} "
-                    f"patches or channels, so it must be ({steps}, {steps})."
+                    f"patches, channels or columns, so it must be ({steps}, {steps})."
                 )
             allowed &= torch.from_numpy(np.asarray(mask, dtype=bool))
         self.everywhere = bool(allowed.all())
@@ -218,12 +244,22 @@ class Transformer(nn.Module):
         self.register_buffer("allowed", allowed | self.own, persistent=False)
 
     def forward(
-        self, h: Tensor, known: Tensor | None = None, other: Tensor | None = None
+        self,
+        h: Tensor,
+        known: Tensor | None = None,
+        other: Tensor | None = None,
+        seen: list[Tensor] | None = None,
     ) -> Tensor:
-        """Refine steps (n, t, width), of which all or some are known, (n, t)."""
-        if self.reach is not None:
+        """Refine steps (n, t, width), of which all or some are known, (n, t).
+
+        With `seen`, all are known, and the weights of each block are put into it.
+        """
+        look: Look
+        if seen is not None:
+            look = attend_openly(seen, None if self.everywhere else self.allowed)
+        elif self.reach is not None:
             known = torch.ones_like(h[..., 0], dtype=torch.bool) if known is None else known
-            look: Look = partial(
+            look = partial(
                 attend_nearby, known=known[:, None, None], reach=self.reach, causal=self.causal
             )
         elif known is None:

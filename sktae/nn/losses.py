@@ -44,6 +44,17 @@ def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean**2 + logvar.exp() - 1 - logvar)
 
 
+def total_correlation(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """log q(z) - sum_j log q(z_j), (n,), where q is the mixture of the batch's posteriors.
+
+    It measures how far the components of the code depend on each other.
+    """
+    away = z[:, None] - mean
+    logs = -0.5 * (away.square() * (-logvar).exp() + logvar)  # of row i in the posterior of row j
+    n, k = mean.shape
+    return logs.sum(2).logsumexp(1) - logs.logsumexp(1).sum(1) + (k - 1) * math.log(n)
+
+
 def normal_log_ratio(mean: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
     """log N(z; 0, 1) - log N(z; mean, exp(logvar)), at z = mean + eps * exp(logvar / 2)."""
     z = mean + eps * (logvar / 2).exp()

@@ -1,0 +1,152 @@
+"""Attention autoencoder (tokens: Gorishniy et al. 2021; contraction: Rifai et al. 2011)."""
+
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import Count, NonNegative, Rate, Table
+from sktae.nn.attention import Columns, Transformer
+from sktae.nn.layers import mlp
+from sktae.nn.losses import squared
+from sktae.randomness import Mask, Normal
+
+
+class Attended(NamedTuple):
+    recon: Tensor  # (n, d)
+    code: Tensor  # (n, k)
+    weights: Tensor  # (n, blocks * heads, d, d), who looked at whom
+    slope: Tensor  # (n, d), adds up to the squared norm of the encoder's Jacobian
+
+
+class Network(nn.Module):
+    def __init__(self, d, k, widths, n_heads, activation, dropout, contracts, mask):
+        super().__init__()
+        self.noise = (Mask((d,), 1 - dropout),) + contracts * (Normal((k,)),)
+        self.layer_size = max(n_heads * d * d, n_heads * k * k, 2 * d * max(widths))
+        settings = {"n_heads": n_heads, "activation": activation, "positions": None}
+        self.columns = Columns(d, widths[0])
+        self.blocks = Transformer(d, widths, mask=mask, **settings)
+        self.squeeze = nn.Linear(d * widths[-1], k)
+        self.parts = Columns(k, widths[-1])
+        self.block = Transformer(k, widths[-1:], **settings)
+        self.join = nn.Linear(widths[-1], 1)
+        self.decode = mlp(k, 4 * max(widths), d, activation=activation)
+
+    def encode(self, x):
+        """Let columns look at each other, and then the parts of the code."""
+        seen = []
+        code = self.squeeze(self.blocks(self.columns(x), seen=seen).flatten(1))
+        found = self.block(self.parts(code), seen=[])
+        return code + self.join(found).squeeze(2), torch.cat(seen, 1)
+
+    def forward(self, x, kept=None, direction=None):
+        x = x if kept is None else x * kept
+        if direction is None:
+            code, weights = self.encode(x)
+            slope = torch.zeros(())
+        else:  # |J|^2 is the mean of |J' v|^2 over normal directions v
+            code, pull, weights = torch.func.vjp(self.encode, x, has_aux=True)
+            slope = pull(direction)[0].square()
+        return Attended(self.decode(code), code, weights, slope)
+
+
+def contractive(x, out, *, lam):
+    return {"reconstruction": squared(x, out.recon), "contraction": lam * out.slope}
+
+
+def decisive(x, out, *, lam):
+    entropy = torch.special.entr(out.weights.clamp(min=1e-9)).sum(3).mean(1)
+    return {"reconstruction": squared(x, out.recon), "entropy": lam * entropy}
+
+
+class AttentionAutoencoder(BaseAutoencoder):
+    """Attention autoencoder: columns that look at each other.
+
+    Each column is a token, which takes from those that matter to it in this row; `attention_map`
+    says which. The components of the code then do the same.
+
+    Minimises :math:`\\|x - g(f(\\tilde x))\\|^2`, where some columns of :math:`\\tilde x` are
+    hidden, plus :math:`\\lambda \\|\\partial f / \\partial x\\|_F^2`, estimated from one random
+    direction per row, or plus :math:`\\lambda \\sum_j H(a_j)`, with the entropy of where a column
+    :math:`j` looks.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is 16.
+
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the blocks of attention. "auto" is (32,).
+
+    n_heads : int, default=4
+        Heads of attention in each block.
+
+    dropout : float, default=0.1
+        Share of the columns that are hidden in training, drawn for each row.
+
+    penalty : {"contraction", "entropy"}, default="contraction"
+        What is kept small: how far the code moves with the row, or how many columns one looks at.
+
+    lam : float, default=0.01
+        Weight :math:`\\lambda` of the penalty.
+
+    mask : array-like of shape (n_features, n_features) or None, default=None
+        Where each column (row of the mask) may look, beside itself; None for everywhere.
+
+    References
+    ----------
+    .. [1] Gorishniy, Y., Rubachev, I., Khrulkov, V. and Babenko, A. (2021). Revisiting Deep
+       Learning Models for Tabular Data. NeurIPS.
+    .. [2] Rifai, S., Vincent, P., Muller, X., Glorot, X. and Bengio, Y. (2011). Contractive
+       Auto-Encoders: Explicit Invariance During Feature Extraction. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktae import AttentionAutoencoder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> AttentionAutoencoder(max_steps=20).fit(X).attention_map(X).shape
+    (150, 4, 4)
+    """
+
+    auto_components: ClassVar[int] = 16
+    auto_widths: ClassVar = ((32,), (32,))
+
+    n_heads: Count = 4
+    dropout: Rate = 0.1
+    penalty: Literal["contraction", "entropy"] = "contraction"
+    lam: NonNegative = 0.01
+    mask: Table | None = None
+
+    def network(self, shape):
+        return Network(
+            *shape,
+            self.n_components_,
+            self.widths,
+            self.n_heads,
+            self.activation,
+            self.dropout,
+            self.penalty == "contraction",
+            self.mask,
+        )
+
+    @property
+    def objective(self):
+        return contractive if self.penalty == "contraction" else decisive
+
+    def attention_map(self, X):
+        """Say where each column looked, on average over blocks and heads.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to look at.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_features, n_features)
+            For each row and column, how much it took from each column; they add up to 1.
+        """
+        return self._apply(lambda network, x: network(x).weights.mean(1), self._rows(X))

@@ -1,0 +1,118 @@
+"""Categorical autoencoder (Jang et al. 2017; Maddison et al. 2017)."""
+
+import math
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import NonNegative, Positive
+from sktae.nn.codes import gumbel, one_hot, straight_through, usage
+from sktae.nn.layers import mlp
+from sktae.nn.losses import squared
+from sktae.randomness import Uniform
+
+
+class Choice(NamedTuple):
+    recon: Tensor  # (n, d)
+    code: Tensor  # (n, k), a single one
+    logits: Tensor  # (n, k)
+
+
+class Network(nn.Module):
+    def __init__(self, sizes, activation, temperature):
+        super().__init__()
+        self.noise = (Uniform(sizes[-1:]),)
+        self.encoder = mlp(*sizes, activation=activation)
+        self.decode = mlp(*sizes[::-1], activation=activation)
+        self.temperature = temperature
+
+    def forward(self, x, u=None):
+        logits = self.encoder(x)
+        drive = logits if u is None else logits + gumbel(u)
+        code = one_hot(drive.argmax(1), logits.shape[1])
+        soft = (drive / self.temperature).softmax(1)
+        return Choice(self.decode(straight_through(soft, code)), code, logits)
+
+
+class CategoricalAutoencoder(BaseAutoencoder):
+    """Categorical autoencoder: a code that is one of a few choices, a class without labels.
+
+    Each category stands for one reconstruction, and rows choose. In training, they do so at random,
+    by the probabilities that the encoder gives, through a smooth stand-in that can be learnt from.
+
+    Minimises :math:`E_{c \\sim p(c|x)} \\|x - g(c)\\|^2 + \\alpha d KL(\\bar p \\| U)`, with the
+    number :math:`d` of features, the mean probabilities :math:`\\bar p` and the uniform
+    distribution :math:`U`.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Number of categories; "auto" is 10.
+
+    temperature : float, default=0.5
+        How smooth the stand-in for a choice is.
+
+    balance : float, default=0.15
+        Weight :math:`\\alpha` of what makes all categories equally frequent.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Category of each row of the last fit.
+
+    References
+    ----------
+    .. [1] Jang, E., Gu, S. and Poole, B. (2017). Categorical Reparameterization with
+       Gumbel-Softmax. ICLR.
+    .. [2] Maddison, C. J., Mnih, A. and Teh, Y. W. (2017). The Concrete Distribution: A Continuous
+       Relaxation of Discrete Random Variables. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.metrics import adjusted_rand_score
+    >>> from sktae import CategoricalAutoencoder
+    >>> X, species = load_iris(return_X_y=True)
+    >>> model = CategoricalAutoencoder(3, random_state=0).fit(X)
+    >>> bool(adjusted_rand_score(species, model.labels_) > 0.5)
+    True
+    """
+
+    auto_components: ClassVar[int] = 10
+
+    temperature: Positive = 0.5
+    balance: NonNegative = 0.15
+
+    def network(self, shape):
+        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
+        return Network(sizes, self.activation, self.temperature)
+
+    @staticmethod
+    def objective(x, out, *, balance):
+        mean = out.logits.softmax(1).mean(0)
+        uneven = mean * (mean.clamp(min=1e-6).log() + math.log(len(mean)))
+        uneven = (balance * x.shape[1] * uneven).expand_as(out.logits)
+        return {"reconstruction": squared(x, out.recon), "balance": uneven}
+
+    @staticmethod
+    def diagnose(out):
+        return usage(out.logits.argmax(1), out.logits.shape[1])
+
+    def conclude(self, X):
+        self.labels_ = self.predict_code(X)
+
+    def predict_code(self, X):
+        """Say which category rows choose.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to classify.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Numbers of categories, from 0 on.
+        """
+        return self._apply(lambda network, x: network(x).code, self._rows(X)).argmax(axis=1)

@@ -1,0 +1,55 @@
+"""Disentangled variational autoencoder (beta-TCVAE, Chen et al. 2018)."""
+
+from functools import partial
+
+from sktae.declare import NonNegative
+from sktae.densities import DensityAutoencoder
+from sktae.nn.likelihoods import LIKELIHOODS
+from sktae.nn.losses import kl_to_normal, total_correlation
+
+
+def penalised_elbo(likelihood, x, out, *, beta):
+    dependence = total_correlation(out.z, out.code, out.logvar)
+    return {
+        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale),
+        "divergence": kl_to_normal(out.code, out.logvar),
+        "dependence": (beta - 1) * dependence,
+    }
+
+
+class DisentangledAutoencoder(DensityAutoencoder):
+    """Disentangled autoencoder: a code whose components do not depend on each other.
+
+    Where rows come from a few independent causes, each component comes to stand for one of them. A
+    variational autoencoder with a large `beta` aims at the same, but pays for it with all that the
+    code knows of rows; here only the total correlation costs more, the part of the divergence that
+    measures dependence.
+
+    Minimises :math:`-E_{q(z|x)} \\log p(x|z) + KL(q(z|x) \\| N(0, 1)) + (\\beta - 1) KL(q(z) \\|
+    \\prod_j q(z_j))`, where :math:`q(z)` is the mean of the :math:`q(z|x)` of a batch.
+
+    Parameters
+    ----------
+    beta : float, default=6.0
+        Weight of the total correlation. With 1, this is the variational autoencoder.
+
+    References
+    ----------
+    .. [1] Chen, R. T. Q., Li, X., Grosse, R. and Duvenaud, D. (2018). Isolating Sources of
+       Disentanglement in Variational Autoencoders. NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktae import DisentangledAutoencoder
+    >>> causes = np.random.default_rng(0).uniform(size=(500, 2))
+    >>> X = np.column_stack([np.sin(3 * causes), np.cos(3 * causes), causes.sum(axis=1)])
+    >>> DisentangledAutoencoder(2, random_state=0).fit_transform(X).shape
+    (500, 2)
+    """
+
+    beta: NonNegative = 6.0
+
+    @property
+    def objective(self):
+        return partial(penalised_elbo, self.likelihood)

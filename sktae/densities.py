@@ -1,0 +1,89 @@
+"""What all autoencoders share whose code is a distribution."""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+
+from sktae.base import BaseAutoencoder
+from sktae.declare import Count
+from sktae.inputs import Tabular
+from sktae.nn.layers import mlp
+from sktae.nn.likelihoods import LIKELIHOODS
+from sktae.nn.losses import kl_to_normal, normal_log_ratio
+from sktae.nn.posteriors import NormalCode
+from sktae.randomness import generator
+from sktae.sampling import SamplingMixin
+
+Scoring = Literal["combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"]
+
+
+class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
+    """Base of the autoencoders whose code is a normal distribution, hence a density for rows.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is 16. Components that are not needed fall back to the prior.
+
+    likelihood : {"gaussian", "laplace", "bernoulli"}, default="gaussian"
+        How rows scatter around their reconstruction; the scale of each column's noise is learnt.
+        "bernoulli" is for values from 0 to 1 and ignores `standardize`; later rows are cut off.
+
+    score_method : {"combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"}, \
+default="combined"
+        What scores measure: as elsewhere or, in nats, the bound at the mean of the code, its mean
+        over draws, the same for every row and call, or the bound weighted by importance.
+
+    n_draws : int, default=16
+        Number of draws for "monte-carlo" and "importance".
+    """
+
+    # Each component that is drawn adds noise until the network has learnt to ignore it.
+    auto_components: ClassVar[int] = 16
+
+    likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
+    score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
+    n_draws: Count = 16
+
+    def inputs(self):
+        unit = self.likelihood == "bernoulli"
+        return Tabular(self.standardize and not unit, unit)
+
+    def network(self, shape):
+        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
+        encoder = mlp(*sizes[:-1], 2 * sizes[-1], activation=self.activation)
+        decoder = mlp(*sizes[::-1], activation=self.activation)
+        return NormalCode(encoder, decoder, shape, self.n_components_, self.likelihood)
+
+    def error(self, x, out):
+        return LIKELIHOODS[self.likelihood].nll(x, out.natural, out.log_scale)
+
+    @staticmethod
+    def surprise(out):
+        return kl_to_normal(out.code, out.logvar).sum(1)
+
+    def draw(self, network, code, u):
+        return LIKELIHOODS[self.likelihood].quantile(u, network.decoder(code), network.log_scale())
+
+    @staticmethod
+    def diagnose(out):
+        return {"active_units": (out.code.var(0, correction=0) > 0.01).sum()}
+
+    def complaint(self, last):
+        if last["active_units"] == 0 and last["step"] >= 100:
+            return (
+                f"The posterior of {type(self).__name__} collapsed: no component of the code "
+                f"depends on the row. Lower beta, or train longer (max_steps)."
+            )
+
+    def _single(self, network, x):
+        if self.score_method == "elbo":
+            return super()._single(network, x)
+        eps = torch.randn((self.n_draws, self.n_components_), generator=generator(0, "score"))
+        outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
+        nll = torch.stack([self.error(x, out).flatten(1).sum(1) for _, out in outs])
+        if self.score_method == "monte-carlo":
+            return nll.mean(0) + self.surprise(outs[0][1])
+        ratio = torch.stack([normal_log_ratio(out.code, out.logvar, e).sum(1) for e, out in outs])
+        return math.log(self.n_draws) - (ratio - nll).logsumexp(0)

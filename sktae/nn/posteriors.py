@@ -1,0 +1,55 @@
+"""Codes that are distributions."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sktae.nn.likelihoods import LIKELIHOODS
+from sktae.randomness import Normal
+
+
+class Posterior(NamedTuple):
+    """What networks with a normal code return."""
+
+    recon: Tensor  # (n, *shape)
+    code: Tensor  # (n, k), the mean of the code
+    logvar: Tensor  # (n, k), its log variance
+    z: Tensor  # (n, k), a draw of it, or the mean again
+    natural: Tensor  # (n, *shape), the decoder's output: means, or logits
+    log_scale: Tensor  # (*shape), of the noise around the means
+
+
+class NormalCode(nn.Module):
+    """A code that is a normal distribution, between any encoder and decoder.
+
+    The encoder gives means and log variances side by side.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        shape: tuple[int, ...],
+        n_components: int,
+        likelihood: str,
+    ):
+        super().__init__()
+        self.noise = (Normal((n_components,)),)
+        self.encoder, self.decoder = encoder, decoder
+        self.tenth_log_scale = nn.Parameter(torch.zeros(shape))
+        self.likelihood: Any = LIKELIHOODS[likelihood]()
+
+    def log_scale(self) -> Tensor:
+        # Ten times a weight, to move as fast as sums of weights do; softly kept above -4.
+        return nn.functional.softplus(20 * self.tenth_log_scale + 8) / 2 - 4
+
+    def decode(self, code: Tensor) -> Tensor:
+        return self.likelihood.mean(self.decoder(code))
+
+    def forward(self, x: Tensor, eps: Tensor | None = None) -> Posterior:
+        mean, logvar = self.encoder(x).chunk(2, -1)
+        z = mean if eps is None else mean + eps * (logvar / 2).exp()
+        natural = self.decoder(z)
+        recon = self.likelihood.mean(natural)
+        return Posterior(recon, mean, logvar, z, natural, self.log_scale())
