@@ -303,6 +303,9 @@ def test_attention_keeps_to_the_mask():
     assert (AttentionAutoencoder(**settings, mask=own).fit(X).attention_map(X)[:, ~own] == 0).all()
     with pytest.raises(ValueError, match=r"shape \(3, 3\), .* columns, so it must be \(4, 4\)"):
         AttentionAutoencoder(mask=np.eye(3)).fit(X)
+    wide = np.random.default_rng(0).normal(size=(50, 300))
+    looks = AttentionAutoencoder(**settings).fit(wide).attention_map(wide)
+    assert looks.shape == (50, 128, 128)
 
 
 @pytest.mark.parametrize(("penalty", "term"), [("contraction", "slope"), ("entropy", "weights")])

@@ -16,7 +16,7 @@ from sktae.randomness import Mask, Normal
 class Attended(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k)
-    weights: Tensor  # (n, blocks * heads, d, d), who looked at whom
+    weights: Tensor  # (n, blocks * heads, t, t), who looked at whom
     slope: Tensor  # (n, d), adds up to the squared norm of the encoder's Jacobian
 
 
@@ -24,12 +24,12 @@ class Network(nn.Module):
     def __init__(self, d, k, widths, n_heads, activation, dropout, contracts, mask):
         super().__init__()
         self.noise = (Mask((d,), 1 - dropout),) + contracts * (Normal((k,)),)
-        self.layer_size = max(n_heads * d * d, n_heads * k * k, 2 * d * max(widths))
         settings = {"n_heads": n_heads, "activation": activation, "positions": None}
-        self.columns = Columns(d, widths[0])
-        self.blocks = Transformer(d, widths, mask=mask, **settings)
-        self.squeeze = nn.Linear(d * widths[-1], k)
-        self.parts = Columns(k, widths[-1])
+        self.columns, self.parts = Columns(d, widths[0]), Columns(k, widths[-1], most=k)
+        t = self.columns.n_vectors
+        self.layer_size = max(n_heads * t * t, n_heads * k * k, d * widths[0])
+        self.blocks = Transformer(t, widths, mask=mask, **settings)
+        self.squeeze = nn.Linear(t * widths[-1], k)
         self.block = Transformer(k, widths[-1:], **settings)
         self.join = nn.Linear(widths[-1], 1)
         self.decode = mlp(k, 4 * max(widths), d, activation=activation)
@@ -64,8 +64,8 @@ def decisive(x, out, *, lam):
 class AttentionAutoencoder(BaseAutoencoder):
     """Attention autoencoder: columns that look at each other.
 
-    Each column is a token, which takes from those that matter to it in this row; `attention_map`
-    says which. The components of the code then do the same.
+    Each column is a token, which takes from those that matter to it in this row. The components of
+    the code then do the same. From 129 columns on, every 128th of them share a token.
 
     Minimises :math:`\\|x - g(f(\\tilde x))\\|^2`, where some columns of :math:`\\tilde x` are
     hidden, plus :math:`\\lambda \\|\\partial f / \\partial x\\|_F^2`, estimated from one random
@@ -92,8 +92,8 @@ class AttentionAutoencoder(BaseAutoencoder):
     lam : float, default=0.01
         Weight :math:`\\lambda` of the penalty.
 
-    mask : array-like of shape (n_features, n_features) or None, default=None
-        Where each column (row of the mask) may look, beside itself; None for everywhere.
+    mask : array-like of shape (n_tokens, n_tokens) or None, default=None
+        Where each token (row of the mask) may look, beside itself; None for everywhere.
 
     References
     ----------
@@ -147,6 +147,7 @@ class AttentionAutoencoder(BaseAutoencoder):
         Returns
         -------
         weights : ndarray of shape (n_samples, n_features, n_features)
-            For each row and column, how much it took from each column; they add up to 1.
+            For each row and column, how much it took from each column; they add up to 1. Tokens
+            take the place of columns where there are fewer.
         """
         return self._apply(lambda network, x: network(x).weights.mean(1), self._rows(X))

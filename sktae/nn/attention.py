@@ -85,15 +85,23 @@ def attend_nearby(
 
 
 class Columns(nn.Module):
-    """Turns each number of a row into a vector, which moves along a line with it."""
+    """Turns each number of a row into a vector that moves along a line with it, (n, t, width).
 
-    def __init__(self, n: int, width: int):
+    From more numbers than `most`, every so many of them share a vector.
+    """
+
+    def __init__(self, n: int, width: int, most: int = 128):
         super().__init__()
+        self.n_vectors = min(n, most)
         self.direction = nn.Parameter(torch.randn(n, width))
-        self.origin = nn.Parameter(torch.randn(n, width))
+        self.origin = nn.Parameter(torch.randn(self.n_vectors, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[..., None] * self.direction + self.origin
+        moved = x[..., None] * self.direction
+        if self.n_vectors < x.shape[1]:
+            moved = F.pad(moved, (0, 0, 0, -x.shape[1] % self.n_vectors))
+            moved = moved.unflatten(1, (-1, self.n_vectors)).sum(1)
+        return moved + self.origin
 
 
 class Attention(nn.Module):
