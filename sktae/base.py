@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -23,7 +23,8 @@ from sktae.declare import (
 from sktae.docs import inherit_sections
 from sktae.engine.batches import Rows, in_tiles
 from sktae.engine.net import AutoencoderNet
-from sktae.fitting import Fit, Prepared, fitted_state, history_frame, restore
+from sktae.engine.parts import Part
+from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, history_frame, restore
 from sktae.inputs import Tabular
 from sktae.nn.layers import Activation
 from sktae.panels import Sequence
@@ -131,6 +132,14 @@ default="silu"
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit.
 
+    init_from : estimator or None, default=None
+        A fitted autoencoder of the same structure, whose weights and column scales a new fit begins
+        with. Put it into scikit-learn's `FrozenEstimator` where this estimator will be cloned, as
+        in searches.
+
+    trainable : {"all", "decoder", "head"}, default="all"
+        What a fit changes: all weights, those of the decoder, or those of its last layer.
+
     random_state : int, RandomState instance or None, default=None
         The same number gives the same model. Global generators are not touched.
 
@@ -201,6 +210,8 @@ default="silu"
     device: str = "auto"
     precision: Literal["float32", "bf16"] = "float32"
     warm_start: bool = False
+    init_from: BaseEstimator | None = None
+    trainable: Part = "all"
     random_state: Seed = None
     verbose: NonNegativeCount = 0
     net: AutoencoderNet | None = None
@@ -328,9 +339,10 @@ default="silu"
     def _train(self, X, y, resume, one_pass=False):
         before = fitted_state(self)
         try:
+            source = self if resume else fitted_source(self)
             seed = self._seed if resume else seed_of(self.random_state)
-            prepared = Prepared(self, X, seed, self._inputs if resume else None, one_pass)
-            fit = Fit(self, prepared, seed, y, resume, one_pass)
+            prepared = Prepared(self, X, seed, source, one_pass)
+            fit = Fit(self, prepared, seed, y, source, one_pass)
             fit.run()
             fit.finish(stacklevel=5)  # where the user calls fit
         except BaseException:

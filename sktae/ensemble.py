@@ -14,10 +14,9 @@ from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.declare import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.engine.batches import Rows
-from sktae.fitting import drawn
 from sktae.inputs import FLOATS, Tabular
 from sktae.many import fit_many
-from sktae.randomness import generator, seed_of
+from sktae.randomness import drawn, generator, seed_of
 from sktae.reduction import ReductionMixin
 from sktae.scoring import AnomalyMixin, threshold, typical
 

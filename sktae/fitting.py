@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from sktae.engine.batches import Loaded, Rows, TrainingSteps, ValidationBatches
 from sktae.engine.net import AutoencoderNet
 from sktae.engine.objective import Objective
+from sktae.engine.parts import freeze
 from sktae.engine.probe import Probe
 from sktae.evidence import Centre
 from sktae.inputs import Selected
 from sktae.progress import EpochBar, FitTasks
-from sktae.randomness import Plan, generator, seeded_initialisation
+from sktae.randomness import Plan, drawn, generator, seeded_initialisation
 
 _BLOCKS = 20
 _PROBE_ROWS = 1024
@@ -50,16 +51,18 @@ class Prepared:
     """A table made ready for training; one may serve many fits."""
 
     def __init__(
-        self, estimator: Any, raw: Any, seed: int, inputs: Any = None, one_pass: bool = False
+        self, estimator: Any, raw: Any, seed: int, source: Any = None, one_pass: bool = False
     ):
         self.raw = raw
-        self.inputs = inputs or estimator.inputs()
-        self.X = self.inputs.checked(estimator, raw, reset=inputs is None)
+        self.inputs = estimator.inputs() if source is None else source._inputs
+        if source is not None and source is not estimator:
+            self.inputs.checked(source, raw, reset=False)
+        self.X = self.inputs.checked(estimator, raw, reset=source is not estimator)
         self.gap: int | None = getattr(self.X, "gap", None)
         self.held_out: Selected | None = None
         if estimator.calibration_fraction is not None and not one_pass:
             self._hold_out(estimator.calibration_fraction, seed)
-        if inputs is None:
+        if source is None:
             self.inputs.fit(self.X)
         self.seen = {
             name: value
@@ -70,7 +73,7 @@ class Prepared:
         self.central = None
         if estimator.training_data == "contaminated":
             self.central = self._central()
-            if inputs is None:  # outliers shall not stretch the scales
+            if source is None:  # outliers shall not stretch the scales
                 self.inputs = estimator.inputs().fit(Selected(self.X, np.flatnonzero(self.central)))
         self.inputs.check(self.X)
 
@@ -116,9 +119,10 @@ class Fit:
         prepared: Prepared,
         seed: int,
         y: Any = None,
-        resume: bool = False,
+        source: Any = None,
         one_pass: bool = False,
     ):
+        resume = source is estimator
         self.estimator, self.data = estimator, (prepared.raw, y)
         vars(estimator).update(prepared.seen)
         self.before = estimator._memory if resume and one_pass else None
@@ -130,9 +134,12 @@ class Fit:
         estimator.hidden_layer_sizes_ = tuple(map(int, widths))
         with seeded_initialisation(seed):
             network = estimator.network(self.inputs.shape)
+        if source is not None:
+            _check_same_structure(estimator, network, source)
+            network.load_state_dict(source.net_.module_.state_dict())
+        freeze(network, prepared.rows("cpu").spread(2).load().x, estimator.trainable)
         self.net = _new_net(estimator, network)
         if resume:
-            _check_same_structure(estimator, network)
             self.net.continue_from(estimator.net_)
         self.net.schedule = "constant" if one_pass else estimator.schedule
 
@@ -227,12 +234,14 @@ class Fit:
     def _listeners(self) -> list[tuple[str, Callback]]:
         estimator, steps, plan = self.estimator, self.steps, self.plan
         found: list[tuple[str, Callback]] = []
-        if estimator.diagnose is not None or estimator.revive is not None:
+        revive = estimator.revive if estimator.trainable == "all" else None  # or it would change
+        if estimator.diagnose is not None or revive is not None:
             pool = min(plan.n_rows, _PROBE_POOL)
             rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:_PROBE_ROWS]
             noise = plan.draws("probe", 0, rows, steps.x)
-            hooks = (estimator.diagnose, estimator.revive)
-            found.append(("probe", Probe(steps, steps.x.take(rows), noise, *hooks)))
+            found.append(
+                ("probe", Probe(steps, steps.x.take(rows), noise, estimator.diagnose, revive))
+            )
         if self.valid is not None:
             stopping = EarlyStopping(
                 patience=estimator.patience, threshold=0, load_best=True, sink=lambda _: None
@@ -302,15 +311,34 @@ def _automatic(estimator: Any, name: str, auto: tuple[Any, Any]) -> Any:
     return value
 
 
-def _check_same_structure(estimator: Any, network: nn.Module) -> None:
-    old = estimator.net_.module_
-    same_shapes = [p.shape for p in network.parameters()] == [p.shape for p in old.parameters()]
-    same_inputs = estimator.inputs().settings == estimator._inputs.settings
-    if not same_shapes or not same_inputs or repr(network) != repr(old):
+def fitted_source(estimator: Any) -> Any:
+    """Return the fitted estimator whose weights a fit begins with, if there is one."""
+    source = estimator.init_from
+    source = getattr(source, "estimator", source)  # of a FrozenEstimator
+    if source is not None and not (hasattr(source, "net_") and hasattr(source, "_inputs")):
         raise ValueError(
-            f"{type(estimator).__name__} cannot continue its last fit, because parameters that "
-            f"make the network have changed since; set warm_start=False or make a clone."
+            f"The 'init_from' parameter of {type(estimator).__name__} must be a fitted "
+            f"autoencoder. Got {source!r} instead. If it was fitted, it has been cloned since; "
+            f"sklearn.frozen.FrozenEstimator prevents that."
         )
+    return source
+
+
+def _check_same_structure(estimator: Any, network: nn.Module, source: Any) -> None:
+    old, name = source.net_.module_, type(estimator).__name__
+    same_shapes = [p.shape for p in network.parameters()] == [p.shape for p in old.parameters()]
+    same_inputs = estimator.inputs().settings == source._inputs.settings
+    if same_shapes and same_inputs and repr(network) == repr(old):
+        return
+    if source is estimator:
+        raise ValueError(
+            f"{name} cannot continue its last fit, because parameters that make the network have "
+            f"changed since; set warm_start=False or make a clone."
+        )
+    raise ValueError(
+        f"{name} cannot begin with the weights of init_from={source!r}, because parameters that "
+        f"make the network differ; give it the same sizes, activation and standardize."
+    )
 
 
 def _device(name: str) -> str:
@@ -324,24 +352,6 @@ def _device(name: str) -> str:
             f"'auto', or 'cpu'."
         ) from error
     return name
-
-
-def drawn(
-    name: str, n: int, fraction: float, seed: int, purpose: str, gap: int | None = None
-) -> tuple[Tensor, Tensor]:
-    """Draw a share of n rows at random; return the others, and it.
-
-    Windows of a series are not drawn, since neighbours overlap: the last ones are taken, and those
-    in the gap before them belong to neither part.
-    """
-    size = max(1, round(fraction * n))
-    if size + (gap or 0) >= n:
-        raise ValueError(f"{name}={fraction} leaves no row of n_samples={n} to train on.")
-    if gap is not None:
-        rows = torch.arange(n)
-        return rows[: n - size - gap], rows[n - size :]
-    rows = torch.randperm(n, generator=generator(seed, purpose))
-    return rows[size:], rows[:size]
 
 
 def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> TrainingSteps:

@@ -50,6 +50,24 @@ def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed((mixed ^ (mixed >> 31)) >> 1)
 
 
+def drawn(
+    name: str, n: int, fraction: float, seed: int, purpose: str, gap: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw a share of n rows at random; return the others, and it.
+
+    Windows of a series are not drawn, since neighbours overlap: the last ones are taken, and those
+    in the gap before them belong to neither part.
+    """
+    size = max(1, round(fraction * n))
+    if size + (gap or 0) >= n:
+        raise ValueError(f"{name}={fraction} leaves no row of n_samples={n} to train on.")
+    if gap is not None:
+        rows = torch.arange(n)
+        return rows[: n - size - gap], rows[n - size :]
+    rows = torch.randperm(n, generator=generator(seed, purpose))
+    return rows[size:], rows[:size]
+
+
 @dataclass(frozen=True)
 class Normal:
     """Standard normal noise, `shape` numbers for each row."""

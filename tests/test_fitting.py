@@ -20,7 +20,7 @@ from sktae import (
     fitting,
 )
 from sktae.engine.batches import TrainingSteps
-from sktae.fitting import drawn
+from sktae.randomness import drawn
 
 # -- budgets ---------------------------------------------------------------------------------------
 

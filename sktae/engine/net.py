@@ -138,7 +138,8 @@ class AutoencoderNet(NeuralNet):
 
     def _optimizer_rules(self):
         rules = {**self.optimizer_.defaults, "lr": None, "weight_decay": None}
-        return type(self.optimizer_), rules
+        groups = [shapes(group["params"]) for group in self.optimizer_.param_groups]
+        return type(self.optimizer_), rules, groups
 
     # -- the rungs of skorch's ladder that are ours ------------------------------------------
 
