@@ -46,9 +46,6 @@ KNOBS = {
     VariationalAutoencoder: [{"beta": 0.5}, {"beta": 2.0, "free_bits": 0.1}],
 }
 
-WAYS = "transform", "score_samples"
-CHOOSING = VectorQuantizedAutoencoder, BinaryAutoencoder, CategoricalAutoencoder
-
 
 def make_run(estimator, x, seed, rate, max_steps, patience):
     """Make a run in double precision, as the engine takes it."""
@@ -74,14 +71,9 @@ def make_run(estimator, x, seed, rate, max_steps, patience):
 
 
 def assert_alike(one, other, X):
-    """Codes agree; so do scores, whose tails stretch differences.
-
-    Where codes are chosen, a few rows lie between two of them, and rounding decides.
-    """
-    codes, scores = ([getattr(m, how)(X) for m in (one, other)] for how in WAYS)
-    alike = np.isclose(*codes, rtol=1e-3, atol=1e-3).all(axis=1)
-    alike &= np.isclose(*scores, rtol=0.01, atol=0.01)
-    assert alike.mean() >= (0.9 if isinstance(one, CHOOSING) else 1)
+    """Codes agree; so do scores, whose tails stretch differences."""
+    np.testing.assert_allclose(one.transform(X), other.transform(X), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=0.01, atol=0.01)
 
 
 def alone(run):
@@ -136,8 +128,6 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
 def test_fit_many_equals_fit(E, params, X):
     """Estimators fitted together score as they do fitted alone, and go on equally."""
     folds = [X[:400], X[200:], X[:401]]
-    if E is VectorQuantizedAutoencoder:  # with many codes, each choice that rounding decides grows
-        params = {**params, "n_codes": 4}
     models = [
         quick(E, random_state=n, learning_rate=0.001 * (1 + n % 2), n_components=4, **params)
         for n in range(6)

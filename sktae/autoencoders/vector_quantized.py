@@ -120,9 +120,12 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
         """Move codes that are not used to what is farthest from the code it chose."""
         codebook = network.codebook
         dead = one_hot(out.numbers, len(codebook)).flatten(0, -2).sum(0) == 0
-        far = squared(out.drive, out.chosen).sum(-1).flatten().argsort(descending=True, stable=True)
-        place = (dead.cumsum(0) - 1).clamp(0, len(far) - 1)
-        codebook.copy_(torch.where(dead[:, None], out.drive.flatten(0, 1)[far[place]], codebook))
+        drive, chosen = out.drive.flatten(0, 1), out.chosen.flatten(0, 1)
+        far = squared(drive, chosen).sum(1).argsort(descending=True, stable=True)
+        rank = (dead.cumsum(0) - 1).clamp(0, len(far) - 1)
+        # Each a little less far than the last one: of two that are equal, chance would take one.
+        place = torch.lerp(drive[far[rank]], chosen[far[rank]], rank[:, None] / (2 * len(codebook)))
+        codebook.copy_(torch.where(dead[:, None], place, codebook))
 
     @property
     def _n_features_out(self):
