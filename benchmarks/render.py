@@ -27,6 +27,7 @@ TITLES = {
     "tabular_quality": "Detection quality on tables",
     "tabular_ablation": "What each ingredient of a score is worth",
     "reduction_quality": "Quality of small codes",
+    "disentangling": "Causes told apart",
     "series_quality": "Detection quality on series",
 }
 # What else a benchmark measures: its column, and how it is written.
@@ -183,6 +184,16 @@ def reduced(frame: pd.DataFrame) -> list[str]:
     return [*parts, circumstances(frame)]
 
 
+def told_apart(frame: pd.DataFrame) -> list[str]:
+    """Return the table of a benchmark of codes whose components stand for causes."""
+    found = frame.groupby("model", sort=False)[["gap", "r2"]].agg(["mean", "std"])
+    cells = {
+        "Gap": found.gap["mean"].map("{:.2f} ± ".format) + found.gap["std"].map("{:.2f}".format),
+        "R²": found.r2["mean"].map("{:.1f} ± ".format) + found.r2["std"].map("{:.1f}".format),
+    }
+    return [markdown(pd.DataFrame(cells)), circumstances(frame)]
+
+
 def followed(frame: pd.DataFrame) -> list[str]:
     """Return the tables of a benchmark of detectors for series, with the best published ones."""
     parts = []
@@ -218,7 +229,8 @@ def section(name: str, results: Path) -> str:
         parts += [PLACES, picture, *judged(read(path))]
     else:
         frame = pd.read_csv(path)
-        parts += reduced(frame) if "r2" in frame else timed(frame)
+        kind = told_apart if "gap" in frame else reduced if "r2" in frame else timed
+        parts += kind(frame)
     return "\n\n".join(parts)
 
 

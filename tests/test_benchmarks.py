@@ -70,9 +70,23 @@ def test_every_benchmark_runs(tmp_path, module):
         assert f"Written to {tmp_path}/{name}.csv" in printed
     module("render").render(tmp_path / "page", tmp_path)
     text = (tmp_path / "page" / "tables.md").read_text()
-    assert text.count("No results") == 4  # those on quality, which are below
+    assert text.count("No results") == 5  # those on quality, which are below
     assert all(setting in text for setting in found.setting)
     assert (tmp_path / "page" / "fit_speed.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_causes_told_apart(tmp_path, module):
+    """All models are measured with all seeds; the page shows them."""
+    path = tmp_path / "disentangling.csv"
+    assert f"Written to {path}" in run(["disentangling", "--output", str(path)])
+    found = pd.read_csv(path)
+    assert {"model", "seed", "gap", "r2", *FACTS} <= set(found)
+    assert not found.duplicated(["model", "seed"]).any()
+    assert found.gap.between(0, 1).all()
+    module("render").render(tmp_path / "page", tmp_path)
+    text = (tmp_path / "page" / "tables.md").read_text()
+    assert "| DisentangledAutoencoder, beta=4 | " in text
 
 
 @pytest.fixture
