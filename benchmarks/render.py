@@ -208,7 +208,11 @@ def followed(frame: pd.DataFrame) -> list[str]:
             cells["Time of a series"] = part.seconds.map(seconds)
         cells["Series"] = part.series.map(str)
         parts += [title, markdown(pd.DataFrame(cells).loc[part.index])]
-    return [*parts, circumstances(frame[frame.fit != PUBLISHED])]
+    ours = frame[frame.fit != PUBLISHED]
+    shared = "Several fits shared the machine, so times are upper bounds." * int(
+        ours.jobs.max() > 1
+    )
+    return [*parts, f"{circumstances(ours)} {shared}".strip()]
 
 
 def section(name: str, results: Path) -> str:
