@@ -280,7 +280,7 @@ def test_the_page_needs_no_results(module, tmp_path):
     """Where nothing has been measured, the page says so."""
     module("render").render(tmp_path, tmp_path / "nowhere")
     text = (tmp_path / "tables.md").read_text()
-    assert text.count("No results are kept yet.") == len(OPTIONS) + 4
+    assert text.count("No results are kept yet.") == len(OPTIONS) + 5
 
 
 def test_a_worker_has_a_process_of_its_own(tmp_path):

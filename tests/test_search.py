@@ -25,7 +25,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sktae import Autoencoder
+from sktae import Autoencoder, VectorQuantizedAutoencoder
 from sktae import search as module
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 
@@ -77,8 +77,11 @@ def both(estimator, grid, *data, fit_params=(), classes=(StackedGridSearchCV, Gr
         assert len(found) == len(expected)
         if "_test_" in name or "_train_" in name:
             if not name.startswith(("std_", "rank_")):
-                # Ranks of rows whose scores are almost equal may change places.
-                rtol = 1e-2 if how.get("scoring") == "roc_auc" or "auc" in name else 1e-4
+                # Ranks of rows whose scores are almost equal may change places, and so may rows
+                # that lie between two codes.
+                ranked = how.get("scoring") == "roc_auc" or "auc" in name
+                chosen = isinstance(estimator, VectorQuantizedAutoencoder)
+                rtol = 1e-2 if ranked else 5e-3 if chosen else 1e-4
                 np.testing.assert_allclose(found, expected, rtol=rtol, atol=1e-6)
         elif "param" in name:
             assert str(found) == str(expected)
