@@ -4,6 +4,7 @@ from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.binary import BinaryAutoencoder
 from sktae.autoencoders.categorical import CategoricalAutoencoder
+from sktae.autoencoders.content_style import ContentStyleAutoencoder
 from sktae.autoencoders.contractive import ContractiveAutoencoder
 from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoencoder
 from sktae.autoencoders.denoising import DenoisingAutoencoder
@@ -33,6 +34,7 @@ __all__ = [
     "BaseAutoencoder",
     "BinaryAutoencoder",
     "CategoricalAutoencoder",
+    "ContentStyleAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalSequenceAutoencoder",
     "DenoisingAutoencoder",
@@ -63,7 +65,7 @@ def all_estimators() -> list[type[BaseAutoencoder]]:
     --------
     >>> from sktae import all_estimators
     >>> [E.__name__ for E in all_estimators()][0]
-    'Autoencoder'
+    'AttentionAutoencoder'
     """
     public = [globals()[name] for name in sorted(__all__)]
     return [

@@ -242,10 +242,12 @@ default="silu"
     # revive(network, out) repairs, after each epoch, what died in it;
     # calibrate(network, x) fixes, after the fit, the statistics that it needs on its own, from a
     # sample of the training rows;
+    # groups(y, n) numbers the groups that n rows belong to, for networks that are told a `Label`;
     # conclude(X) sets fitted attributes of its own, from the rows that were given to the fit.
     diagnose: ClassVar[Callable[[Any], dict[str, Tensor]] | None] = None
     revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
     calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
+    groups: ClassVar[Callable[..., Tensor] | None] = None
     conclude: ClassVar[Callable[[Any], None] | None] = None
 
     @property
@@ -341,8 +343,8 @@ default="silu"
         try:
             source = self if resume else fitted_source(self)
             seed = self._seed if resume else seed_of(self.random_state)
-            prepared = Prepared(self, X, seed, source, one_pass)
-            fit = Fit(self, prepared, seed, y, source, one_pass)
+            prepared = Prepared(self, X, seed, source, one_pass, y)
+            fit = Fit(self, prepared, seed, source, one_pass)
             fit.run()
             fit.finish(stacklevel=5)  # where the user calls fit
         except BaseException:

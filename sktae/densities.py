@@ -51,10 +51,14 @@ default="combined"
         return Tabular(self.standardize and not unit, unit)
 
     def network(self, shape):
+        return NormalCode(*self.parts(shape))
+
+    def parts(self, shape):
+        """Return what a network with a normal code is made of."""
         sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
         encoder = mlp(*sizes[:-1], 2 * sizes[-1], activation=self.activation)
         decoder = mlp(*sizes[::-1], activation=self.activation)
-        return NormalCode(encoder, decoder, shape, self.n_components_, self.likelihood)
+        return encoder, decoder, shape, self.n_components_, self.likelihood
 
     def error(self, x, out):
         return LIKELIHOODS[self.likelihood].nll(x, out.natural, out.log_scale)

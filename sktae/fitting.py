@@ -51,14 +51,21 @@ class Prepared:
     """A table made ready for training; one may serve many fits."""
 
     def __init__(
-        self, estimator: Any, raw: Any, seed: int, source: Any = None, one_pass: bool = False
+        self,
+        estimator: Any,
+        raw: Any,
+        seed: int,
+        source: Any = None,
+        one_pass: bool = False,
+        y: Any = None,
     ):
-        self.raw = raw
+        self.raw, self.y = raw, y
         self.inputs = estimator.inputs() if source is None else source._inputs
         if source is not None and source is not estimator:
             self.inputs.checked(source, raw, reset=False)
         self.X = self.inputs.checked(estimator, raw, reset=source is not estimator)
         self.gap: int | None = getattr(self.X, "gap", None)
+        self.labels = None if estimator.groups is None else estimator.groups(y, len(self.X))
         self.held_out: Selected | None = None
         if estimator.calibration_fraction is not None and not one_pass:
             self._hold_out(estimator.calibration_fraction, seed)
@@ -83,6 +90,7 @@ class Prepared:
         rows, held_out = drawn(*share, seed, "calibrate", self.gap)
         whole = self.X
         self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
+        self.labels = None if self.labels is None else self.labels[rows]
 
     def _central(self) -> np.ndarray:
         """Say which rows are central: those that a fit on contaminated data is trained on."""
@@ -95,7 +103,7 @@ class Prepared:
     def rows(self, device: str) -> Rows:
         """Return the rows for a network: held on the device, unless they are too many."""
         if not hasattr(self, "_rows"):
-            x = Rows(self.X, self.inputs.prepare, device)
+            x = Rows(self.X, self.inputs.prepare, device, labels=self.labels)
             held = self.X.X if isinstance(self.X, Selected) else self.X
             known = isinstance(held, np.ndarray)  # a Dataset may be another at each look
             small = len(x) * math.prod(x.shape) <= _room(device)
@@ -118,12 +126,11 @@ class Fit:
         estimator: Any,
         prepared: Prepared,
         seed: int,
-        y: Any = None,
         source: Any = None,
         one_pass: bool = False,
     ):
         resume = source is estimator
-        self.estimator, self.data = estimator, (prepared.raw, y)
+        self.estimator, self.data = estimator, (prepared.raw, prepared.y)
         vars(estimator).update(prepared.seen)
         self.before = estimator._memory if resume and one_pass else None
         self.seed = seed

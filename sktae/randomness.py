@@ -114,7 +114,17 @@ class Partner:
         return (rows + shift) % n_rows
 
 
-Draw = Normal | Uniform | Mask | Partner
+@dataclass(frozen=True)
+class Label:
+    """The group that each row belongs to, which is no draw at all; -1 where it is unknown."""
+
+    shape: tuple[int, ...] = ()
+
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        return torch.full((n,), -1.0)
+
+
+Draw = Normal | Uniform | Mask | Partner | Label
 
 # Shuffled as a whole up to this many rows; beyond, each place of the shuffle is computed by itself.
 _LISTED = 2**20
@@ -163,12 +173,16 @@ class Plan:
         if purpose == "noise":  # complete, whatever part of it is wanted
             n = self.steps_per_draw * self.batch_size
         drawn = ((draw, draw.draw(rng, n)[skip : skip + len(rows)]) for draw in self.noise)
-        return tuple(
-            data.take(draw.rows(numbers, rows, len(data)))
-            if isinstance(draw, Partner)
-            else numbers.to(data.device)
-            for draw, numbers in drawn
-        )
+        return tuple(_told(draw, numbers, rows, data).to(data.device) for draw, numbers in drawn)
+
+
+def _told(draw: Draw, numbers: Tensor, rows: Tensor, data: Any) -> Tensor:
+    """Turn what was drawn for rows of the data into what a network is told."""
+    if isinstance(draw, Partner):
+        return data.take(draw.rows(numbers, rows, len(data)))
+    if isinstance(draw, Label) and data.labels is not None:
+        return data.labels[rows]
+    return numbers
 
 
 def _shuffle(n: int, rng: torch.Generator) -> Callable[[Tensor], Tensor]:

@@ -9,6 +9,7 @@ from sktae import (
     Autoencoder,
     BinaryAutoencoder,
     CategoricalAutoencoder,
+    ContentStyleAutoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     DisentangledAutoencoder,
@@ -104,6 +105,13 @@ def test_no_extra_weight_is_variational(X):
     apart = DisentangledAutoencoder(3, beta=1.0, max_steps=30, random_state=0).fit(X)
     plain = VariationalAutoencoder(3, beta=1.0, max_steps=30, random_state=0).fit(X)
     np.testing.assert_array_equal(apart.transform(X), plain.transform(X))
+
+
+def test_no_groups_are_variational(X):
+    """Without groups, content and style are one code: the same model, bit for bit."""
+    apart = ContentStyleAutoencoder(3, max_steps=30, random_state=0).fit(X)
+    plain = VariationalAutoencoder(3, max_steps=30, random_state=0).fit(X)
+    np.testing.assert_allclose(apart.transform(X), plain.transform(X), rtol=1e-4, atol=1e-5)
 
 
 def test_linear_variational_is_factor_analysis(Z):

@@ -31,7 +31,7 @@ models = {
     "variational, beta 1": VariationalAutoencoder(6, **settings),
     "variational, beta 2": VariationalAutoencoder(6, beta=2, **settings),
     "variational, beta 4": VariationalAutoencoder(6, beta=4, **settings),
-    "disentangled": DisentangledAutoencoder(6, beta=4, **settings),
+    "disentangled": DisentangledAutoencoder(6, **settings),
 }
 found = {}
 for name, model in models.items():

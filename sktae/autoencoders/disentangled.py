@@ -30,7 +30,7 @@ class DisentangledAutoencoder(DensityAutoencoder):
 
     Parameters
     ----------
-    beta : float, default=6.0
+    beta : float, default=4.0
         Weight of the total correlation. With 1, this is the variational autoencoder.
 
     References
@@ -48,7 +48,7 @@ class DisentangledAutoencoder(DensityAutoencoder):
     (500, 2)
     """
 
-    beta: NonNegative = 6.0
+    beta: NonNegative = 4.0
 
     @property
     def objective(self):

@@ -47,6 +47,9 @@ class Rows:
 
     chosen : Tensor or None, default=None
         Which rows, if not all.
+
+    labels : Tensor or None, default=None
+        The groups that these rows belong to, if there are any.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Rows:
         prepare: Callable[[Tensor], Tensor],
         device: str = "cpu",
         chosen: Tensor | None = None,
+        labels: Tensor | None = None,
     ):
         self.raw, self.prepare, self.device, self.chosen = raw, prepare, device, chosen
+        self.labels = labels
         self.shape = tuple(raw.shape[1:])
 
     def __len__(self) -> int:
@@ -97,7 +102,10 @@ class Rows:
     def choose(self, rows: Tensor) -> "Rows":
         """Return some of the rows, as rows."""
         chosen = rows if self.chosen is None else self.chosen[rows]
-        return Rows(self.raw, self.prepare, self.device, chosen)
+        return Rows(self.raw, self.prepare, self.device, chosen, self._labels_of(rows))
+
+    def _labels_of(self, rows: Tensor) -> Tensor | None:
+        return None if self.labels is None else self.labels[rows]
 
     def load(self) -> "Loaded":
         """Prepare all rows, and hold them on the device."""
@@ -106,14 +114,15 @@ class Rows:
         whole = first.new_empty((len(self), *first.shape[1:]))
         for start in range(0, len(self), chunk):
             whole[start : start + chunk] = self.slice(start, start + chunk)
-        return Loaded(whole)
+        return Loaded(whole, self.labels)
 
 
 class Loaded(Rows):
     """Prepared rows in one tensor."""
 
-    def __init__(self, x: Tensor):
+    def __init__(self, x: Tensor, labels: Tensor | None = None):
         self.x, self.device, self.shape = x, str(x.device), tuple(x.shape[1:])
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.x)
@@ -130,7 +139,7 @@ class Loaded(Rows):
         return tile
 
     def choose(self, rows: Tensor) -> "Rows":
-        return Loaded(self.take(rows))
+        return Loaded(self.take(rows), self._labels_of(rows))
 
 
 def _as_tensor(rows: np.ndarray) -> Tensor:

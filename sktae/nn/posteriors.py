@@ -49,6 +49,9 @@ class NormalCode(nn.Module):
 
     def forward(self, x: Tensor, eps: Tensor | None = None) -> Posterior:
         mean, logvar = self.encoder(x).chunk(2, -1)
+        return self.posterior(mean, logvar, eps)
+
+    def posterior(self, mean: Tensor, logvar: Tensor, eps: Tensor | None = None) -> Posterior:
         z = mean if eps is None else mean + eps * (logvar / 2).exp()
         natural = self.decoder(z)
         recon = self.likelihood.mean(natural)
