@@ -144,7 +144,10 @@ class Fit:
         if source is not None:
             _check_same_structure(estimator, network, source)
             network.load_state_dict(source.net_.module_.state_dict())
-        freeze(network, prepared.rows("cpu").spread(2).load().x, estimator.trainable)
+        if estimator.trainable != "all":
+            # Read by themselves: those of `prepared` stay on the device that asks for them first.
+            few = Rows(prepared.X, self.inputs.prepare).spread(2).load().x
+            freeze(network, few, estimator.trainable)
         self.net = _new_net(estimator, network)
         if resume:
             self.net.continue_from(estimator.net_)

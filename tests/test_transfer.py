@@ -15,6 +15,7 @@ from sktae import (
     VectorQuantizedAutoencoder,
     fit_many,
 )
+from sktae.fitting import Prepared
 
 
 def weights(model):
@@ -87,6 +88,20 @@ def test_frozen_sources_survive_clones(X):
     for lost in (clone(model.set_params(init_from=source)), quick(init_from=Autoencoder())):
         with pytest.raises(ValueError, match=r"must be a fitted .*FrozenEstimator prevents that"):
             lost.fit(X)
+
+
+@pytest.mark.parametrize("part", ["all", "decoder"])
+def test_rows_are_held_where_the_network_is(part, X, monkeypatch):
+    """To find the part that learns does not bring the rows to another device."""
+    devices, rows = [], Prepared.rows
+
+    def spy(self, device):
+        devices.append(device)
+        return rows(self, device)
+
+    monkeypatch.setattr(Prepared, "rows", spy)
+    quick(device="cpu:0", trainable=part).fit(X)
+    assert set(devices) == {"cpu:0"}
 
 
 def test_together_as_alone(X):

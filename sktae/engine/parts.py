@@ -9,14 +9,12 @@ from torch import Tensor, nn
 Part = Literal["all", "decoder", "head"]
 
 
-def freeze(network: Any, x: Tensor, part: Part) -> None:
+def freeze(network: Any, x: Tensor, part: Literal["decoder", "head"]) -> None:
     """Keep all of a network but a part as it is: the decoder, or its last layer.
 
     What belongs to the decoder is seen from what is called for a code, and what the code depends on
     does not, so no network has to say it.
     """
-    if part == "all":
-        return
     with torch.enable_grad():
         code = network(x).code
         parameters = list(network.parameters())
