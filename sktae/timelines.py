@@ -113,7 +113,7 @@ class TimelineMixin(OutlierMixin):
         if rows is None:
             rows = np.empty((0, self.n_features_in_))
         else:
-            _check_in_order(rows, before=until)
+            _check_times(rows, before=until)
             until = until if (times := _times(rows)) is None or not len(times) else times[-1]
             rows = self._one_series(rows, reset=False)
         found = stream.push(rows, *self._ways("anomaly"), last)
@@ -195,8 +195,7 @@ class TimelineMixin(OutlierMixin):
         """Return the series in X as arrays, and the places of their rows in X, None for a list."""
         parts, places = parted(X, self.group)
         settings = {"dtype": FLOATS, "reset": False}
-        _check_in_order(*parts)
-        _check_no_times_inside(parts[0])
+        _check_times(*parts)
         first = validate_data(self, parts[0], **{**settings, "reset": reset})
         return [first, *(validate_data(self, part, **settings) for part in parts[1:])], places
 
@@ -206,8 +205,7 @@ class TimelineMixin(OutlierMixin):
                 f"{type(self).__name__} goes on with one series here, but the rows have a column "
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
-        _check_in_order(X)
-        _check_no_times_inside(X)
+        _check_times(X)
         return validate_data(self, X, dtype=FLOATS, reset=reset)
 
     def _found(self, X, kind):
@@ -313,9 +311,16 @@ def _times(X):
     return index if isinstance(index, kinds) else None
 
 
-def _check_in_order(*parts, before=None):
-    """Raise where times contradict the order of rows, after an earlier time or none."""
+def _check_times(*parts, before=None):
+    """Raise where times are channels, or contradict the order of rows, after an earlier time."""
     for X in parts:
+        kinds = X.dtypes.items() if isinstance(X, pd.DataFrame) else ()
+        for name, kind in kinds:
+            if kind.kind in "mM":
+                raise ValueError(
+                    f"Column {name!r} of X holds times, which are no channel; make it the index, "
+                    f"as in X.set_index({name!r})."
+                )
         times = _times(X)
         if times is None:
             continue
@@ -331,16 +336,6 @@ def _check_in_order(*parts, before=None):
                 f"Rows must be in the order of time, but the index of X goes from {times[place]} "
                 f"back to {times[place + 1]}; sort it, as in X.sort_index(), or give several "
                 f"series as a list."
-            )
-
-
-def _check_no_times_inside(X):
-    """Raise where a channel holds times."""
-    for name in X.columns if isinstance(X, pd.DataFrame) else ():
-        if X[name].dtype.kind in "mM":
-            raise ValueError(
-                f"Column {name!r} of X holds times, which are no channel; make it the index, as in "
-                f"X.set_index({name!r})."
             )
 
 
