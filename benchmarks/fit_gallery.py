@@ -10,6 +10,7 @@ from contestants import CODE, bare_twin, matched, n_steps
 from timing import arguments, finish, interleaved, rows_of, table
 
 from sktae import all_estimators
+from sktae.images import ImageMixin
 from sktae.sequences import SequenceAutoencoder
 
 # rows, columns, batch size, epochs
@@ -26,8 +27,8 @@ def main():
     X = table(n_rows, n_features)
     steps = n_steps(n_rows, batch_size, epochs)
     rows = []
-    # Those of sequences are in sequence_speed.py.
-    for E in (E for E in all_estimators() if not issubclass(E, SequenceAutoencoder)):
+    # Those of sequences and images are in sequence_speed.py and image_speed.py.
+    for E in (E for E in all_estimators() if not issubclass(E, SequenceAutoencoder | ImageMixin)):
         model = E(CODE, **matched(batch_size, epochs))
         net = E(CODE, **matched(batch_size, 1)).fit(X[: 4 * batch_size]).net_
         runs = {

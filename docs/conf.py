@@ -6,6 +6,7 @@ from pathlib import Path
 
 import sktae
 import sktae.metrics
+import sktae.plot
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from render import render
@@ -64,9 +65,11 @@ def write_reference():
         for name, value in inspect.getmembers(sktae.metrics, inspect.isfunction)
         if value.__module__ == "sktae.metrics" and not name.startswith("_")
     ]
+    displays = sorted(name for name in vars(sktae.plot) if name.endswith("Display"))
     page = "API reference\n=============\n\n.. currentmodule:: sktae\n\n"
     page += section("Estimators", classes) + section("Functions", functions)
     page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", metrics)
+    page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", displays)
     index = Path(__file__).parent / "api" / "index.rst"
     index.parent.mkdir(exist_ok=True)
     index.write_text(page)

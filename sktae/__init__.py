@@ -6,7 +6,9 @@ from sktae.autoencoders.binary import BinaryAutoencoder
 from sktae.autoencoders.categorical import CategoricalAutoencoder
 from sktae.autoencoders.content_style import ContentStyleAutoencoder
 from sktae.autoencoders.contractive import ContractiveAutoencoder
+from sktae.autoencoders.convolutional import ConvolutionalAutoencoder
 from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoencoder
+from sktae.autoencoders.convolutional_variational import ConvolutionalVariationalAutoencoder
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.autoencoders.disentangled import DisentangledAutoencoder
 from sktae.autoencoders.plain import Autoencoder
@@ -36,7 +38,9 @@ __all__ = [
     "CategoricalAutoencoder",
     "ContentStyleAutoencoder",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "ConvolutionalSequenceAutoencoder",
+    "ConvolutionalVariationalAutoencoder",
     "DenoisingAutoencoder",
     "DisentangledAutoencoder",
     "RecurrentAutoencoder",

@@ -28,6 +28,7 @@ from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, history_fr
 from sktae.inputs import Tabular
 from sktae.nn.layers import Activation
 from sktae.panels import Sequence
+from sktae.pixels import Image
 from sktae.progress import CallbackSupportMixin
 from sktae.randomness import seed_of
 from sktae.reduction import ReductionMixin
@@ -234,7 +235,7 @@ default="silu"
     def network(self, shape: tuple[int, ...]) -> nn.Module:
         """Build the network for rows of this shape, with a code of `self.n_components_`."""
 
-    def inputs(self) -> Tabular | Sequence:
+    def inputs(self) -> Tabular | Sequence | Image:
         """Say how rows become tensors."""
         return Tabular(self.standardize)
 

@@ -90,6 +90,7 @@ class Declared(BaseEstimator):
     """An estimator whose annotated class attributes are its hyperparameters."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+    _own_constraints: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -102,10 +103,11 @@ class Declared(BaseEstimator):
         dataclasses.dataclass(init=not written, repr=False, eq=False, kw_only=True)(cls)
         if not written:  # the signature shows types, without their ranges
             cls.__init__.__annotations__ = typing.get_type_hints(cls.__init__)
-        cls._parameter_constraints = {
-            **cls._parameter_constraints,
-            **{name: constraints(hint) for name, hint in fields.items()},
-        }
+        ranges: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[1:]):  # of all bases, the nearest last
+            ranges |= vars(base).get("_own_constraints", {})
+        cls._own_constraints = {name: constraints(hint) for name, hint in fields.items()}
+        cls._parameter_constraints = ranges | cls._own_constraints
 
 
 def _refuse_mistakes(cls: type, fields: Mapping[str, Any]) -> None:

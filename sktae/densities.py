@@ -68,7 +68,9 @@ default="combined"
         return kl_to_normal(out.code, out.logvar).sum(1)
 
     def draw(self, network, code, u):
-        return LIKELIHOODS[self.likelihood].quantile(u, network.decoder(code), network.log_scale())
+        natural = network.decoder(code)
+        u = u.view_as(natural)
+        return LIKELIHOODS[self.likelihood].quantile(u, natural, network.log_scale())
 
     @staticmethod
     def diagnose(out):

@@ -69,12 +69,32 @@ class Ellipsoid:
         length = F.linear(away.square(), torch.ones_like(mean)[None])
         return F.linear(torch.cat([squares, length], 1), weight)[:, 0]
 
-    def expected(self, values: np.ndarray) -> np.ndarray:
-        """Return, for each number of a row, what the others let one expect."""
+    def expected(self, values: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Return, for each number of a row, what those of other parts let one expect.
+
+        `parts` numbers the part that each number belongs to.
+        """
         away = values - self.mean
         pull = (away @ self.directions * self.weights) @ self.directions.T + self.rest * away
-        stiffness = (self.directions**2) @ self.weights + self.rest
-        return values - pull / stiffness
+        if len(np.unique(parts)) == len(parts):
+            stiffness = (self.directions**2) @ self.weights + self.rest
+            return values - pull / stiffness
+        found = np.empty_like(values)
+        for part in range(parts.max() + 1):
+            own = parts == part
+            found[:, own] = values[:, own] - self._yield(own, pull[:, own].T).T
+        return found
+
+    def _yield(self, own: np.ndarray, pull: np.ndarray) -> np.ndarray:
+        """Solve for how far some numbers must move until nothing pulls at them any more."""
+        axes = self.directions[own]
+        if len(axes) <= axes.shape[1]:
+            stiffness = axes * self.weights @ axes.T + self.rest * np.eye(len(axes))
+            return np.linalg.solve(stiffness, pull)
+        # The same by the smaller matrix (Woodbury).
+        inner = self.rest * np.eye(axes.shape[1]) + self.weights[:, np.newaxis] * (axes.T @ axes)
+        inside = np.linalg.solve(inner, self.weights[:, np.newaxis] * (axes.T @ pull))
+        return (pull - axes @ inside) / self.rest
 
 
 class Centre:

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
-from sktae.engine.batches import Loaded, Rows, TrainingSteps, ValidationBatches
+from sktae.engine.batches import Loaded, Rows, TrainingSteps, ValidationBatches, layer_size
 from sktae.engine.net import AutoencoderNet
 from sktae.engine.objective import Objective
 from sktae.engine.parts import freeze
@@ -26,7 +26,7 @@ from sktae.progress import EpochBar, FitTasks
 from sktae.randomness import Plan, drawn, generator, seeded_initialisation
 
 _BLOCKS = 20
-_PROBE_ROWS = 1024
+_PROBE_ROWS, _PROBE_NUMBERS = 1024, 2**24
 _PROBE_POOL = 2**20
 _CALIBRATION_ROWS = 4096
 _CENTRE_ROWS = 10_000
@@ -94,7 +94,8 @@ class Prepared:
 
     def _central(self) -> np.ndarray:
         """Say which rows are central: those that a fit on contaminated data is trained on."""
-        x, size = Rows(self.X, self.inputs.prepare), _CENTRE_ROWS
+        x = Rows(self.X, self.inputs.prepare)
+        size = max(1, min(_CENTRE_ROWS, _LOADED_NUMBERS // math.prod(x.shape)))
         summary = self.inputs.summary
         centre = Centre(summary(x.spread(size).load().x).numpy())
         parts = (summary(x.slice(i, i + size)) for i in range(0, len(x), size))
@@ -135,10 +136,10 @@ class Fit:
         self.before = estimator._memory if resume and one_pass else None
         self.seed = seed
         self.inputs = prepared.inputs
-        size = estimator.n_components
-        estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
         widths = _automatic(estimator, "hidden_layer_sizes", estimator.auto_widths)
         estimator.hidden_layer_sizes_ = tuple(map(int, widths))
+        size = estimator.n_components
+        estimator.n_components_ = estimator.auto_components if size == "auto" else int(size)
         with seeded_initialisation(seed):
             network = estimator.network(self.inputs.shape)
         if source is not None:
@@ -218,14 +219,17 @@ class Fit:
     def _complaints(self, attributes: dict[str, Any]) -> Iterator[str]:
         estimator = self.estimator
         low, high = attributes.pop("_score_range")
-        sample = self.steps.x.spread(_CALIBRATION_ROWS).load().x
-        if low == high and bool((sample != sample[0]).any()):
+        if low == high and self._rows_differ():
             yield (
                 f"All training rows have the same score, so {type(estimator).__name__} cannot "
                 f"tell them apart. Train longer (max_steps), or lower the penalties."
             )
         if found := estimator.complaint(attributes["net_"].history[-1]):
             yield found
+
+    def _rows_differ(self) -> bool:
+        sample = self.steps.x.spread(_CALIBRATION_ROWS).load().x
+        return bool((sample != sample[0]).any())
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -247,7 +251,8 @@ class Fit:
         revive = estimator.revive if estimator.trainable == "all" else None  # or it would change
         if estimator.diagnose is not None or revive is not None:
             pool = min(plan.n_rows, _PROBE_POOL)
-            rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:_PROBE_ROWS]
+            few = max(1, min(_PROBE_ROWS, _PROBE_NUMBERS // layer_size(self.net.module_)))
+            rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:few]
             noise = plan.draws("probe", 0, rows, steps.x)
             found.append(
                 ("probe", Probe(steps, steps.x.take(rows), noise, estimator.diagnose, revive))

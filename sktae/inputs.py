@@ -158,6 +158,11 @@ class Tabular:
         return x.flatten(1)
 
 
+def float_of(dtype: np.dtype) -> np.dtype:
+    """Return the type of what is computed from numbers of this type."""
+    return np.result_type(dtype, np.float32)
+
+
 def check_width(estimator: Any, width: int, reset: bool) -> None:
     """Do for Datasets and panels what `validate_data` does for tables."""
     if reset:
@@ -184,6 +189,21 @@ def scaler_of(chunks: Iterator[np.ndarray], scaled: bool) -> StandardScaler:
             f"divide them by a constant."
         )
     return scaler
+
+
+def pooled(
+    scaler: StandardScaler, shape: tuple[int, ...], axis: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and scale of numbers that belong together, along an axis of this shape."""
+    mean, variance = (np.nan_to_num(v).reshape(shape) for v in (scaler.mean_, scaler.var_))
+    seen = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape).reshape(shape)
+    n = seen.sum(axis=axis)
+    share = seen / np.maximum(np.expand_dims(n, axis), 1)
+    whole = (share * mean).sum(axis=axis)
+    spread = (share * (variance + (mean - np.expand_dims(whole, axis)) ** 2)).sum(axis=axis)
+    # What is left of a constant after so many sums is noise.
+    noise = (n * whole * np.finfo(float).eps) ** 2
+    return whole, np.where(spread > noise, np.sqrt(spread), 1.0)
 
 
 def chunks_of(X: Any) -> Iterator[np.ndarray]:

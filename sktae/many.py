@@ -114,7 +114,8 @@ def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             outcomes[n] = error
         else:
             shape = fit.plan.batch_size, fit.steps.x.shape, fit.net.device
-            stacks[structure, shape][n] = fit
+            network = repr(fit.net.module_)  # which may depend on the rows
+            stacks[structure, shape, network][n] = fit
     for fits in stacks.values():
         for n, outcome in zip(fits, _run_stacked(list(fits.values())), strict=True):
             outcomes[n] = outcome

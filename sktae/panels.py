@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sktae.inputs import FAR, FLOATS, DatasetRows, check_width, chunks_of, scaler_of
+from sktae.inputs import FAR, FLOATS, DatasetRows, check_width, chunks_of, pooled, scaler_of
 
 
 class Sequence:
@@ -35,6 +34,8 @@ class Sequence:
     n_steps : int or "auto", default="auto"
         Steps of the longest sequence that may come; "auto" for the longest of the fit.
     """
+
+    axes = ("step", "channel")
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class Sequence:
         scaler = scaler_of(chunks_of(X), standardize and n_tokens is None)
         self.mean = np.nan_to_num(scaler.mean_)
         if standardize and n_tokens is None:
-            self.shift, self.scale = _pooled(scaler, self.shape)
+            self.shift, self.scale = pooled(scaler, self.shape, 0)
         else:
             self.shift, self.scale = np.zeros(self.shape[1]), np.ones(self.shape[1])
         return self
@@ -220,15 +221,3 @@ def _panel(X: Any, n_channels: int, rows: bool) -> Any:
     for row, item in zip(panel, items, strict=True):
         row[: len(item)] = item
     return panel
-
-
-def _pooled(scaler: StandardScaler, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and scale of each channel, from those of each step."""
-    seen = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape).reshape(shape)
-    mean, variance = (np.nan_to_num(v).reshape(shape) for v in (scaler.mean_, scaler.var_))
-    share = seen / np.maximum(seen.sum(axis=0), 1)
-    whole = (share * mean).sum(axis=0)
-    spread = (share * (variance + (mean - whole) ** 2)).sum(axis=0)
-    # What is left of a constant after so many sums is noise.
-    noise = (seen.sum(axis=0) * whole * np.finfo(float).eps) ** 2
-    return whole, np.where(spread > noise, np.sqrt(spread), 1.0)

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from sktae.engine.batches import Rows
-from sktae.inputs import FLOATS
+from sktae.inputs import FLOATS, float_of
 
 
 class ReductionMixin(TransformerMixin):
@@ -29,7 +29,7 @@ class ReductionMixin(TransformerMixin):
             Their codes.
         """
         x = self._rows(X)
-        return self._apply(lambda network, x: network(x).code, x).astype(x.raw.dtype)
+        return self._apply(lambda network, x: network(x).code, x).astype(float_of(x.raw.dtype))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -119,4 +119,4 @@ class ReductionMixin(TransformerMixin):
 
     def _reconstruct(self, x):
         recon = self._apply(lambda network, x: network(x).recon, x)
-        return self._inputs.array(recon, x.raw.dtype)
+        return self._inputs.array(recon, float_of(x.raw.dtype))

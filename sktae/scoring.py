@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sktae.declare import Contamination
 from sktae.engine.batches import Rows, in_tiles
 from sktae.evidence import Centre, Ellipsoid, Neighbours, Space, Tail
+from sktae.inputs import float_of
 from sktae.nn.losses import squared
 
 # Statistics of errors and codes are learnt from about this many training rows, and no more
@@ -228,40 +229,49 @@ class AnomalyMixin(OutlierMixin):
             What each feature adds to the anomaly; a row adds up to minus its score.
         """
         raw = self._rows(X).raw
-        chunk = max(1, _CHUNK_NUMBERS // math.prod(raw.shape[1:]) ** 2)
-        starts = range(0, len(raw), chunk)
-        # Copied, since torch takes no read-only or reversed rows.
-        parts = [self._contributions(np.array(raw[i : i + chunk], order="C")) for i in starts]
+        parts = self._parts(raw.shape[1:])
+        chunk = max(1, _CHUNK_NUMBERS // (len(parts) * int(parts.max() + 1)))
+        found = []
+        for start in range(0, len(raw), chunk):
+            # Copied, since torch takes no read-only or reversed rows.
+            rows = np.array(raw[start : start + chunk], float_of(raw.dtype), order="C")
+            found.append(self._contributions(rows, parts))
         names: Any = [f"x{i}" for i in range(raw.shape[1])]
         if len(raw.shape) > 2:
-            names = pd.MultiIndex.from_product(map(range, raw.shape[1:]), names=["step", "channel"])
+            sizes = map(range, raw.shape[1:])
+            names = pd.MultiIndex.from_product(sizes, names=self._inputs.axes)
         return pd.DataFrame(
-            np.concatenate(parts),
+            np.concatenate(found),
             index=X.index if isinstance(X, pd.DataFrame) else None,
             columns=getattr(self, "feature_names_in_", names),
         )
 
-    def _contributions(self, rows: np.ndarray) -> np.ndarray:
-        n, d = len(rows), math.prod(rows.shape[1:])
-        altered = np.repeat(rows.reshape(n, 1, d), d, axis=1)
-        expected = self._expected(rows).reshape(n, d)
+    def _parts(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Number the part of a row that each of its features belongs to; parts are one reason."""
+        return np.arange(math.prod(shape))
+
+    def _contributions(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        n, d, m = len(rows), len(parts), parts.max() + 1
+        expected = self._expected(rows, parts).reshape(n, 1, d)
         # What is missing stays so, and contributes nothing.
-        altered[:, range(d), range(d)] = np.where(np.isnan(altered[:, 0]), np.nan, expected)
-        altered = altered.reshape(n * d, *rows.shape[1:])
+        known = rows.reshape(n, 1, d)
+        there = (parts == np.arange(m)[:, np.newaxis]) & ~np.isnan(known)
+        altered = np.where(there, expected, known).reshape(n * m, *rows.shape[1:])
         anomalies = -self._scores_of(np.concatenate([rows, altered]))
-        whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, d)
+        whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, m)
         falls = np.maximum(whole - without, 0)
         total = falls.sum(axis=1, keepdims=True)
         # A likelihood may exceed 1, and then there is no anomaly to be shared.
         shared = (whole > 0) & (total > 0)
-        parts = falls * whole / np.where(shared, total, 1)
-        return np.where(shared, parts, falls + (whole - total) / d)
+        shares = falls * whole / np.where(shared, total, 1)
+        found = np.where(shared, shares, falls + (whole - total) / m)
+        return found[:, parts] / np.bincount(parts)[parts]
 
-    def _expected(self, rows: np.ndarray) -> np.ndarray:
-        """Return what the other features of a row let one expect of each."""
+    def _expected(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Return what the other parts of a row let one expect of each."""
         inputs = self._inputs
         seen = inputs.prepare(torch.from_numpy(rows))
-        expected = self._typical.expected(inputs.summary(seen).numpy())
+        expected = self._typical.expected(inputs.summary(seen).numpy(), parts)
         return inputs.array(expected.reshape(seen.shape), rows.dtype)
 
     def _scores_of(self, rows: np.ndarray, seen: bool = False) -> np.ndarray:

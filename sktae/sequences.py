@@ -202,9 +202,9 @@ class SequenceAutoencoder(BaseAutoencoder):
 
         return in_tiles(nll, network, x)[0]
 
-    def _contributions(self, rows):
+    def _contributions(self, rows, parts):
         if self.n_tokens is None:
-            return super()._contributions(rows)
+            return super()._contributions(rows, parts)
         x = Rows(rows, self._inputs.prepare, self.net_.device)
         # Never 0 all along a sequence, or there would be nothing in proportion to which to share.
         nll = np.nan_to_num(self._token_nll(x).astype(np.float64) + 1e-12)

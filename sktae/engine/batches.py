@@ -278,8 +278,7 @@ def in_tiles(
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
-    The last tile is filled up, so every row meets the same arithmetic whatever its neighbours. A
-    network may say how many numbers its largest layer makes of a row, `layer_size`.
+    The last tile is filled up, so every row meets the same arithmetic whatever its neighbours.
     Results are written into arrays that are allocated once.
     """
 
@@ -289,7 +288,7 @@ def in_tiles(
 
     results: tuple[np.ndarray, ...] = ()
     n_rows = len(tables[0])
-    most, of_layer = TILE, _LAYER_NUMBERS // getattr(network, "layer_size", 1)
+    most, of_layer = TILE, _LAYER_NUMBERS // layer_size(network)
     if torch.device(tables[0].device).type != "cpu":
         most, of_layer = _TILE_OF_GPU, of_layer * _TILE_OF_GPU // TILE
     of_rows = _TILE_NUMBERS // max(1, math.prod(tables[0].shape))
@@ -311,6 +310,11 @@ def in_tiles(
             for whole, part in zip(results, found, strict=True):
                 whole[start:stop] = part[: stop - start].cpu().numpy()
     return results
+
+
+def layer_size(network: nn.Module) -> int:
+    """Return how many numbers the largest layer makes of a row, where a network or a part says."""
+    return max(getattr(part, "layer_size", 1) for part in network.modules())
 
 
 def _filled(rows: Tensor, size: int) -> Tensor:

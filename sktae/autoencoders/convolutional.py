@@ -1,0 +1,53 @@
+"""Convolutional autoencoder (Masci et al. 2011; residual stages after He et al. 2016)."""
+
+from torch import nn
+
+from sktae.base import BaseAutoencoder
+from sktae.images import ImageMixin
+from sktae.nn.layers import Coded
+from sktae.nn.losses import squared
+
+
+class Network(nn.Module):
+    noise = ()
+
+    def __init__(self, encoder, decode):
+        super().__init__()
+        self.encoder, self.decode = encoder, decode
+
+    def forward(self, x):
+        code = self.encoder(x)
+        return Coded(self.decode(code), code)
+
+
+class ConvolutionalAutoencoder(ImageMixin, BaseAutoencoder):
+    """Convolutional autoencoder: images through filters that halve them, and back.
+
+    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`.
+
+    References
+    ----------
+    .. [1] Masci, J., Meier, U., Ciresan, D. and Schmidhuber, J. (2011). Stacked Convolutional
+       Auto-Encoders for Hierarchical Feature Extraction. ICANN.
+    .. [2] He, K., Zhang, X., Ren, S. and Sun, J. (2016). Identity Mappings in Deep Residual
+       Networks. ECCV.
+    .. [3] Wu, Y. and He, K. (2018). Group Normalization. ECCV.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import ConvolutionalAutoencoder
+    >>> X = load_digits().images
+    >>> model = ConvolutionalAutoencoder(8, max_steps=20, random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (1797, 8)
+    >>> model.reconstruct(X).shape
+    (1797, 8, 8)
+    """
+
+    def network(self, shape):
+        return Network(*self.coders(shape))
+
+    @staticmethod
+    def objective(x, out):
+        return squared(x, out.recon)

@@ -1,0 +1,56 @@
+"""Convolutional variational autoencoder (Kingma & Welling 2014; maps after Rombach et al. 2022)."""
+
+from functools import partial
+
+from sktae.declare import NonNegative
+from sktae.densities import DensityAutoencoder
+from sktae.images import ImageMixin
+from sktae.nn.likelihoods import LIKELIHOODS
+from sktae.nn.losses import kl_to_normal
+
+
+def negative_elbo(likelihood, x, out, *, kl_weight):
+    return {
+        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale),
+        "divergence": kl_weight * kl_to_normal(out.code, out.logvar),
+    }
+
+
+class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
+    """Convolutional variational autoencoder: images whose codes are distributions.
+
+    Minimises :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
+
+    Parameters
+    ----------
+    kl_weight : float, default=1.0
+        Weight :math:`\\beta` of the divergence from the prior. Maps that are only to be compressed
+        take a very small one.
+
+    References
+    ----------
+    .. [1] Kingma, D. P. and Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
+    .. [2] Rombach, R., Blattmann, A., Lorenz, D., Esser, P. and Ommer, B. (2022). High-Resolution
+       Image Synthesis with Latent Diffusion Models. CVPR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import ConvolutionalVariationalAutoencoder
+    >>> X = load_digits().images
+    >>> model = ConvolutionalVariationalAutoencoder(8, max_steps=20, random_state=0).fit(X)
+    >>> model.sample(5).shape
+    (5, 8, 8)
+    """
+
+    kl_weight: NonNegative = 1.0
+
+    def inputs(self):
+        return self.images(unit_interval=self.likelihood == "bernoulli")
+
+    def parts(self, shape):
+        return *self.coders(shape, 2), shape, self.n_components_, self.likelihood
+
+    @property
+    def objective(self):
+        return partial(negative_elbo, self.likelihood)

@@ -1,0 +1,343 @@
+"""Images: their layouts and ranges, codes that are maps, and what they cost."""
+
+import pickle
+from threading import get_ident
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from shared import quick
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch.utils.data import Dataset
+
+from sktae import (
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    ConvolutionalVariationalAutoencoder,
+    all_estimators,
+    fit_many,
+)
+from sktae.engine import net as engine
+from sktae.evidence import Ellipsoid
+from sktae.images import ImageMixin
+from sktae.plot import LatentDisplay, ReconstructionDisplay
+
+IMAGING = [E for E in all_estimators() if issubclass(E, ImageMixin)]
+every_kind = pytest.mark.parametrize("E", IMAGING)
+
+
+def discs(n=120, size=(12, 10), channels=3, seed=0):
+    """Make discs of any colour in any place, between 0 and 1."""
+    rng = np.random.default_rng(seed)
+    down, right = np.mgrid[: size[0], : size[1]]
+    place = rng.uniform(0.3, 0.7, (n, 2, 1, 1)) * np.reshape(size, (2, 1, 1))
+    far = np.hypot(down - place[:, 0], right - place[:, 1])[:, np.newaxis]
+    return rng.uniform(0.2, 1, (n, channels, 1, 1)) / (1 + np.exp(far - min(size) / 4))
+
+
+@every_kind
+@pytest.mark.parametrize("params", [{}, {"code_channels": 2}], ids=["vector", "map"])
+def test_layouts_are_one(E, params):
+    """Rows, images of one channel and images with channels are the same to a model."""
+    X = discs(channels=1)
+    shapes = {(1, 12, 10): X, (12, 10): X[:, 0], (120,): X.reshape(120, -1)}
+    models = {
+        shape: quick(E, image_shape=(12, 10) if len(shape) == 1 else None, **params).fit(images)
+        for shape, images in shapes.items()
+    }
+    expected = models[1, 12, 10].transform(X)
+    for shape, model in models.items():
+        assert (model.image_shape_, model.n_features_in_) == ((1, 12, 10), 120)
+        for images in shapes.values():  # in any layout, whatever that of the fit
+            np.testing.assert_array_equal(model.transform(images), expected)
+            assert model.reconstruct(images).shape == (120, *shape)
+        assert model.inverse_transform(expected).shape == (120, *shape)
+        assert model.reconstruction_error(X, per_feature=True).shape == (120, *shape)
+        assert 0.0 <= model.reconstruct(X).min() < model.reconstruct(X).max() <= 1.0
+    assert expected.shape == (120, np.prod(model.code_shape_))
+
+
+@every_kind
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (5, 6), (17, 3)])
+@pytest.mark.parametrize("params", [{}, {"code_channels": 1}], ids=["vector", "map"])
+def test_images_do_not_see_each_other(E, size, params):
+    """Odd sizes come back whole, and a result does not depend on place or neighbours."""
+    X = discs(300, size, 2)
+    model = quick(E, max_steps=3, hidden_layer_sizes=(5, 12), **params).fit(X)
+    assert model.reconstruct(X).shape == X.shape
+    order = np.random.default_rng(0).permutation(len(X))
+    for method in (model.score_samples, model.transform, model.reconstruct):
+        whole = method(X)
+        np.testing.assert_array_equal(method(X[order]), whole[order])
+        np.testing.assert_array_equal(method(X[123:124]), whole[123:124])
+
+
+@every_kind
+@pytest.mark.parametrize("threads", [1, 2])
+def test_recorded_and_stacked_images(E, threads, monkeypatch):
+    """Replayed steps give the bits of plain ones; models trained as one are those trained alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        X, models = discs(), []
+        for many_steps in (0, 10**9):
+            monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
+            models.append(quick(E).fit(X))
+        assert [model.road_ for model in models] == ["traced", "plain"]
+        np.testing.assert_array_equal(*(model.score_samples(X) for model in models))
+        seeds = [quick(E, random_state=seed, max_steps=10) for seed in range(2)]
+        # In the range from 0 to 1 or not, which makes other networks of the same parameters.
+        tables = [X, X, 2 * X, 2 * X]
+        both = fit_many([*map(clone, seeds), *map(clone, seeds)], tables)
+        alone = [clone(model).fit(table) for model, table in zip(both, tables, strict=True)]
+        for one, other in zip(both, alone, strict=True):
+            assert one.road_ == "stacked"
+            assert one.output_range_ == other.output_range_
+            away = one.transform(X) - other.transform(X)
+            # Not number by number: at first, Adam goes by the signs of gradients, near 0, too.
+            assert np.abs(away).mean() < 0.01 * other.transform(X).std()
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "output", "expected"),
+    [
+        (0, 1, float, "auto", (0, 1)),
+        (-1, 1, float, "auto", (-1, 1)),
+        (0, 255, np.uint8, "auto", (0, 255)),
+        (0, 16, float, "auto", None),
+        (0, 1, float, "linear", None),
+        (0, 255, np.uint8, "linear", None),
+        (0, 1, np.float32, "tanh", (-1, 1)),
+    ],
+)
+def test_reconstructions_keep_to_the_range(low, high, kind, output, expected):
+    """Outputs are squashed to the range that the images have; bytes are taken as they are."""
+    X = discs(60)
+    X = ((X - X.min()) / np.ptp(X) * (high - low) + low).astype(kind)
+    model = quick(ConvolutionalAutoencoder, output=output, max_steps=100).fit(X)
+    assert model.output_range_ == expected
+    made = model.reconstruct(X)
+    assert made.dtype == model.transform(X).dtype == np.result_type(kind, np.float32)
+    if expected is not None:
+        assert expected[0] <= made.min() < made.max() <= expected[1]
+    assert model.score(X) > 0.5
+    contributions = model.explain(X[:2])
+    np.testing.assert_allclose(contributions.sum(axis=1), -model.score_samples(X[:2]), rtol=1e-6)
+
+
+def test_bytes_are_numbers():
+    """Bytes mean what they mean as floats."""
+    X = (255 * discs(60)).astype(np.uint8)
+    one = quick(ConvolutionalAutoencoder).fit(X)
+    np.testing.assert_array_equal(one.transform(X), one.transform(X.astype(float)))
+    streamed = quick(ConvolutionalAutoencoder).fit(Listed(X))
+    assert streamed.output_range_ is None  # floats, up to 255
+    assert np.isfinite(streamed.score_samples(X)).all()
+
+
+class Listed(Dataset):
+    """Images one by one, read in a thread ahead of what learns."""
+
+    def __init__(self, X):
+        self.X, self.threads = X, set()
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, number):
+        self.threads.add(get_ident())
+        return self.X[number], "a label"
+
+
+@every_kind
+def test_images_from_a_dataset(E):
+    """Streamed images teach what those in memory teach, read while others are learnt."""
+    X = discs()
+    streamed = Listed(X)
+    model = quick(E).fit(streamed)
+    assert len(streamed.threads) > 1
+    np.testing.assert_array_equal(model.transform(streamed), quick(E).fit(X).transform(X))
+    assert np.isfinite(model.score_samples(Listed(X[:5]))).all()
+    with pytest.raises(ValueError, match=r"images of shape \(3, 10, 12\).* shape \(3, 12, 10\)"):
+        model.transform(Listed(X.swapaxes(2, 3)))
+
+
+@every_kind
+def test_bad_images_are_refused(E):
+    """What is wrong with images is said in a sentence, whether at the fit or later."""
+    X = discs()
+    cases = {
+        r"images of 120 numbers, but image_shape=\(8, 8\) of .* for 8 x 8": (
+            {"image_shape": (8, 8)},
+            X[:, 0].reshape(120, -1),
+        ),
+        r"'image_shape' parameter .* two or three": ({"image_shape": (120,)}, X),
+        r"looks like \(n, height, width, channels\).*transpose\(0, 3, 1, 2\)": (
+            {},
+            X.transpose(0, 2, 3, 1),
+        ),
+        r"lie between 0 and 1 for output='sigmoid'.* to 2": (
+            {"output": "sigmoid"},
+            X / X.max() * 2,
+        ),
+        r"n_components=4 and code_channels=2 .* only one": (
+            {"n_components": 4, "code_channels": 2},
+            X,
+        ),
+        r"'hidden_layer_sizes' .* at least one width": ({"hidden_layer_sizes": ()}, X),
+        "contains NaN": ({}, np.where(X > 0.5, np.nan, X)),
+    }
+    for message, (params, images) in cases.items():
+        model = quick(E, **params)
+        with pytest.raises(ValueError, match=message):
+            model.fit(images)
+        assert not [name for name in vars(model) if name.endswith("_")]
+    model = quick(E).fit(X)
+    with pytest.raises(ValueError, match=r"shape \(12, 10\), but .* a single one into a list"):
+        model.transform(X[0])
+    with pytest.raises(ValueError, match=r"120 features, but .* expecting 360"):
+        model.transform(X[:, 0].reshape(120, -1))
+    assert model.transform([X[0]]).shape == (1, model.n_components_)
+
+
+def test_channels_last_may_be_meant():
+    """A shape that is stated is believed."""
+    X = discs(20, (16, 3), 16)
+    with pytest.raises(ValueError, match="looks like"):
+        quick(ConvolutionalAutoencoder).fit(X)
+    model = quick(ConvolutionalAutoencoder, image_shape=(16, 16, 3)).fit(X)
+    assert model.image_shape_ == (16, 16, 3)
+
+
+@every_kind
+def test_large_images_become_maps(E):
+    """A step on an image of 3 x 512 x 512 fits into memory; its code is a map of 4 x 64 x 64."""
+    X = np.random.default_rng(0).random((1, 3, 512, 512), dtype=np.float32)
+    model = E(code_channels=4, max_steps=1, random_state=0).fit(X)
+    assert model.code_shape_ == (4, 64, 64)
+    assert model.transform(X).shape == (1, 4 * 64 * 64)
+    assert model.reconstruct(X).shape == X.shape
+
+
+@every_kind
+def test_a_flaw_is_found_and_shown(E):
+    """A scratch makes an image unusual, and the reasons lie where it is."""
+    X, new = discs(400), discs(100, seed=1)
+    flawed = new.copy()
+    flawed[:50, :, 3:6, 2:4] = 1 - flawed[:50, :, 3:6, 2:4]
+    model = E(random_state=0, training_data="clean", max_steps=300).fit(X)
+    flaw = np.arange(100) < 50
+    assert roc_auc_score(flaw, -model.score_samples(flawed)) > 0.95
+    reasons = model.explain(flawed[:20])
+    assert reasons.columns.names == ["channel", "row", "column"]
+    shares = reasons.to_numpy().reshape(20, 3, 12, 10).sum(axis=1)
+    shares /= shares.sum(axis=(1, 2), keepdims=True)
+    assert shares[:, 2:6, 2:4].sum(axis=(1, 2)).mean() > 0.5
+    errors = model.reconstruction_error(flawed, per_feature=True)[:50].mean(axis=(0, 1))
+    assert errors[3:6, 2:4].mean() > 5 * errors.mean()
+
+
+def test_what_squares_let_one_expect():
+    """Taken together, numbers are expected by the others alone, as conditional means are."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
+    model = Ellipsoid(values)
+    parts = np.array([0, 0, 1, 1, 1, 2])
+    found = model.expected(values[:5], parts)
+    precision = (model.directions * model.weights) @ model.directions.T + model.rest * np.eye(6)
+    cov = np.linalg.inv(precision)
+    for part in range(3):
+        own, others = parts == part, parts != part
+        gain = cov[np.ix_(own, others)] @ np.linalg.inv(cov[np.ix_(others, others)])
+        expected = model.mean[own] + (values[:5] - model.mean)[:, others] @ gain.T
+        np.testing.assert_allclose(found[:, own], expected, rtol=1e-6, atol=1e-8)
+    wide = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 2000)) + rng.normal(size=(300, 2000))
+    model, parts = Ellipsoid(wide), np.arange(2000) // 1000
+    once = model.expected(wide[:3], parts)
+    changed = wide[:3].copy()
+    changed[:, :1000] += 5  # says nothing of itself
+    np.testing.assert_allclose(model.expected(changed, parts)[:, :1000], once[:, :1000], atol=1e-6)
+
+
+@every_kind
+def test_maps_are_saved_and_resumed(E):
+    """Pickles and warm starts know the range of outputs and the shape of codes."""
+    X = discs()
+    model = quick(E, code_channels=2, warm_start=True).fit(X)
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(*(m.fit(X).score_samples(X) for m in (model, copy)))
+    assert copy.output_range_ == (0, 1)
+    head = quick(E, code_channels=2, init_from=model, trainable="decoder").fit(X[:50])
+    np.testing.assert_array_equal(head.transform(X), model.transform(X))
+
+
+def test_samples_are_images():
+    """New images have the shape of those of the fit, and their range if they are shares."""
+    X = discs()
+    model = quick(ConvolutionalVariationalAutoencoder, likelihood="bernoulli").fit(X)
+    assert model.sample(3).shape == (3, *X.shape[1:])
+    assert set(np.unique(model.sample(3))) <= {0.0, 1.0}
+    assert model.output_range_ is None  # it is the likelihood that squashes
+    drawn = quick(ConvolutionalVariationalAutoencoder, code_channels=1).fit(X).sample(2)
+    assert drawn.shape == (2, *X.shape[1:])
+    with pytest.raises(ValueError, match="between 0 and 1 for this likelihood"):
+        quick(ConvolutionalVariationalAutoencoder, likelihood="bernoulli").fit(2 * X)
+
+
+# -- displays --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="module")
+def off_screen():
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+
+
+def test_reconstructions_are_drawn():
+    """Of images and of rows, by any reducer, in the axes that are given."""
+    X = discs()
+    model = quick(ConvolutionalAutoencoder).fit(X)
+    display = ReconstructionDisplay.from_estimator(model, X, n_images=5, errors=True)
+    assert display.images.shape == display.reconstructions.shape == (5, 3, 12, 10)
+    np.testing.assert_array_equal(display.reconstructions, model.reconstruct(X[:5]))
+    names = [tick.get_text() for tick in display.ax_.get_yticklabels()]
+    assert names == ["image", "reconstruction", "error"]
+    (picture,) = display.ax_.get_images()
+    np.testing.assert_allclose(picture.get_array()[0, 0], X[0, :, 0, 0] / X[:5].max(), atol=0.05)
+    digits = load_digits().data
+    axes = display.figure_.add_subplot()
+    for reducer in (make_pipeline(StandardScaler(), PCA(4)), quick(n_components=4)):
+        drawn = ReconstructionDisplay.from_estimator(
+            reducer.fit(digits), digits, image_shape=(8, 8), ax=axes
+        )
+        assert drawn.ax_ is axes
+        assert drawn.images.shape == (8, 1, 8, 8)
+    with pytest.raises(ValueError, match="rows of 64 numbers; to draw them as images"):
+        ReconstructionDisplay.from_estimator(reducer, digits)
+
+
+def test_codes_are_drawn():
+    """Points in two dimensions, coloured by labels or numbers; maps as images."""
+    X, y = load_digits(return_X_y=True)
+    model = quick(Autoencoder, n_components=3).fit(X)
+    by_label = LatentDisplay.from_estimator(model, X, y)
+    assert len(by_label.ax_.get_legend().get_texts()) == 10
+    by_number = LatentDisplay.from_estimator(model, X, X.sum(axis=1), components=(0, 2), s=3)
+    np.testing.assert_array_equal(by_number.codes, model.transform(X)[:, [0, 2]])
+    assert by_number.ax_.get_xlabel() == "component 0"
+    assert len(by_number.figure_.axes) == 2  # with a scale of colours
+    assert LatentDisplay.from_estimator(model, X).ax_.get_legend() is None
+    maps = quick(ConvolutionalAutoencoder, code_channels=2).fit(discs())
+    display = LatentDisplay.from_estimator(maps, discs(), n_images=4)
+    assert display.codes.shape == (4, *maps.code_shape_)
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["channel 0", "channel 1"]
+    with pytest.raises(ValueError, match="draws two components"):
+        LatentDisplay.from_estimator(quick(n_components=1).fit(X), X)
