@@ -29,7 +29,9 @@ class DatasetRows:
     `gap` apart overlap.
     """
 
-    def __init__(self, dataset: Dataset, dimensions: tuple[int, ...] = (1,)):
+    def __init__(
+        self, dataset: Dataset, dimensions: tuple[int, ...] = (1,), kinds: tuple[Any, ...] = FLOATS
+    ):
         if isinstance(dataset, IterableDataset):
             raise ValueError(
                 "X is an IterableDataset, whose rows cannot be told by number; give a Dataset with "
@@ -42,7 +44,7 @@ class DatasetRows:
                 f"The Dataset given as X must have rows of numbers, or tuples that begin with one, "
                 f"but its first item is {dataset[0]!r}."
             )
-        self.dtype = first.dtype if first.dtype in FLOATS else np.dtype(FLOATS[0])
+        self.dtype = first.dtype if first.dtype in kinds else np.dtype(kinds[0])
         self.shape = (len(dataset), *first.shape)  # type: ignore[arg-type]
         self.gap: int | None = getattr(dataset, "gap", None)
 

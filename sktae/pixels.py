@@ -58,7 +58,7 @@ class Image:
     def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate images; they are given the layout of those of the fit."""
         if isinstance(X, Dataset):
-            rows = DatasetRows(X, (1, 2, 3))
+            rows = DatasetRows(X, (1, 2, 3), _NUMBERS)
             self._check_shape(estimator, rows.shape, reset)
             if not reset and rows.shape[1:] != self.layout:
                 raise ValueError(
@@ -139,7 +139,7 @@ class Image:
 
     def check(self, X: Any) -> None:
         """Raise where these images are not fit for training."""
-        if self.range is None:
+        if self.range is None or X.dtype == np.uint8:
             return
         (low, high), (least, largest) = self.range, extremes(X)
         if least < low - _TOLERANCE or largest > high + _TOLERANCE:

@@ -298,7 +298,7 @@ def _name_rows(ax: Any, names: list[str], height: int) -> None:
 
 
 def _new_axes(size: tuple[float, float]) -> Any:
-    return _pyplot().subplots(figsize=size, layout="constrained")[1]
+    return _pyplot().subplots(figsize=size, layout="compressed")[1]
 
 
 def _colour_map(name: Any) -> Any:

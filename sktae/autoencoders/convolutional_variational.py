@@ -49,7 +49,9 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
         return self.images(unit_interval=self.likelihood == "bernoulli")
 
     def parts(self, shape):
-        return *self.coders(shape, 2), shape, self.n_components_, self.likelihood
+        # One scale of noise for a channel: pixels with scales of their own give up what is hard.
+        scales = (shape[0], 1, 1)
+        return *self.coders(shape, 2), scales, self.n_components_, self.likelihood
 
     @property
     def objective(self):
