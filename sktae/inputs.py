@@ -105,10 +105,11 @@ class Tabular:
 
     def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate rows in scikit-learn's way; a torch Dataset is validated as it is read."""
-        if getattr(X, "ndim", 2) == 3:
+        if getattr(X, "ndim", 2) > 2:
             raise ValueError(
-                f"Found array with dim 3, but {type(estimator).__name__} takes rows, (n_samples, "
-                f"n_features); for sequences there are others, such as TransformerAutoencoder."
+                f"Found array with dim {X.ndim}, but {type(estimator).__name__} takes rows, "
+                f"(n_samples, n_features). There are others for sequences, such as "
+                f"TransformerAutoencoder, and for images, such as ConvolutionalAutoencoder."
             )
         if not isinstance(X, Dataset):
             return validate_data(estimator, X, dtype=FLOATS, reset=reset)
@@ -136,7 +137,7 @@ class Tabular:
         # The tolerance is for what MinMaxScaler's arithmetic leaves over.
         if low < -1e-6 or high > 1 + 1e-6:
             raise ValueError(
-                f"X must lie between 0 and 1 for this likelihood, but its values run from "
+                f"X must lie between 0 and 1 for this likelihood or loss, but its values run from "
                 f"{low:.4g} to {high:.4g}; scale it with MinMaxScaler."
             )
 

@@ -143,7 +143,7 @@ class Image:
             return
         (low, high), (least, largest) = self.range, extremes(X)
         if least < low - _TOLERANCE or largest > high + _TOLERANCE:
-            what = "this likelihood" if self.settings[3] else f"output={self.settings[2]!r}"
+            what = "this likelihood or loss" if self.settings[3] else f"output={self.settings[2]!r}"
             raise ValueError(
                 f"X must lie between {low:g} and {high:g} for {what}, but its values run from "
                 f"{least:.4g} to {largest:.4g}; scale it."

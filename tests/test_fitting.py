@@ -1,5 +1,7 @@
 """How a fit runs: budgets, stopping, resuming, the skorch prototype, callbacks, devices."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback, Checkpoint, LRScheduler
+from skorch.callbacks import Callback, Checkpoint, LoadInitState, LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
 from sktae import (
     AutoencoderNet,
@@ -266,6 +269,55 @@ def test_callbacks_may_listen_to_batches(X):
     assert heard[::2] == [128] * 20
     np.testing.assert_array_equal(listening.score_samples(X), quick().fit(X).score_samples(X))
     assert [name for name, _ in listening.net_.callbacks_] == ["epoch_timer", "Listener"]
+
+
+STEPS = 40
+SCHEDULES = {
+    "one cycle": (
+        LRScheduler(OneCycleLR, max_lr=0.01, total_steps=STEPS, step_every="batch"),
+        lambda rates: rates[0] < max(rates) > rates[-1],
+    ),
+    "cosine": (
+        LRScheduler(CosineAnnealingLR, T_max=20),
+        lambda rates: np.all(np.diff(rates) < 0),
+    ),
+    "plateau": (
+        LRScheduler(
+            ReduceLROnPlateau, monitor="train_loss", patience=0, threshold=10.0, factor=0.7
+        ),
+        lambda rates: rates[-1] < 0.01 * rates[0],
+    ),
+}
+OPTIMIZERS = {
+    "Adam": {"optimizer": torch.optim.Adam},
+    "AdamW": {"optimizer": torch.optim.AdamW},
+    "SGD": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers_and_schedules_go_through_the_net(optimizer, schedule, X, tmp_path):
+    """Rates move as torch's schedules say; checkpoints and pickles hold the optimizer's state."""
+    callback, moves = SCHEDULES[schedule]
+    kept = Checkpoint(dirname=tmp_path, monitor=None, f_pickle=None)
+    net = AutoencoderNet(callbacks=[clone(callback), kept], **OPTIMIZERS[optimizer])
+    model = quick(net=net, schedule="constant", max_steps=STEPS).fit(X)
+    history = model.history_
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    assert moves(history["learning_rate"].to_numpy())
+
+    def state(fitted):
+        return fitted.net_.optimizer_.state_dict()["state"][0].values()
+
+    going_on = AutoencoderNet(callbacks=[LoadInitState(kept)], **OPTIMIZERS[optimizer])
+    loaded = quick(net=going_on, schedule="constant", max_steps=1).fit(X)
+    assert len(loaded.history_) == len(history) + 1
+    np.testing.assert_allclose(loaded.transform(X), model.transform(X), atol=0.01)
+    copy = pickle.loads(pickle.dumps(model))
+    for ours, theirs in zip(state(model), state(copy), strict=True):
+        assert torch.equal(ours, theirs)
+    np.testing.assert_array_equal(*(m.partial_fit(X).transform(X) for m in (model, copy)))
 
 
 def test_checkpoints(X, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -15,12 +16,16 @@ from sktae import (
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    all_estimators,
     citation,
+    fit_many,
 )
 from sktae.autoencoders import contractive
+from sktae.engine import net as engine
 from sktae.metrics import mutual_information_gap
 from sktae.nn.codes import batch_top_k, nearest, one_hot, straight_through, top_k
 from sktae.nn.losses import total_correlation
+from sktae.reconstruction import LossMixin
 from sktae.sampling import chain
 
 
@@ -32,7 +37,7 @@ def digits():
 @pytest.mark.parametrize("hidden", [(), (6,)])
 def test_contraction_is_the_jacobian(hidden):
     """The penalty is the squared norm of the Jacobian: exact, or right on average."""
-    network = contractive.Network(5, 4, hidden, "tanh", tied_weights=True)
+    network = contractive.Network(5, 4, hidden, "tanh", tied=True, squashed=False)
     x = torch.randn(3, 5)
     jacobian = torch.stack([torch.autograd.functional.jacobian(network.encode, row) for row in x])
     exact = jacobian.square().sum((1, 2))
@@ -416,3 +421,31 @@ def test_citation_lists_every_reference():
     ]
     assert "author = {Kingma, D. P. and Welling, M.}" in entries[0]
     assert "title = {Importance Weighted Autoencoders}" in entries[2]
+
+
+# -- losses ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "E", [E for E in all_estimators() if issubclass(E, LossMixin)], ids=lambda E: E.__name__
+)
+def test_cross_entropy(E, monkeypatch):
+    """Outputs keep between 0 and 1, steps are recorded and stacked, scores are cross-entropies."""
+    X = load_digits().data / 16
+    model = E(8, loss="cross-entropy", max_steps=100, random_state=0).fit(X)
+    made = model.reconstruct(X)
+    assert 0 <= made.min() < made.max() <= 1
+    np.testing.assert_allclose(model.inverse_transform(model.transform(X)), made, atol=1e-4)
+    assert model.road_ == "traced"
+    monkeypatch.setattr(engine, "MANY_STEPS", 10**9)
+    np.testing.assert_array_equal(clone(model).fit(X).transform(X), model.transform(X))
+    scores = model.set_params(score_method="error").score_samples(X)
+    clipped = made.clip(1e-7, 1 - 1e-7)
+    entropy = -(X * np.log(clipped) + (1 - X) * np.log(1 - clipped)).mean(axis=1)
+    np.testing.assert_allclose(-scores, entropy, rtol=1e-2)
+    one, other = fit_many([clone(model), clone(model).set_params(random_state=1)], [X, X])
+    assert one.road_ == other.road_ == "stacked"
+    np.testing.assert_allclose(one.transform(X), model.transform(X), rtol=0.02, atol=0.02)
+    with pytest.raises(ValueError, match=r"X must lie between 0 and 1 .* to 16"):
+        E(loss="cross-entropy").fit(16 * X)
+    assert np.isfinite(model.score_samples(2 * X)).all()  # later rows are cut off

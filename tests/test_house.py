@@ -42,6 +42,7 @@ FLOORS = {
     "timelines": 5,
     "densities": 6,
     "images": 6,
+    "reconstruction": 6,
     "sequences": 6,
     "autoencoders": 7,
     "many": 8,

@@ -81,6 +81,19 @@ def test_no_divergence_is_plain():
     torch.testing.assert_close(terms["reconstruction"], squared(x, recon) / 2 + constant)
 
 
+def test_no_divergence_is_cross_entropy(X):
+    """At beta 0 and without noise, the bound with a Bernoulli likelihood is the cross-entropy."""
+    x, code = torch.rand(5, 3), torch.randn(5, 2)
+    natural, zeros = torch.randn(5, 3), torch.zeros(5, 2)
+    out = Posterior(natural.sigmoid(), code, zeros, code, natural, torch.zeros(3))
+    bound = negative_elbo("bernoulli", x, out, beta=0.0, free_bits=0.0)["reconstruction"]
+    model = Autoencoder(loss="cross-entropy")
+    torch.testing.assert_close(model.objective(x, out), bound)
+    torch.testing.assert_close(
+        bound, torch.nn.functional.binary_cross_entropy(out.recon, x, reduction="none")
+    )
+
+
 def test_one_choice_is_the_mean(X):
     """With one code or category, every row comes back as the mean of all."""
     for model in (CategoricalAutoencoder(1), VectorQuantizedAutoencoder(4, n_codes=1)):

@@ -1,5 +1,6 @@
 """Contractive autoencoder (Rifai et al. 2011)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -8,21 +9,28 @@ from torch import Tensor
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative, Widths
 from sktae.nn.layers import EncoderDecoder, activation_layer, slope
-from sktae.nn.losses import squared
+from sktae.nn.losses import distance
 from sktae.randomness import Normal
+from sktae.reconstruction import LossMixin
 
 
 class Contracted(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k)
     slope: Tensor  # (n, k or d), adds up to the squared norm of the encoder's Jacobian
+    natural: Tensor  # (n, d), the reconstruction before it is squashed
+
+
+def penalised(loss, x, out, *, alpha):
+    return {"reconstruction": distance(loss, x, out), "contraction": alpha * out.slope}
 
 
 class Network(EncoderDecoder):
     """Measures the encoder's Jacobian J beside its code."""
 
-    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, tied_weights):
-        super().__init__(n_features, n_components, hidden_layer_sizes, activation, tied_weights)
+    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, tied, squashed):
+        sizes = n_features, n_components, hidden_layer_sizes
+        super().__init__(*sizes, activation, tied, squashed=squashed)
         self.bend, self.slope = activation_layer(activation), slope(activation)
         # With hidden layers, |J|^2 is the mean of |J' v|^2 over normal directions v.
         self.noise = (Normal((n_components,)),) if hidden_layer_sizes else ()
@@ -35,7 +43,8 @@ class Network(EncoderDecoder):
         for bend, linear in zip(self.encoder[1::2], self.encoder[2::2], strict=True):
             drives.append(linear(bend(drives[-1])))
         code = self.bend(drives[-1])
-        return Contracted(self.decode(code), code, self.contraction(drives, direction))
+        recon, natural = self.told(code)
+        return Contracted(recon, code, self.contraction(drives, direction), natural)
 
     def contraction(self, drives, direction):
         """Return |J|^2 or, for a direction, |J' v|^2, as terms that add up to it."""
@@ -49,14 +58,15 @@ class Network(EncoderDecoder):
         return pulled**2
 
 
-class ContractiveAutoencoder(BaseAutoencoder):
+class ContractiveAutoencoder(LossMixin, BaseAutoencoder):
     """Contractive autoencoder: a code that hardly moves when the row does.
 
     Against the pull to reconstruct, only the directions in which the data vary stay alive in the
     code; elsewhere it is flat.
 
-    Minimises :math:`\\|x - g(f(x))\\|^2 + \\alpha \\|\\partial f / \\partial x\\|_F^2`; the norm
-    is exact without hidden layers, else an unbiased estimate from one random direction per row.
+    Minimises :math:`\\|x - g(f(x))\\|^2 + \\alpha \\|\\partial f / \\partial x\\|_F^2`, or the
+    cross-entropy in place of the squared error. The norm is exact without hidden layers, else an
+    unbiased estimate from one random direction per row.
 
     Parameters
     ----------
@@ -100,8 +110,9 @@ default="silu"
             self.hidden_layer_sizes_,
             self.activation,
             self.tied_weights,
+            self.squashed,
         )
 
-    @staticmethod
-    def objective(x, out, *, alpha):
-        return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.slope}
+    @property
+    def objective(self):
+        return partial(penalised, self.loss)

@@ -1,5 +1,6 @@
 """Denoising autoencoder (Vincent et al. 2008, 2010)."""
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -7,15 +8,16 @@ import torch
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative
 from sktae.nn.layers import EncoderDecoder
-from sktae.nn.losses import squared
+from sktae.nn.losses import distance
 from sktae.randomness import Mask, Normal, Partner
+from sktae.reconstruction import LossMixin
 
 
 class Network(EncoderDecoder):
     """Sees corrupted rows in training, clean ones ever after."""
 
-    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, kind, level):
-        super().__init__(n_features, n_components, hidden_layer_sizes, activation)
+    def __init__(self, n_features, *sizes, kind, level, squashed):
+        super().__init__(n_features, *sizes, squashed=squashed)
         self.kind, self.level = kind, level
         if kind == "gaussian":
             self.noise = (Normal((n_features,)),)
@@ -33,13 +35,14 @@ class Network(EncoderDecoder):
         return torch.where(noise > 0, torch.zeros_like(x) if partner is None else partner, x)
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+class DenoisingAutoencoder(LossMixin, BaseAutoencoder):
     """Denoising autoencoder: clean rows recovered from corrupted ones.
 
     To undo the noise, the network must learn how columns depend on each other: it points from
     unlikely rows to likely ones.
 
-    Minimises :math:`\\|x - g(f(\\tilde x))\\|^2` over corruptions :math:`\\tilde x` of :math:`x`.
+    Minimises :math:`\\|x - g(f(\\tilde x))\\|^2`, or the cross-entropy, over corruptions
+    :math:`\\tilde x` of :math:`x`.
 
     Parameters
     ----------
@@ -83,10 +86,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
             self.n_components_,
             self.hidden_layer_sizes_,
             self.activation,
-            self.noise,
-            self.noise_level,
+            kind=self.noise,
+            level=self.noise_level,
+            squashed=self.squashed,
         )
 
-    @staticmethod
-    def objective(x, out):
-        return squared(x, out.recon)
+    @property
+    def objective(self):
+        return partial(distance, self.loss)

@@ -1,17 +1,21 @@
 """Autoencoder (Hinton & Salakhutdinov 2006)."""
 
+from functools import partial
+
 from sktae.base import BaseAutoencoder
 from sktae.nn.layers import EncoderDecoder
-from sktae.nn.losses import squared
+from sktae.nn.losses import distance
+from sktae.reconstruction import LossMixin
 
 
-class Autoencoder(BaseAutoencoder):
+class Autoencoder(LossMixin, BaseAutoencoder):
     """Autoencoder: rows squeezed through a code, and back.
 
     With a small code it is a curved PCA; with the default, wide code it tells rows that are unlike
     those it has seen.
 
-    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`.
+    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or its
+    cross-entropy.
 
     Parameters
     ----------
@@ -50,8 +54,9 @@ class Autoencoder(BaseAutoencoder):
             self.activation,
             self.tied_weights,
             self.linear_skip,
+            self.squashed,
         )
 
-    @staticmethod
-    def objective(x, out):
-        return squared(x, out.recon)
+    @property
+    def objective(self):
+        return partial(distance, self.loss)

@@ -134,6 +134,11 @@ class AutoencoderNet(NeuralNet):
         if self._optimizer_rules() == other._optimizer_rules():
             state = copy.deepcopy(other.optimizer_.state_dict()["state"])
             self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state})
+            groups = self.optimizer_.param_groups, other.optimizer_.param_groups
+            for group, old in zip(*groups, strict=True):
+                # What schedules noted there; but the rate may be another now.
+                notes = {name: old[name] for name in old.keys() - group.keys()}
+                group.update({**notes, "initial_lr": group["lr"]})
         self.history = type(other.history)(other.history)
 
     def _optimizer_rules(self):

@@ -58,6 +58,14 @@ class Coded(NamedTuple):
     code: Tensor  # (n, k)
 
 
+class Decoded(NamedTuple):
+    """What a network returns whose outputs may be squashed."""
+
+    recon: Tensor  # (n, *shape)
+    code: Tensor  # (n, k)
+    natural: Tensor  # (n, *shape), the same before it is squashed
+
+
 def activation_layer(name: str) -> nn.Module:
     """Return the layer for an activation's name."""
     return _ACTIVATIONS[name]()
@@ -112,6 +120,7 @@ class EncoderDecoder(nn.Module):
         activation: str,
         tied_weights: bool = False,
         linear_skip: bool = False,
+        squashed: bool = False,
     ):
         super().__init__()
         sizes = (n_features, *hidden_layer_sizes, n_components)
@@ -123,15 +132,23 @@ class EncoderDecoder(nn.Module):
         )
         self.skip_in = nn.Linear(n_features, n_components, bias=False) if linear_skip else None
         self.skip_out = nn.Linear(n_components, n_features, bias=False) if linear_skip else None
+        self.squash = nn.Sigmoid() if squashed else None
 
     def encode(self, x: Tensor) -> Tensor:
         code = self.encoder(x)
         return code if self.skip_in is None else code + self.skip_in(x)
 
-    def decode(self, code: Tensor) -> Tensor:
-        recon = self.decoder(code)
-        return recon if self.skip_out is None else recon + self.skip_out(code)
+    def told(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what a code stands for, and the same before it is squashed."""
+        natural = self.decoder(code)
+        if self.skip_out is not None:
+            natural = natural + self.skip_out(code)
+        return natural if self.squash is None else self.squash(natural), natural
 
-    def forward(self, x: Tensor) -> Coded:
+    def decode(self, code: Tensor) -> Tensor:
+        return self.told(code)[0]
+
+    def forward(self, x: Tensor) -> Decoded:
         code = self.encode(x)
-        return Coded(self.decode(code), code)
+        recon, natural = self.told(code)
+        return Decoded(recon, code, natural)

@@ -1,6 +1,7 @@
 """The equations, elementwise: an objective adds them up over everything but the rows."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,6 +38,11 @@ def laplace_nll(x: Tensor, median: Tensor, log_scale: Tensor) -> Tensor:
 def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     """-log Bernoulli(x; sigmoid(logits)), for x in [0, 1]."""
     return F.softplus(logits) - x * logits
+
+
+def distance(loss: str, x: Tensor, out: Any) -> Tensor:
+    """The loss of this name, of x and what a network gives for it."""
+    return squared(x, out.recon) if loss == "squared" else bernoulli_nll(x, out.natural)
 
 
 def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:

@@ -1,0 +1,32 @@
+"""How a reconstruction is measured, for the autoencoders whose papers leave a choice."""
+
+from typing import Literal
+
+from sktae.declare import Declared
+from sktae.inputs import Tabular
+from sktae.nn.losses import distance
+
+
+class LossMixin(Declared):
+    """Lets a user choose between two losses.
+
+    Parameters
+    ----------
+    loss : {"squared", "cross-entropy"}, default="squared"
+        What reconstructions are measured by. "cross-entropy" is for values from 0 to 1, which it
+        takes as they are, whatever `standardize`; outputs are squashed to that range, and later
+        rows cut off.
+    """
+
+    loss: Literal["squared", "cross-entropy"] = "squared"
+
+    @property
+    def squashed(self) -> bool:
+        """Whether the network's outputs lie between 0 and 1."""
+        return self.loss == "cross-entropy"
+
+    def inputs(self):
+        return Tabular(self.standardize and not self.squashed, self.squashed)
+
+    def error(self, x, out):
+        return distance(self.loss, x, out)
