@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sktae import Autoencoder, VariationalAutoencoder
+from sktae.fitting import Fit, Prepared
 from sktae.randomness import Partner
 
 HIDDEN, CODE, RATE = 64, 16, 1e-3
@@ -103,6 +104,19 @@ def drawn(draw: Any, batch: Tensor, x: Tensor) -> Tensor:
     if isinstance(draw, Partner):
         return x.index_select(0, torch.randint(len(x), (len(batch),)))
     return draw.draw(None, len(batch))
+
+
+def continued(model: Any, X: np.ndarray, steps: int) -> Callable[[], Any]:
+    """Return what takes some more steps of one long fit, which has recorded its step before."""
+    fit = Fit(model, Prepared(model, X, seed=0), seed=0)
+    fit.steps.block = steps
+
+    def run() -> Any:
+        fit.net.history.new_epoch()
+        fit.net.run_single_epoch(fit.steps, True, "train", fit.net.train_step_single)
+        return fit.net
+
+    return run
 
 
 # -- libraries -------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ TITLES = {
     "fit_gallery": "Each model against its own loop",
     "fit_short": "The default fit of a small table",
     "sequence_speed": "Sequences",
+    "image_speed": "Images",
     "score_speed": "Scoring",
     "search_speed": "Many fits together",
     "scaling": "From a thousand rows to ten million",

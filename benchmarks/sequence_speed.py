@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from contestants import CODE, matched, train
+from contestants import CODE, continued, matched, train
 from timing import arguments, finish, interleaved, rows_of
 from torch import nn
 from torch.nn.functional import mse_loss
@@ -23,7 +23,6 @@ from sktae import (
     RecurrentAutoencoder,
     TransformerAutoencoder,
 )
-from sktae.fitting import Fit, Prepared
 from sktae.nn.attention import sinusoidal
 
 WIDTH, HEADS, BLOCKS = 64, 4, 2
@@ -109,18 +108,8 @@ def bare(network, X, batch_size, steps):
 
 
 def ours(E, X, batch_size, steps, **params):
-    """Return what takes some more steps of one long fit, which has recorded its step before."""
     settings = {**matched(batch_size, None), "hidden_layer_sizes": "auto", "max_steps": 10**6}
-    model = E(CODE, **{**settings, **params})
-    fit = Fit(model, Prepared(model, X, seed=0), seed=0)
-    fit.steps.block = steps
-
-    def run():
-        fit.net.history.new_epoch()
-        fit.net.run_single_epoch(fit.steps, True, "train", fit.net.train_step_single)
-        return fit.net
-
-    return run
+    return continued(E(CODE, **{**settings, **params}), X, steps)
 
 
 def main():

@@ -17,6 +17,7 @@ OPTIONS = {
     "fit_gallery": [],
     "fit_short": [],
     "sequence_speed": [],
+    "image_speed": [],
     "score_speed": [],
     "search_speed": [],
     "scaling": [],

@@ -1,4 +1,7 @@
-"""Every autoencoder has a limit in which it is something simpler."""
+"""Every autoencoder has a limit in which it is something simpler, and the guide says which."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,139 +9,227 @@ import torch
 from sklearn.decomposition import PCA, FactorAnalysis
 
 from sktae import (
+    AttentionAutoencoder,
     Autoencoder,
+    AutoregressiveAutoencoder,
     BinaryAutoencoder,
     CategoricalAutoencoder,
     ContentStyleAutoencoder,
     ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    ConvolutionalSequenceAutoencoder,
+    ConvolutionalVariationalAutoencoder,
     DenoisingAutoencoder,
     DisentangledAutoencoder,
+    RecurrentAutoencoder,
     SparseAutoencoder,
+    TransformerAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    all_estimators,
 )
+from sktae.autoencoders import convolutional_variational
 from sktae.autoencoders.variational import negative_elbo
 from sktae.nn.losses import squared
 from sktae.nn.posteriors import Posterior
 
+GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "gallery-of-models.md"
 LINEAR = {"hidden_layer_sizes": (), "activation": "identity"}
+BRIEF = {"max_steps": 30, "random_state": 0}
+LIMITS = {}
 
 
-@pytest.fixture(scope="module")
-def Z(X):
-    return (X - X.mean(0)) / X.std(0)
+def limit(*classes):
+    """Keep a check of what these classes become, given standardised rows."""
+
+    def keep(check):
+        LIMITS[check.__name__] = classes, check
+        return check
+
+    return keep
 
 
-@pytest.mark.parametrize("structure", [{}, {"tied_weights": True}, {"linear_skip": True}])
-def test_linear_is_pca(Z, structure):
-    """Without hidden layers, the reconstruction is the projection on the principal subspace."""
-    model = Autoencoder(2, **LINEAR, **structure, learning_rate=0.02, max_steps=2000)
-    pca = PCA(2).fit(Z)
-    expected = pca.inverse_transform(pca.transform(Z))
-    model.set_params(random_state=0).fit(Z)
-    np.testing.assert_allclose(model.reconstruct(Z), expected, atol=0.05)
+@pytest.mark.parametrize("name", LIMITS)
+def test_limit(name, X):
+    _, check = LIMITS[name]
+    check((X - X.mean(0)) / X.std(0))
 
 
-@pytest.mark.parametrize("noise", ["gaussian", "masking", "swap"])
-def test_no_corruption_is_plain(X, noise):
-    """A denoising autoencoder without noise is the plain one, bit for bit."""
-    model = DenoisingAutoencoder(noise=noise, noise_level=0.0, max_steps=30, random_state=0)
-    plain = Autoencoder(max_steps=30, random_state=0)
-    np.testing.assert_array_equal(model.fit(X).transform(X), plain.fit(X).transform(X))
+def test_every_model_has_a_limit():
+    """One that is checked, and one in the guide's table."""
+    assert {E for classes, _ in LIMITS.values() for E in classes} == {*all_estimators()}
+    table = GUIDE.read_text().partition("## Where they meet")[2]
+    for E in all_estimators():
+        assert re.search(rf"^\|[^|]*`{E.__name__}`", table, re.MULTILINE), E
 
 
-def test_no_contraction_is_plain(X):
-    """A contractive autoencoder without penalty is the plain one with the same layers."""
-    model = ContractiveAutoencoder(alpha=0.0, **LINEAR, max_steps=30, random_state=0)
-    plain = Autoencoder(tied_weights=True, **LINEAR, max_steps=30, random_state=0)
-    expected = plain.fit(X).transform(X)
-    np.testing.assert_allclose(model.fit(X).transform(X), expected, rtol=1e-4, atol=1e-5)
+def assert_same(model, simpler, X, exact=True):
+    """Two models are one: to the bit, or to rounding."""
+    close = {"rtol": 0, "atol": 0} if exact else {"rtol": 1e-3, "atol": 2e-4}
+    np.testing.assert_allclose(model.fit(X).transform(X), simpler.fit(X).transform(X), **close)
 
 
-def test_top_all_is_plain(X):
-    """Keeping every unit, the k-sparse autoencoder is the plain one."""
-    model = SparseAutoencoder(8, n_active=8, max_steps=30, random_state=0)
-    plain = Autoencoder(8, hidden_layer_sizes=(), max_steps=30, random_state=0)
-    np.testing.assert_array_equal(model.fit(X).transform(X), plain.fit(X).transform(X))
+def assert_projects(model, X, atol=0.05):
+    pca = PCA(2).fit(X)
+    expected = pca.inverse_transform(pca.transform(X))
+    np.testing.assert_allclose(model.fit(X).reconstruct(X), expected, atol=atol)
 
 
-def test_sparse_penalties_meet(X):
-    """Without penalty, and keeping the whole batch, rectified codes are the same."""
-    free = SparseAutoencoder(8, penalty="l1", alpha=0.0, max_steps=30, random_state=0)
-    whole = SparseAutoencoder(8, penalty="batch-topk", n_active=8, max_steps=30, random_state=0)
-    expected = free.fit(X).transform(X)
-    np.testing.assert_allclose(whole.fit(X).transform(X), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_no_divergence_is_plain():
-    """At beta 0, unit scale and no noise, the bound is half the squared error, up to a constant."""
-    x, recon = torch.randn(2, 5, 3).unbind()
-    code = torch.randn(5, 2)
-    out = Posterior(recon, code, torch.zeros(5, 2), code, recon, torch.zeros(3))
-    terms = negative_elbo("gaussian", x, out, beta=0.0, free_bits=0.0)
-    assert torch.equal(terms["divergence"], torch.zeros(5, 2))
-    constant = 0.5 * np.log(2 * np.pi)
-    torch.testing.assert_close(terms["reconstruction"], squared(x, recon) / 2 + constant)
-
-
-def test_no_divergence_is_cross_entropy(X):
-    """At beta 0 and without noise, the bound with a Bernoulli likelihood is the cross-entropy."""
+def terms(objective, likelihood, **knobs):
+    """Return rows, reconstructions and the terms of a bound at unit scales and without noise."""
     x, code = torch.rand(5, 3), torch.randn(5, 2)
     natural, zeros = torch.randn(5, 3), torch.zeros(5, 2)
-    out = Posterior(natural.sigmoid(), code, zeros, code, natural, torch.zeros(3))
-    bound = negative_elbo("bernoulli", x, out, beta=0.0, free_bits=0.0)["reconstruction"]
-    model = Autoencoder(loss="cross-entropy")
-    torch.testing.assert_close(model.objective(x, out), bound)
-    torch.testing.assert_close(
-        bound, torch.nn.functional.binary_cross_entropy(out.recon, x, reduction="none")
+    recon = natural.sigmoid() if likelihood == "bernoulli" else natural
+    out = Posterior(recon, code, zeros, code, natural, torch.zeros(3))
+    return x, out, objective(likelihood, x, out, **knobs)
+
+
+@limit(Autoencoder)
+def linear_is_pca(X):
+    """Without hidden layers, the reconstruction is the projection on the principal subspace."""
+    for structure in ({}, {"tied_weights": True}, {"linear_skip": True}):
+        settings = {**LINEAR, **structure, "learning_rate": 0.02, "max_steps": 2000}
+        assert_projects(Autoencoder(2, **settings, random_state=0), X)
+
+
+@limit(AutoregressiveAutoencoder)
+def telling_everything_by_the_code_is_pca(X):
+    """Where the order is the length, every value is told by the code alone, which is linear."""
+    settings = {"hidden_layer_sizes": (), "learning_rate": 0.02, "max_steps": 2000}
+    assert_projects(AutoregressiveAutoencoder(2, order=8, **settings, random_state=0), X, 0.1)
+
+
+@limit(DenoisingAutoencoder)
+def no_corruption_is_plain(X):
+    for noise in ("gaussian", "masking", "swap"):
+        model = DenoisingAutoencoder(noise=noise, noise_level=0.0, **BRIEF)
+        assert_same(model, Autoencoder(**BRIEF), X)
+
+
+@limit(ContractiveAutoencoder)
+def no_contraction_is_plain(X):
+    plain = Autoencoder(tied_weights=True, **LINEAR, **BRIEF)
+    assert_same(ContractiveAutoencoder(alpha=0.0, **LINEAR, **BRIEF), plain, X, exact=False)
+
+
+@limit(SparseAutoencoder)
+def top_all_is_plain(X):
+    """Keeping every unit, the k-sparse autoencoder is the plain one."""
+    plain = Autoencoder(8, hidden_layer_sizes=(), **BRIEF)
+    assert_same(SparseAutoencoder(8, n_active=8, **BRIEF), plain, X)
+
+
+@limit(SparseAutoencoder)
+def sparse_penalties_meet(X):
+    """Without penalty, and keeping the whole batch, rectified codes are the same."""
+    free = SparseAutoencoder(8, penalty="l1", alpha=0.0, **BRIEF)
+    whole = SparseAutoencoder(8, penalty="batch-topk", n_active=8, **BRIEF)
+    assert_same(free, whole, X, exact=False)
+
+
+@limit(VariationalAutoencoder, ConvolutionalVariationalAutoencoder)
+def no_divergence_is_plain(X):
+    """At weight 0, unit scale and no noise, the bound is half the squared error and a constant."""
+    for objective, knobs in (
+        (negative_elbo, {"beta": 0.0, "free_bits": 0.0}),
+        (convolutional_variational.negative_elbo, {"kl_weight": 0.0}),
+    ):
+        x, out, found = terms(objective, "gaussian", **knobs)
+        assert torch.equal(found["divergence"], torch.zeros(5, 2))
+        expected = squared(x, out.recon) / 2 + 0.5 * np.log(2 * np.pi)
+        torch.testing.assert_close(found["reconstruction"], expected)
+
+
+@limit(VariationalAutoencoder)
+def no_divergence_is_cross_entropy(X):
+    """The same with a Bernoulli likelihood is the cross-entropy of the plain autoencoder."""
+    x, out, found = terms(negative_elbo, "bernoulli", beta=0.0, free_bits=0.0)
+    expected = torch.nn.functional.binary_cross_entropy(out.recon, x, reduction="none")
+    torch.testing.assert_close(found["reconstruction"], expected)
+    torch.testing.assert_close(Autoencoder(loss="cross-entropy").objective(x, out), expected)
+
+
+@limit(VariationalAutoencoder)
+def linear_variational_is_factor_analysis(X):
+    """With linear maps, the bound is the log-likelihood of factor analysis."""
+    exact = FactorAnalysis(3).fit(X).score_samples(X)
+    settings = {**LINEAR, "learning_rate": 0.01, "max_steps": 3000, "random_state": 0}
+    model = VariationalAutoencoder(3, score_method="importance", n_draws=64, **settings)
+    bound = model.fit(X).score_samples(X)
+    assert abs(bound.mean() - exact.mean()) < 0.5
+    assert np.corrcoef(bound, exact)[0, 1] > 0.95
+
+
+@limit(DisentangledAutoencoder)
+def no_extra_weight_is_variational(X):
+    """At beta 1, the total correlation costs nothing extra."""
+    assert_same(
+        DisentangledAutoencoder(3, beta=1.0, **BRIEF), VariationalAutoencoder(3, **BRIEF), X
     )
 
 
-def test_one_choice_is_the_mean(X):
+@limit(ContentStyleAutoencoder)
+def no_groups_are_variational(X):
+    """Without groups, content and style are one code."""
+    plain = VariationalAutoencoder(3, **BRIEF)
+    assert_same(ContentStyleAutoencoder(3, **BRIEF), plain, X, exact=False)
+
+
+@limit(CategoricalAutoencoder, VectorQuantizedAutoencoder)
+def one_choice_is_the_mean(X):
     """With one code or category, every row comes back as the mean of all."""
     for model in (CategoricalAutoencoder(1), VectorQuantizedAutoencoder(4, n_codes=1)):
         model.set_params(max_steps=500, random_state=0).fit(X)
         np.testing.assert_allclose(model.reconstruct(X), np.tile(X.mean(0), (len(X), 1)), atol=0.1)
 
 
-@pytest.mark.parametrize("E", [CategoricalAutoencoder, BinaryAutoencoder])
-def test_few_choices_are_means_of_groups(E):
+@limit(CategoricalAutoencoder, BinaryAutoencoder)
+def few_choices_are_means_of_groups(_):
     """What a category or a bit stands for is the mean of the rows that chose it, as in k-means."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3)) + 8 * np.eye(3)[np.repeat([0, 1], 200)]
-    model = E(2 if E is CategoricalAutoencoder else 1, max_steps=1000, random_state=0).fit(X)
-    codes = model.transform(X)
-    for code in np.unique(codes, axis=0):
-        own = (codes == code).all(axis=1)
-        np.testing.assert_allclose(model.reconstruct(X[own])[0], X[own].mean(axis=0), atol=0.3)
+    for model in (CategoricalAutoencoder(2), BinaryAutoencoder(1)):
+        codes = model.set_params(max_steps=1000, random_state=0).fit_transform(X)
+        for code in np.unique(codes, axis=0):
+            own = (codes == code).all(axis=1)
+            np.testing.assert_allclose(model.reconstruct(X[own])[0], X[own].mean(axis=0), atol=0.3)
 
 
-def test_no_extra_weight_is_variational(X):
-    """At beta 1, the total correlation costs nothing extra: the same model, bit for bit."""
-    apart = DisentangledAutoencoder(3, beta=1.0, max_steps=30, random_state=0).fit(X)
-    plain = VariationalAutoencoder(3, beta=1.0, max_steps=30, random_state=0).fit(X)
-    np.testing.assert_array_equal(apart.transform(X), plain.transform(X))
+@limit(AttentionAutoencoder)
+def columns_that_see_only_themselves_are_features(X):
+    """Masked from each other, columns look at themselves alone."""
+    model = AttentionAutoencoder(mask=np.eye(8), **BRIEF).fit(X)
+    np.testing.assert_array_equal(model.attention_map(X), np.tile(np.eye(8), (len(X), 1, 1)))
 
 
-def test_no_groups_are_variational(X):
-    """Without groups, content and style are one code: the same model, bit for bit."""
-    apart = ContentStyleAutoencoder(3, max_steps=30, random_state=0).fit(X)
-    plain = VariationalAutoencoder(3, max_steps=30, random_state=0).fit(X)
-    np.testing.assert_allclose(apart.transform(X), plain.transform(X), rtol=1e-4, atol=1e-5)
+@limit(ConvolutionalAutoencoder, ConvolutionalVariationalAutoencoder)
+def a_map_of_one_place_is_a_vector(X):
+    """Where the stages leave one place, a map with so many channels is a code of that size."""
+    settings = {"image_shape": (2, 2, 2), "hidden_layer_sizes": (16,), **BRIEF}
+    for E in (ConvolutionalAutoencoder, ConvolutionalVariationalAutoencoder):
+        assert_same(E(code_channels=3, **settings), E(3, **settings), X, exact=False)
 
 
-def test_linear_variational_is_factor_analysis(Z):
-    """With linear maps, the bound is the log-likelihood of factor analysis."""
-    exact = FactorAnalysis(3).fit(Z).score_samples(Z)
-    model = VariationalAutoencoder(
-        3,
-        **LINEAR,
-        learning_rate=0.01,
-        max_steps=3000,
-        score_method="importance",
-        n_draws=64,
-        random_state=0,
-    ).fit(Z)
-    bound = model.score_samples(Z)
-    assert abs(bound.mean() - exact.mean()) < 0.5
-    assert np.corrcoef(bound, exact)[0, 1] > 0.95
+@limit(TransformerAutoencoder)
+def looking_far_enough_is_looking_everywhere(X):
+    local = TransformerAutoencoder(attention="local", reach=8, **BRIEF)
+    assert_same(local, TransformerAutoencoder(**BRIEF), X, exact=False)
+
+
+@limit(RecurrentAutoencoder, ConvolutionalSequenceAutoencoder)
+def a_sequence_seen_at_once_has_no_steps(X):
+    """Of a single patch, neither the state before nor the steps around say anything."""
+    settings = {"patch_size": 8, **BRIEF}
+    recurrent = RecurrentAutoencoder(3, **settings).fit(X)
+    filtering = ConvolutionalSequenceAutoencoder(3, **settings).fit(X)
+    expected = [model.reconstruct(X) for model in (recurrent, filtering)]
+    with torch.no_grad():
+        for part in (recurrent.net_.module_.encoder, recurrent.net_.module_.decoder):
+            for layer in part.layers:
+                layer.from_state.weight.zero_()
+        for part in (filtering.net_.module_.encoder, filtering.net_.module_.decoder):
+            for filters in part.filters:
+                width = filters.in_features // 3
+                filters.weight[:, :width] = filters.weight[:, 2 * width :] = 0
+    for model, before in zip((recurrent, filtering), expected, strict=True):
+        np.testing.assert_allclose(model.reconstruct(X), before, rtol=1e-5, atol=1e-6)
