@@ -12,6 +12,8 @@ from series_summary import summary as series_summary
 from tabular_ablation import VARIANTS
 from tabular_summary import PUBLISHED, read, summary
 
+from sktae import all_estimators
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "_build" / "benchmarks"  # what docs/benchmarks.md includes
 TITLES = {
@@ -216,6 +218,23 @@ def followed(frame: pd.DataFrame) -> list[str]:
     return [*parts, f"{circumstances(ours)} {shared}".strip()]
 
 
+def which(results: Path) -> str:
+    """Write the table of the guide that compares all models of the gallery."""
+    names = [E.__name__ for E in all_estimators()]
+    codes = pd.read_csv(results / "reduction_quality.csv")
+    codes = codes[(codes.pixels == "standardised") & (codes.n_components == 8)]
+    codes = codes.groupby("model").mean(numeric_only=True).reindex(["PCA", *names])
+    found = summary(read(results / "tabular_quality.csv")).xs("clean", level="protocol")
+    told = found[found.index.get_level_values("told").isin(["told", ""])].droplevel("told")
+    cells = {"R²": codes.r2, "Digits told": codes.accuracy}
+    for setting, title in (("semi", "AUROC, clean"), ("unsup", "AUROC, contaminated")):
+        cells[title] = told.xs(setting, level="setting").auroc
+    forest = "IsolationForest"
+    frame = pd.DataFrame(cells).reindex([*names, "PCA", forest]).map("{:.1f}".format)
+    frame["Fit"] = codes.fit_seconds.map(seconds).reindex(frame.index)
+    return markdown(frame.replace("nan", "").fillna(""))
+
+
 def section(name: str, results: Path) -> str:
     """Write the part of the page that answers the question of one script."""
     docstring = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text()))
@@ -325,6 +344,8 @@ def render(page: Path = PAGE, results: Path = HERE / "results") -> None:
         chart(pd.read_csv(path)).savefig(page / "fit_speed.png", dpi=150)
         text = "Time of the same fit, as a multiple of a bare loop's"
         parts.insert(0, f"![{text}](_build/benchmarks/fit_speed.png)")
+    if all((results / f"{name}_quality.csv").exists() for name in ("reduction", "tabular")):
+        (page / "which.md").write_text(which(results) + "\n")
     path = results / "tabular_quality.csv"
     if path.exists():
         rank_chart(read(path)).savefig(page / "tabular_quality.png", dpi=150)

@@ -251,6 +251,8 @@ def parsed() -> Any:
     )
     args.seeds = args.seeds or (3 if args.size == "full" else 1)
     args.sets = args.sets or sorted(path.stem for path in args.data.glob("*.npz"))
+    if not args.sets:
+        sys.exit(f"There are no sets NAME.npz in {args.data}.")
     if args.size != "full":
         args.sets = args.sets[:QUICK_SETS]
     if args.ablation and args.output.parent == RESULTS:
