@@ -16,7 +16,7 @@ lint: .venv/.stamp
 	$(BIN)/mypy
 
 docs: .venv/.stamp
-	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/sphinx-build -q -W --keep-going $(DOCS_ARGS) -b html docs docs/_build/html
 
 check: lint test
 

@@ -42,6 +42,9 @@ default="combined"
     # Each component that is drawn adds noise until the network has learnt to ignore it.
     auto_components: ClassVar[int] = 16
 
+    # What the weight of the divergence is called.
+    weight: ClassVar[str] = "beta"
+
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
     score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
     n_draws: Count = 16
@@ -80,7 +83,7 @@ default="combined"
         if last["active_units"] == 0 and last["step"] >= 100:
             return (
                 f"The posterior of {type(self).__name__} collapsed: no component of the code "
-                f"depends on the row. Lower beta, or train longer (max_steps)."
+                f"depends on the row. Lower {self.weight}, or train longer (max_steps)."
             )
 
     def _single(self, network, x):

@@ -44,6 +44,9 @@ default="leaky_relu"
         Whether the network sees each channel with mean 0 and variance 1. What comes out is in the
         units of `X` either way.
 
+    learning_rate : float or "auto", default="auto"
+        Step size of the optimizer, at its largest; "auto" is 0.002.
+
     batch_size : int, default=32
         Images in a training step. With fewer images, all of them.
 
@@ -59,7 +62,9 @@ default="leaky_relu"
     output : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
         What keeps reconstructions in the range of images: nothing, or a squashing function for
         values from 0 to 1, or from -1 to 1. Bytes are 0 to 1 in parts of 255. "auto" goes by the
-        range of `X`.
+        range of `X` and cuts off what lies beyond. Squashing functions may get stuck at an end of
+        the range where most pixels are there, as on a black background. A Bernoulli likelihood has
+        a range of its own.
 
     Attributes
     ----------
@@ -136,8 +141,25 @@ default="leaky_relu"
         if self.output_range_ is not None:
             ends = np.transpose([self.output_range_] * len(self.channel_means_))
             ends = (ends - self.channel_means_) / self.channel_scales_
-            decoder.append(Within(*torch.from_numpy(ends).float()))
+            low, high = torch.from_numpy(ends).float()
+            decoder.append(Within(low, high, squash=self.output != "auto"))
         return encoder, decoder
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components), or (n_samples, *code_shape_)
+            Codes, as from `transform`; maps may have their shape.
+
+        Returns
+        -------
+        images : ndarray
+            The images they stand for, in the layout of those of the fit.
+        """
+        maps = np.ndim(X) == 4 and np.shape(X)[1:] == getattr(self, "code_shape_", None)
+        return super().inverse_transform(np.reshape(X, (len(X), -1)) if maps else X)
 
     def explain(self, X):
         """Say which pixels make images unusual.

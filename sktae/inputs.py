@@ -37,6 +37,8 @@ class DatasetRows:
                 "X is an IterableDataset, whose rows cannot be told by number; give a Dataset with "
                 "__len__ and __getitem__."
             )
+        if len(dataset) == 0:  # type: ignore[arg-type]
+            raise ValueError("The Dataset given as X has no rows.")
         self.dataset = dataset
         first = _row(dataset[0])
         if first.ndim not in dimensions or first.dtype.kind not in "fiub":

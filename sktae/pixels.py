@@ -20,7 +20,7 @@ _BYTES = (0.0, 255.0)
 _TOLERANCE = 1e-6
 
 # More channels than this, and last a size as small as those of colours: channels come last.
-_COLOURS, _MANY = (3, 4), 8
+_COLOURS, _MANY = (1, 3, 4), 8
 
 
 class Image:
@@ -66,7 +66,7 @@ class Image:
                     f"{type(estimator).__name__} was fitted on those of shape {self.layout}."
                 )
             return rows
-        X, named = self._validated(estimator, X, reset)
+        X, named = self._validated(estimator, _stacked(X), reset)
         self._check_shape(estimator, X.shape, reset, named)
         return X if reset else X.reshape(len(X), *self.layout)
 
@@ -80,22 +80,27 @@ class Image:
     def _check_shape(
         self, estimator: Any, shape: tuple[int, ...], reset: bool, named: bool = False
     ) -> None:
-        name, wanted, own = type(estimator).__name__, self.settings[1], shape[1:]
-        if reset and wanted is not None and math.prod(wanted) != math.prod(own):
+        name, own = type(estimator).__name__, shape[1:]
+        wanted = self.settings[1] if reset else self.shape
+        if not 2 <= len(shape) <= 4:
             raise ValueError(
-                f"X has images of {_times(own)} numbers, but image_shape={wanted} of {name} asks "
-                f"for {_times(wanted)}."
+                f"X has {len(shape)} dimensions, but images are (n, channels, height, width), (n, "
+                f"height, width), or rows with an image_shape."
             )
-        if wanted is None and len(own) == 3 and own[2] in _COLOURS and min(own[:2]) > _MANY:
+        if wanted is None:
+            if len(own) == 3 and own[2] in _COLOURS and min(own[:2]) > _MANY:
+                raise ValueError(
+                    f"X has shape {shape}, which looks like (n, height, width, channels), but "
+                    f"{name} takes (n, channels, height, width): give it X.transpose(0, 3, 1, 2), "
+                    f"or set image_shape={own} if its images do have {own[0]} channels."
+                )
+        elif math.prod(wanted) != math.prod(own) if len(own) == 1 else _full(own) != _full(wanted):
+            what = f"image_shape={wanted} of {name} asks for {_times(wanted)}"
+            if not reset:
+                what = f"{name} was fitted on images of {_times(wanted)}"
             raise ValueError(
-                f"X has shape {shape}, which looks like (n, height, width, channels), but {name} "
-                f"takes (n, channels, height, width): give it X.transpose(0, 3, 1, 2), or set "
-                f"image_shape={own} if its images do have {own[0]} channels."
-            )
-        if not reset and len(own) > 1 and math.prod(own) != math.prod(self.shape):
-            raise ValueError(
-                f"X has images of shape {own}, but {name} was fitted on images of shape "
-                f"{self.layout}; put a single one into a list, [X]."
+                f"X has images of {_times(own)} numbers, but {what}. Channels come first; a single "
+                f"image goes into a list, [X]."
             )
         if not named:
             check_width(estimator, math.prod(own), reset)
@@ -105,7 +110,7 @@ class Image:
         standardize, image_shape, _, unit_interval = self.settings
         self.layout = tuple(X.shape[1:])
         found = image_shape or (self.layout if len(self.layout) > 1 else (1, *self.layout))
-        self.shape = (1,) * (3 - len(found)) + found
+        self.shape = _full(found)
         scaler = scaler_of(chunks_of(X), standardize)
         self.mean = scaler.mean_
         self.range = self._range(X)
@@ -158,13 +163,15 @@ class Image:
         low, high = (0.0, 1.0) if self.settings[3] else (-FAR, FAR)
         offset = torch.from_numpy(-self.shift / self.scale).view(-1, 1, 1)
         factor = torch.from_numpy(1 / self.scale).view(-1, 1, 1)
-        x = rows.double().view(-1, *self.shape)
+        x = rows.double().reshape(-1, *self.shape)
         return torch.addcmul(offset, x, factor).float().clamp(low, high)
 
     def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Turn what the network made back into images in the units of `X`."""
         scale, shift = (v.reshape(-1, 1, 1) for v in (self.scale, self.shift))
         found = z.astype(np.float64) * scale + shift
+        if self.range is not None:  # but for what arithmetic leaves over, it is there already
+            found = found.clip(*self.range)
         return found.reshape(-1, *self.layout).astype(dtype)
 
     def errors(self, X: np.ndarray, made: np.ndarray) -> np.ndarray:
@@ -176,10 +183,28 @@ class Image:
         return x.flatten(1)
 
 
+def _stacked(X: Any) -> Any:
+    """Make an array of a list of images."""
+    if not isinstance(X, list | tuple) or not X or np.ndim(X[0]) < 2:
+        return X
+    shapes = {np.shape(image) for image in X}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The images of X have different shapes: {sorted(shapes)}. Crop, pad or resize them to "
+            f"one."
+        )
+    return np.stack(X)
+
+
 def extremes(X: Any) -> tuple[float, float]:
     """Return the least and the largest number of all rows."""
     ends = [(chunk.min(), chunk.max()) for chunk in chunks_of(X)]
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+
+def _full(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Write a shape with channels."""
+    return (1,) * (3 - len(shape)) + tuple(shape)
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -1,14 +1,21 @@
 """Displays: what a picture needs is computed once, and drawn as often as one likes."""
 
+import math
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 # Where there are no more kinds of labels than this, each has a colour of its own.
 _MANY_LABELS = 10
-_INCHES = 1.1
+# Colour maps of no more colours are lists, those of more are scales.
+_LISTED = 20
+# So many lines of a legend stand below each other.
+_LINES = 16
+# The height of an image, and the width of a figure at most.
+_INCHES, _WIDEST = 1.1, 14.0
 
 
 class ReconstructionDisplay:
@@ -74,7 +81,7 @@ class ReconstructionDisplay:
             What was computed and drawn.
         """
         check_is_fitted(estimator)
-        X = X[:n_images]
+        X = _first(X, n_images)
         if hasattr(estimator, "reconstruct"):
             made = estimator.reconstruct(X)
         else:
@@ -151,7 +158,8 @@ class LatentDisplay:
     """
 
     def __init__(self, codes, labels=None, names=("component 0", "component 1")):
-        self.codes, self.labels, self.names = codes, labels, names
+        self.codes, self.names = codes, names
+        self.labels = None if labels is None else np.asarray(labels)
 
     @classmethod
     def from_estimator(
@@ -189,22 +197,23 @@ class LatentDisplay:
             What was computed and drawn.
         """
         check_is_fitted(estimator)
-        shape = getattr(estimator, "code_shape_", ())
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        shape = getattr(last, "code_shape_", ())
         if len(shape) == 3:
-            return cls(estimator.transform(X[:n_images]).reshape(-1, *shape)).plot(ax, **kwargs)
+            codes = np.asarray(estimator.transform(_first(X, n_images)))
+            return cls(codes.reshape(-1, *shape)).plot(ax, **kwargs)
         codes = np.asarray(estimator.transform(X))
         if codes.shape[1] < 2:
             raise ValueError(
                 f"LatentDisplay draws two components, but codes of {type(estimator).__name__} have "
                 f"{codes.shape[1]}; a histogram of them says as much."
             )
-        labels = None if y is None else np.asarray(y)
         if components is None and codes.shape[1] > 2:
             names = "first direction", "second direction"
-            return cls(PCA(2).fit_transform(codes), labels, names).plot(ax, **kwargs)
+            return cls(PCA(2).fit_transform(codes), y, names).plot(ax, **kwargs)
         first, second = components or (0, 1)
         names = f"component {first}", f"component {second}"
-        return cls(codes[:, [first, second]], labels, names).plot(ax, **kwargs)
+        return cls(codes[:, [first, second]], y, names).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, cmap=None, **kwargs):
         """Draw points, or maps: a column for each image, a row for each channel.
@@ -250,11 +259,26 @@ class LatentDisplay:
             points = self.ax_.scatter(*self.codes.T, c=self.labels, cmap=cmap or "viridis", **how)
             self.ax_.figure.colorbar(points, ax=self.ax_)
             return
-        colours = _colour_map(cmap or "tab10")
+        colours = _colour_map(cmap or ("tab10" if len(kinds) <= _MANY_LABELS else "turbo"))
+        # A list of colours is taken one by one, a scale of them from end to end.
+        listed = colours.N <= _LISTED
         for number, kind in enumerate(kinds):
+            colour = colours(number % colours.N if listed else number / max(1, len(kinds) - 1))
             points = self.codes[self.labels == kind].T
-            self.ax_.scatter(*points, color=colours(number % colours.N), label=str(kind), **how)
-        self.ax_.legend(frameon=False, markerscale=1.5)
+            self.ax_.scatter(*points, color=colour, label=str(kind), **how)
+        beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        n_columns = math.ceil(len(kinds) / _LINES)
+        self.ax_.legend(frameon=False, markerscale=1.5, ncols=n_columns, **beside)
+
+
+def _first(X: Any, n: int) -> Any:
+    """Return the first rows of an array, of a frame, of a list or of a Dataset."""
+    if n < 1:
+        raise ValueError(f"n_images must be at least 1. Got {n!r} instead.")
+    if not hasattr(X, "__getitem__") or hasattr(X, "shape") or isinstance(X, list):
+        return X[:n]
+    items = [X[number] for number in range(min(n, len(X)))]
+    return np.stack([np.asarray(i[0] if isinstance(i, tuple | list) else i) for i in items])
 
 
 def _pictures(X: Any, shape: tuple[int, ...] | None) -> np.ndarray:
@@ -284,14 +308,16 @@ def _drawn(rows: list[np.ndarray], ax: Any) -> Any:
     padded = [np.pad(row, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1) for row in rows]
     whole = np.vstack([np.hstack(list(row)) for row in padded])[:-gap, :-gap]
     if ax is None:
-        ax = _new_axes((_INCHES * n * max(1.0, width / height) + 1, _INCHES * len(rows)))
+        wide, high = _INCHES * n * max(1.0, width / height), _INCHES * len(rows)
+        scale = min(1.0, _WIDEST / wide)
+        ax = _new_axes((scale * wide + 1, max(1.0, scale * high)))
     ax.imshow(whole, interpolation="nearest")
     return ax
 
 
 def _name_rows(ax: Any, names: list[str], height: int) -> None:
     gap = max(1, height // 16)
-    ax.set(xticks=[], yticks=[(height + gap) * i + height / 2 for i in range(len(names))])
+    ax.set(xticks=[], yticks=[(height + gap) * i + (height - 1) / 2 for i in range(len(names))])
     ax.set_yticklabels(names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -84,8 +84,8 @@ class ReductionMixin(TransformerMixin):
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors.
         """
-        x = self._rows(X)
-        error = self._inputs.errors(np.asarray(x.raw), self._reconstruct(x))
+        x = self._read(X)
+        error = self._inputs.errors(x.raw, self._reconstruct(x))
         return error if per_feature else np.nanmean(error.reshape(len(error), -1), axis=1)
 
     def score(self, X, y=None):
@@ -104,14 +104,19 @@ class ReductionMixin(TransformerMixin):
         score : float
             1 minus the residual variance over the variance around the training mean; at most 1.
         """
-        x = self._rows(X)
-        X = np.asarray(x.raw, np.float64)
+        x = self._read(X)
+        X = x.raw.astype(np.float64)
         residual = np.nansum((X - self._reconstruct(x)) ** 2)
         total = np.nansum((X - self._inputs.mean.reshape(X.shape[1:])) ** 2)
         size = np.nansum(X**2)
         if total <= 1e-20 * size:  # a constant table: all that counts is to hit it
             return float(residual <= 1e-9 * size)
         return float(1 - residual / total)
+
+    def _read(self, X):
+        """Read rows once: those of a Dataset may be others at each look."""
+        x = self._rows(X)
+        return Rows(np.asarray(x.raw), x.prepare, x.device)
 
     def _decode(self, codes):
         z = Rows(codes, Tensor.float, self.net_.device)

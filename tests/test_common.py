@@ -10,7 +10,7 @@ import polars
 import pytest
 import sklearn
 import torch
-from shared import every, quick
+from shared import every, lean, quick
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
@@ -56,7 +56,7 @@ def test_nothing_is_missing():
 def test_detects(E, labelled):
     """Outliers score below inliers, more so if one is told of them; hardly two score alike."""
     X, outlier = labelled
-    told = E(random_state=0, training_data="contaminated").fit(X)
+    told = lean(E, training_data="contaminated").fit(X)
     assert roc_auc_score(outlier, -told.score_samples(X)) >= 0.95
     model = E(random_state=0).fit(X)
     scores = model.score_samples(X)
@@ -69,7 +69,7 @@ def test_detects(E, labelled):
 @every
 def test_learns(E, X):
     """The loss falls; decoded codes are closer than the column means; codes have their shape."""
-    model = E(random_state=0).fit(X)
+    model = lean(E).fit(X)
     assert model.history_["train_loss"].iloc[-1] < model.history_["train_loss"].iloc[0]
     decoded = model.inverse_transform(model.transform(X))
     assert ((X - decoded) ** 2).sum() < ((X - X.mean(0)) ** 2).sum()

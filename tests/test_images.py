@@ -52,9 +52,11 @@ def test_layouts_are_one(E, params):
         for shape, images in shapes.items()
     }
     expected = models[1, 12, 10].transform(X)
+    listed = quick(E, **params).fit(list(X))
+    np.testing.assert_array_equal(listed.transform(X), expected)
     for shape, model in models.items():
         assert (model.image_shape_, model.n_features_in_) == ((1, 12, 10), 120)
-        for images in shapes.values():  # in any layout, whatever that of the fit
+        for images in (*shapes.values(), list(X)):  # in any layout, whatever that of the fit
             np.testing.assert_array_equal(model.transform(images), expected)
             assert model.reconstruct(images).shape == (120, *shape)
         assert model.inverse_transform(expected).shape == (120, *shape)
@@ -165,8 +167,12 @@ def test_images_from_a_dataset(E):
     assert len(streamed.threads) > 1
     np.testing.assert_array_equal(model.transform(streamed), quick(E).fit(X).transform(X))
     assert np.isfinite(model.score_samples(Listed(X[:5]))).all()
-    with pytest.raises(ValueError, match=r"images of shape \(3, 10, 12\).* shape \(3, 12, 10\)"):
+    with pytest.raises(ValueError, match=r"3 x 10 x 12 numbers.* images of 3 x 12 x 10"):
         model.transform(Listed(X.swapaxes(2, 3)))
+    with pytest.raises(ValueError, match=r"images of shape \(360,\).* shape \(3, 12, 10\)"):
+        model.transform(Listed(X.reshape(120, -1)))
+    with pytest.raises(ValueError, match="has no rows"):
+        model.transform(Listed(X[:0]))
 
 
 @every_kind
@@ -192,6 +198,12 @@ def test_bad_images_are_refused(E):
             X,
         ),
         r"'hidden_layer_sizes' .* at least one width": ({"hidden_layer_sizes": ()}, X),
+        r"different shapes: \[\(3, 12, 10\), \(3, 12, 11\)\]": ({}, [X[0], np.ones((3, 12, 11))]),
+        r"X has 5 dimensions, but images are": ({}, X[np.newaxis]),
+        r"12 x 10 x 3 numbers, but image_shape=\(3, 12, 10\)": (
+            {"image_shape": (3, 12, 10)},
+            X.transpose(0, 2, 3, 1),
+        ),
         "contains NaN": ({}, np.where(X > 0.5, np.nan, X)),
     }
     for message, (params, images) in cases.items():
@@ -200,11 +212,40 @@ def test_bad_images_are_refused(E):
             model.fit(images)
         assert not [name for name in vars(model) if name.endswith("_")]
     model = quick(E).fit(X)
-    with pytest.raises(ValueError, match=r"shape \(12, 10\), but .* a single one into a list"):
+    with pytest.raises(
+        ValueError, match=r"12 x 10 numbers, but .* images of 3 x 12 x 10\. .* a list"
+    ):
         model.transform(X[0])
-    with pytest.raises(ValueError, match=r"120 features, but .* expecting 360"):
+    with pytest.raises(ValueError, match=r"120 numbers, but .* 3 x 12 x 10"):
         model.transform(X[:, 0].reshape(120, -1))
     assert model.transform([X[0]]).shape == (1, model.n_components_)
+
+
+@every_kind
+@pytest.mark.parametrize("white", [False, True])
+def test_dark_images_are_learnt(E, white):
+    """Where nearly all pixels are at an end of the range, outputs do not get stuck there."""
+    X = discs(200, (20, 20), 1) ** 3
+    X = 1 - X if white else X
+    model = E(8, max_steps=100, random_state=0).fit(X)
+    assert model.output_range_ == (0, 1)
+    assert model.score(X) > 0.8
+
+
+def test_a_dataset_is_read_once_for_a_score():
+    """What was read is compared with its own reconstruction, though each look draws another."""
+
+    class Flipped(Listed):
+        rng = np.random.default_rng(0)
+
+        def __getitem__(self, number):
+            return self.X[number, :, :, :: self.rng.choice([-1, 1])]
+
+    X = discs()
+    both = np.concatenate([X, X[:, :, :, ::-1]])
+    model = ConvolutionalAutoencoder(16, max_steps=150, random_state=0).fit(both)
+    assert model.score(Flipped(X)) > 0.9
+    assert model.reconstruction_error(Flipped(X)).max() < 0.05
 
 
 def test_channels_last_may_be_meant():
@@ -311,6 +352,10 @@ def test_reconstructions_are_drawn():
     assert names == ["image", "reconstruction", "error"]
     (picture,) = display.ax_.get_images()
     np.testing.assert_allclose(picture.get_array()[0, 0], X[0, :, 0, 0] / X[:5].max(), atol=0.05)
+    streamed = ReconstructionDisplay.from_estimator(model, Listed(X), n_images=5)
+    np.testing.assert_array_equal(streamed.reconstructions, display.reconstructions)
+    with pytest.raises(ValueError, match="n_images must be at least 1"):
+        ReconstructionDisplay.from_estimator(model, X, n_images=-1)
     digits = load_digits().data
     axes = display.figure_.add_subplot()
     for reducer in (make_pipeline(StandardScaler(), PCA(4)), quick(n_components=4)):
@@ -334,9 +379,17 @@ def test_codes_are_drawn():
     assert by_number.ax_.get_xlabel() == "component 0"
     assert len(by_number.figure_.axes) == 2  # with a scale of colours
     assert LatentDisplay.from_estimator(model, X).ax_.get_legend() is None
+    scaled = LatentDisplay.from_estimator(model, X, y, cmap="viridis")
+    many = LatentDisplay.from_estimator(model, X, [f"kind {i % 24}" for i in range(len(X))])
+    for display, n in ((scaled, 10), (many, 24)):
+        colours = {tuple(points.get_facecolor()[0]) for points in display.ax_.collections}
+        assert len(colours) == n
     maps = quick(ConvolutionalAutoencoder, code_channels=2).fit(discs())
     display = LatentDisplay.from_estimator(maps, discs(), n_images=4)
     assert display.codes.shape == (4, *maps.code_shape_)
+    np.testing.assert_array_equal(
+        maps.inverse_transform(display.codes), maps.reconstruct(discs())[:4]
+    )
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["channel 0", "channel 1"]
     with pytest.raises(ValueError, match="draws two components"):
         LatentDisplay.from_estimator(quick(n_components=1).fit(X), X)

@@ -51,7 +51,7 @@ def draw_faces(n, seed, size=64):
 
 X, _ = draw_faces(600, seed=0)
 new, smiles = draw_faces(300, seed=1)
-model = ConvolutionalVariationalAutoencoder(32, kl_weight=20, max_steps=1000, random_state=0)
+model = ConvolutionalVariationalAutoencoder(32, kl_weight=20, max_steps=800, random_state=0)
 model.fit(X)
 print(f"{model.score(new):.0%} of the variance of new faces")
 

@@ -74,7 +74,7 @@ class ImageFolder(Dataset):
         return np.uint8(255 * image.clip(0, 1)).transpose(2, 0, 1)
 
 
-model = ConvolutionalAutoencoder(64, max_steps=400, training_data="clean", random_state=0)
+model = ConvolutionalAutoencoder(64, max_steps=300, training_data="clean", random_state=0)
 model.fit(ImageFolder(folder))
 
 # %%

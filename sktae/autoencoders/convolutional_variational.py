@@ -1,6 +1,7 @@
 """Convolutional variational autoencoder (Kingma & Welling 2014; maps after Rombach et al. 2022)."""
 
 from functools import partial
+from typing import ClassVar
 
 from sktae.declare import NonNegative
 from sktae.densities import DensityAutoencoder
@@ -42,6 +43,8 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
     >>> model.sample(5).shape
     (5, 8, 8)
     """
+
+    weight: ClassVar[str] = "kl_weight"
 
     kl_weight: NonNegative = 1.0
 

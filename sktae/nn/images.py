@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sktae.nn.codes import straight_through
 from sktae.nn.layers import activation_layer
 
 # Numbers are brought to one scale in groups of channels, so many of them if they divide evenly.
@@ -41,17 +42,27 @@ class Doubled(nn.Module):
 
 
 class Within(nn.Module):
-    """Keeps each channel of an image between two bounds."""
+    """Keeps each channel of an image between two bounds.
 
-    def __init__(self, low: Tensor, high: Tensor):
+    What lies beyond is cut off, as if gradients knew nothing of it, so that it can come back. With
+    `squash`, it is the sigmoid, or the hyperbolic tangent, brought to the bounds.
+    """
+
+    def __init__(self, low: Tensor, high: Tensor, squash: bool):
         super().__init__()
         self.low: Tensor
         self.high: Tensor
         self.register_buffer("low", low.view(-1, 1, 1))
         self.register_buffer("high", high.view(-1, 1, 1))
+        self.squash = squash
+
+    def extra_repr(self) -> str:
+        return f"squash={self.squash}"
 
     def forward(self, h: Tensor) -> Tensor:
-        return torch.lerp(self.low, self.high, h.sigmoid())
+        if self.squash:
+            return torch.lerp(self.low, self.high, h.sigmoid())
+        return straight_through(h, torch.minimum(torch.maximum(h, self.low), self.high))
 
 
 def sizes(shape: Sequence[int], widths: Sequence[int]) -> list[tuple[int, int, int]]:
