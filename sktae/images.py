@@ -150,8 +150,8 @@ default="leaky_relu"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components), or (n_samples, *code_shape_)
-            Codes, as from `transform`; maps may have their shape.
+        X : array-like of shape (n_samples, n_components) or (n_samples, channels, height, width)
+            Codes, as from `transform`; maps may have their own shape.
 
         Returns
         -------

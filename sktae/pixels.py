@@ -94,7 +94,7 @@ class Image:
                     f"{name} takes (n, channels, height, width): give it X.transpose(0, 3, 1, 2), "
                     f"or set image_shape={own} if its images do have {own[0]} channels."
                 )
-        elif math.prod(wanted) != math.prod(own) if len(own) == 1 else _full(own) != _full(wanted):
+        elif not _fits(own, wanted):
             what = f"image_shape={wanted} of {name} asks for {_times(wanted)}"
             if not reset:
                 what = f"{name} was fitted on images of {_times(wanted)}"
@@ -205,6 +205,13 @@ def extremes(X: Any) -> tuple[float, float]:
 def _full(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Write a shape with channels."""
     return (1,) * (3 - len(shape)) + tuple(shape)
+
+
+def _fits(own: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Say whether images, or rows, of one shape can be had as images of another."""
+    if len(own) == 1:
+        return math.prod(own) == math.prod(wanted)
+    return _full(own) == _full(wanted)
 
 
 def _times(shape: tuple[int, ...]) -> str:
