@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from sktae.docs import inherit_sections
 from sktae.engine.batches import Rows, in_tiles
 from sktae.engine.net import AutoencoderNet
 from sktae.engine.parts import Part
-from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, history_frame, restore
+from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, restore
 from sktae.inputs import Tabular
 from sktae.nn.layers import Activation
 from sktae.panels import Sequence
@@ -332,7 +333,12 @@ default="silu"
     @property
     def history_(self):
         check_is_fitted(self)
-        return history_frame(self.net_)
+        frame = pd.DataFrame(list(self.net_.history)).rename(columns={"dur": "seconds"})
+        frame = frame.drop(columns=list(frame.filter(regex="_best$|_batch_count$|^batches$")))
+        first = [name for name in ("epoch", "step", "train_loss", "valid_loss") if name in frame]
+        last = [name for name in ("learning_rate", "seconds") if name in frame]
+        middle = [name for name in frame if name not in (*first, *last)]
+        return frame[[*first, *middle, *last]]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -90,13 +90,12 @@ class Declared(BaseEstimator):
     """An estimator whose annotated class attributes are its hyperparameters."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
-    _own_constraints: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = inspect.get_annotations(cls)
         hints = {name: _resolve(hint, cls) for name, hint in own.items()}
-        fields = {n: h for n, h in hints.items() if typing.get_origin(h) is not ClassVar}
+        fields = {n: h for n, h in hints.items() if ClassVar not in (h, typing.get_origin(h))}
         _refuse_mistakes(cls, fields)
         cls.__annotations__ = hints
         written = "__init__" in cls.__dict__  # by hand, which is honoured
@@ -104,10 +103,10 @@ class Declared(BaseEstimator):
         if not written:  # the signature shows types, without their ranges
             cls.__init__.__annotations__ = typing.get_type_hints(cls.__init__)
         ranges: dict[str, Any] = {}
-        for base in reversed(cls.__mro__[1:]):  # of all bases, the nearest last
-            ranges |= vars(base).get("_own_constraints", {})
-        cls._own_constraints = {name: constraints(hint) for name, hint in fields.items()}
-        cls._parameter_constraints = ranges | cls._own_constraints
+        for base in reversed(cls.__mro__[1:]):  # of all bases, in the order of dataclasses
+            ranges |= vars(base).get("_parameter_constraints", {})
+        own_ranges = {name: constraints(hint) for name, hint in fields.items()}
+        cls._parameter_constraints = ranges | own_ranges
 
 
 def _refuse_mistakes(cls: type, fields: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
@@ -388,12 +387,3 @@ def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> T
     in_blocks = estimator.max_epochs is None
     block = math.ceil(budget / _BLOCKS) if in_blocks else plan.steps_per_pass
     return TrainingSteps(x, plan, first, budget, block)
-
-
-def history_frame(net: AutoencoderNet) -> pd.DataFrame:
-    frame = pd.DataFrame(list(net.history)).rename(columns={"dur": "seconds"})
-    frame = frame.drop(columns=list(frame.filter(regex="_best$|_batch_count$|^batches$")))
-    first = [name for name in ("epoch", "step", "train_loss", "valid_loss") if name in frame]
-    last = [name for name in ("learning_rate", "seconds") if name in frame]
-    middle = [name for name in frame if name not in (*first, *last)]
-    return frame[[*first, *middle, *last]]

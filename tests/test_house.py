@@ -112,6 +112,7 @@ def test_documentation_matches_the_signature(E):
     documented = entries(parts["Parameters"])
     parameters = inspect.signature(E).parameters
     assert list(documented) == list(parameters)
+    assert set(parameters) == set(E._parameter_constraints)
     for name, text in documented.items():
         default = re.search(r"default=(.+)", text.split("\n")[0])[1]
         assert ast.literal_eval(default) == parameters[name].default, name
