@@ -1,5 +1,6 @@
 """Autoencoders for scikit-learn."""
 
+from sktae._engine.net import AutoencoderNet
 from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.binary import BinaryAutoencoder
@@ -19,7 +20,6 @@ from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.autoencoders.vector_quantized import VectorQuantizedAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.docs import citation
-from sktae.engine.net import AutoencoderNet
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.many import fit_many
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV

@@ -9,6 +9,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, _fit_co
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sktae._engine.freeze import Part
+from sktae._engine.net import AutoencoderNet
+from sktae._engine.rows import Rows
+from sktae._engine.tiles import in_tiles
 from sktae.declare import (
     Contamination,
     Count,
@@ -22,9 +26,6 @@ from sktae.declare import (
     positional,
 )
 from sktae.docs import inherit_sections
-from sktae.engine.batches import Rows, in_tiles
-from sktae.engine.net import AutoencoderNet
-from sktae.engine.parts import Part
 from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, restore
 from sktae.inputs import Tabular
 from sktae.nn.layers import Activation

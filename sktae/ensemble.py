@@ -10,10 +10,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from sktae._engine.rows import Rows
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.declare import Contamination, Count, Declared, Fraction, Seed, Share, positional
-from sktae.engine.batches import Rows
 from sktae.inputs import FLOATS, Tabular
 from sktae.many import fit_many
 from sktae.randomness import drawn, generator, seed_of

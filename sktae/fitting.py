@@ -14,11 +14,13 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
-from sktae.engine.batches import Loaded, Rows, TrainingSteps, ValidationBatches, layer_size
-from sktae.engine.net import AutoencoderNet
-from sktae.engine.objective import Objective
-from sktae.engine.parts import freeze
-from sktae.engine.probe import Probe
+from sktae._engine.batches import TrainingSteps, ValidationBatches
+from sktae._engine.freeze import freeze
+from sktae._engine.net import AutoencoderNet
+from sktae._engine.objective import Objective
+from sktae._engine.probe import Probe
+from sktae._engine.rows import Loaded, Rows
+from sktae._engine.tiles import layer_size
 from sktae.evidence import Centre
 from sktae.inputs import Selected
 from sktae.progress import EpochBar, FitTasks

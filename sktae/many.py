@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from numbers import Real
 from typing import Any
 
+from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae.base import BaseAutoencoder
-from sktae.engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae.fitting import Fit, Prepared, fitted_state, knobs, restore
 from sktae.randomness import seed_of
 

@@ -5,7 +5,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
-from sktae.engine.batches import Rows
+from sktae._engine.rows import Rows
 from sktae.inputs import FLOATS, float_of
 
 

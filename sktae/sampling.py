@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sktae.engine.batches import Loaded
+from sktae._engine.rows import Loaded
 from sktae.randomness import Uniform, generator, seed_of
 
 

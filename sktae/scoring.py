@@ -9,8 +9,9 @@ import torch
 from sklearn.base import OutlierMixin
 from torch import Tensor, nn
 
+from sktae._engine.rows import Rows
+from sktae._engine.tiles import in_tiles
 from sktae.declare import Contamination
-from sktae.engine.batches import Rows, in_tiles
 from sktae.evidence import Centre, Ellipsoid, Neighbours, Space, Tail
 from sktae.inputs import float_of
 from sktae.nn.losses import squared

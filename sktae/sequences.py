@@ -9,9 +9,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sktae._engine.rows import Loaded, Rows
+from sktae._engine.tiles import in_tiles
 from sktae.base import BaseAutoencoder
 from sktae.declare import Count
-from sktae.engine.batches import Loaded, Rows, in_tiles
 from sktae.nn.losses import squared_where_known, token_nll
 from sktae.nn.sequences import Numbers, Tokens
 from sktae.panels import Sequence

@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch.utils.data import Dataset
 
-from sktae.engine.batches import TILE
+from sktae._engine.tiles import TILE
 
 VIEWS = ("raw", "centred", "difference")
 # Beyond this many standard deviations, a value says no more.

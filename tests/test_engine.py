@@ -10,7 +10,9 @@ from torch import nn
 from torch.utils.data import ChainDataset, TensorDataset
 
 from sktae import DenoisingAutoencoder, fitting
-from sktae.engine.batches import TILE, Loaded, TrainingSteps, in_tiles
+from sktae._engine.batches import TrainingSteps
+from sktae._engine.rows import Loaded
+from sktae._engine.tiles import TILE, in_tiles
 from sktae.randomness import (
     Mask,
     Normal,

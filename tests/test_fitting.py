@@ -22,7 +22,7 @@ from sktae import (
     fit_many,
     fitting,
 )
-from sktae.engine.batches import TrainingSteps
+from sktae._engine.batches import TrainingSteps
 from sktae.randomness import drawn
 
 # -- budgets ---------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from sktae import (
     fit_many,
     fitting,
 )
+from sktae._engine.batches import TrainingSteps
 from sktae.densities import DensityAutoencoder
-from sktae.engine.batches import TrainingSteps
 from sktae.evidence import Centre, Ellipsoid, Neighbours, Tail
 from sktae.fitting import drawn
 

@@ -24,11 +24,12 @@ from sktae import (
     VectorQuantizedAutoencoder,
     fit_many,
 )
+from sktae._engine.batches import TrainingSteps, ValidationBatches
+from sktae._engine.net import AutoencoderNet as Net
+from sktae._engine.objective import Objective
+from sktae._engine.rows import Loaded
+from sktae._engine.stack import Run, train_stacked
 from sktae.engine import stack
-from sktae.engine.batches import Loaded, TrainingSteps, ValidationBatches
-from sktae.engine.net import AutoencoderNet as Net
-from sktae.engine.objective import Objective
-from sktae.engine.stack import Run, train_stacked
 from sktae.fitting import knobs
 from sktae.images import ImageMixin
 from sktae.many import attempt_many

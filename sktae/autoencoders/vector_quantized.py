@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sktae._engine.rows import Loaded
 from sktae.base import BaseAutoencoder
 from sktae.declare import Count, NonNegative
-from sktae.engine.batches import Loaded
 from sktae.nn.codes import nearest, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared

@@ -10,9 +10,9 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, ParamMapper
 from torch import Tensor, nn
 
-from sktae.engine.batches import TrainingSteps
-from sktae.engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
-from sktae.engine.step import Gradient, Replay
+from sktae._engine.batches import TrainingSteps
+from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
+from sktae._engine.replay import Gradient, Replay
 
 # What an estimator decides for its net, and the estimator's own word for it.
 OWNED = {

@@ -16,11 +16,11 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from sktae.engine.batches import TrainingSteps, ValidationBatches
-from sktae.engine.flat import clip, fused_update, moments, shapes, views
-from sktae.engine.net import MANY_STEPS, AutoencoderNet, StopTraining
-from sktae.engine.objective import Objective
-from sktae.engine.step import Gradient
+from sktae._engine.batches import TrainingSteps, ValidationBatches
+from sktae._engine.flat import clip, fused_update, moments, shapes, views
+from sktae._engine.net import MANY_STEPS, AutoencoderNet, StopTraining
+from sktae._engine.objective import Objective
+from sktae._engine.replay import Gradient
 from sktae.nn.attention import attend_by_hand
 
 # So many rows in a step, of so many models at most, keep a CPU busy and its cache unspilt; a GPU

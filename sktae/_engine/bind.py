@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from sktae.engine.tape import Call, Unrecordable, memory, packet, tensors, written
+from sktae._engine.record import Call, Unrecordable, memory, packet, tensors, written
 
 # Their out= kernels resize a result that is a sum.
 _WITHOUT_OUT = {"smooth_l1_loss", "huber_loss"}

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sktae.engine.binding import Binder
-from sktae.engine.flat import total
-from sktae.engine.tape import Tape, Unrecordable
+from sktae._engine.bind import Binder
+from sktae._engine.flat import total
+from sktae._engine.record import Tape, Unrecordable
 
 
 class Step:
