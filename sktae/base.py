@@ -27,10 +27,10 @@ from sktae.declare import (
 )
 from sktae.docs import inherit_sections
 from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, restore
-from sktae.inputs import Tabular
+from sktae.inputs.images import Image
+from sktae.inputs.sequences import Sequence
+from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
-from sktae.panels import Sequence
-from sktae.pixels import Image
 from sktae.progress import CallbackSupportMixin
 from sktae.randomness import seed_of
 from sktae.reduction import ReductionMixin

@@ -7,7 +7,7 @@ import torch
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import Count
-from sktae.inputs import Tabular
+from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import mlp
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, normal_log_ratio

@@ -14,7 +14,8 @@ from sktae._engine.rows import Rows
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.declare import Contamination, Count, Declared, Fraction, Seed, Share, positional
-from sktae.inputs import FLOATS, Tabular
+from sktae.inputs.scaling import FLOATS
+from sktae.inputs.tabular import Tabular
 from sktae.many import fit_many
 from sktae.randomness import drawn, generator, seed_of
 from sktae.reduction import ReductionMixin

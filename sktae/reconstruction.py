@@ -3,7 +3,7 @@
 from typing import Literal
 
 from sktae.declare import Declared
-from sktae.inputs import Tabular
+from sktae.inputs.tabular import Tabular
 from sktae.nn.losses import distance
 
 

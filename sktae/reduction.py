@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from sktae._engine.rows import Rows
-from sktae.inputs import FLOATS, float_of
+from sktae.inputs.scaling import FLOATS, float_of
 
 
 class ReductionMixin(TransformerMixin):

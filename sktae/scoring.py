@@ -13,7 +13,7 @@ from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
 from sktae.declare import Contamination
 from sktae.evidence import Centre, Ellipsoid, Neighbours, Space, Tail
-from sktae.inputs import float_of
+from sktae.inputs.scaling import float_of
 from sktae.nn.losses import squared
 
 # Statistics of errors and codes are learnt from about this many training rows, and no more

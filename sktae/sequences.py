@@ -13,9 +13,9 @@ from sktae._engine.rows import Loaded, Rows
 from sktae._engine.tiles import in_tiles
 from sktae.base import BaseAutoencoder
 from sktae.declare import Count
+from sktae.inputs.sequences import Sequence
 from sktae.nn.losses import squared_where_known, token_nll
 from sktae.nn.sequences import Numbers, Tokens
-from sktae.panels import Sequence
 from sktae.randomness import generator, seed_of
 from sktae.sampling import check_count
 

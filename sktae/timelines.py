@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sktae.inputs import FLOATS
+from sktae.inputs.scaling import FLOATS
 from sktae.streams import Overlapped, Placed, Stream
 
 

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sktae.inputs import FAR, FLOATS, DatasetRows, check_width, chunks_of, pooled, scaler_of
+from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, pooled, scaler_of
 
 # What images may hold; bytes stay bytes, which take an eighth of the memory.
 _NUMBERS = (*FLOATS, np.uint8)

@@ -1,0 +1,1 @@
+"""Arrays become tensors here, and tensors arrays."""

@@ -1,0 +1,74 @@
+"""Rows that are read where they lie: torch Datasets, and parts of an array."""
+
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset, IterableDataset
+
+from sktae.inputs.scaling import FLOATS
+
+
+class DatasetRows:
+    """A torch Dataset that is read like an array, and checked as it is read.
+
+    Its items are rows, or tuples that begin with one. Where it has `__getitems__`, many are read at
+    once. Where it has a number `gap`, its rows are windows in the order of time, and those up to
+    `gap` apart overlap.
+    """
+
+    def __init__(
+        self, dataset: Dataset, dimensions: tuple[int, ...] = (1,), kinds: tuple[Any, ...] = FLOATS
+    ):
+        if isinstance(dataset, IterableDataset):
+            raise ValueError(
+                "X is an IterableDataset, whose rows cannot be told by number; give a Dataset with "
+                "__len__ and __getitem__."
+            )
+        if len(dataset) == 0:  # type: ignore[arg-type]
+            raise ValueError("The Dataset given as X has no rows.")
+        self.dataset = dataset
+        first = _row(dataset[0])
+        if first.ndim not in dimensions or first.dtype.kind not in "fiub":
+            raise ValueError(
+                f"The Dataset given as X must have rows of numbers, or tuples that begin with one, "
+                f"but its first item is {dataset[0]!r}."
+            )
+        self.dtype = first.dtype if first.dtype in kinds else np.dtype(kinds[0])
+        self.shape = (len(dataset), *first.shape)  # type: ignore[arg-type]
+        self.gap: int | None = getattr(dataset, "gap", None)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        numbers = range(*rows.indices(len(self))) if isinstance(rows, slice) else rows.tolist()
+        if hasattr(self.dataset, "__getitems__"):
+            items = self.dataset.__getitems__(list(numbers))
+        else:
+            items = [self.dataset[number] for number in numbers]
+        found = items if isinstance(items, np.ndarray) else np.stack([_row(item) for item in items])
+        found = found.astype(self.dtype, copy=False)
+        if not np.isfinite(found).all():
+            raise ValueError("The Dataset given as X contains NaN or infinity.")
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype)
+
+
+def _row(item: Any) -> np.ndarray:
+    return np.asarray(item[0] if isinstance(item, tuple | list) else item)
+
+
+class Selected:
+    """Some rows of an array or of a Dataset, read where they lie."""
+
+    def __init__(self, X: Any, rows: np.ndarray):
+        self.X, self.rows, self.dtype = X, rows, X.dtype
+        self.shape = (len(rows), *X.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        return self.X[self.rows[rows]]

@@ -1,0 +1,88 @@
+"""Arrays become tensors here and nowhere else, and tensors arrays."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, scaler_of
+
+
+class Tabular:
+    """Rows of numeric columns, (n, d).
+
+    Parameters
+    ----------
+    standardize : bool
+        Whether the network sees each column with mean 0 and variance 1.
+
+    unit_interval : bool
+        Whether the values must lie between 0 and 1; of later rows, what lies beyond is cut off.
+    """
+
+    def __init__(self, standardize: bool, unit_interval: bool = False):
+        self.settings = (standardize, unit_interval)
+
+        # What an estimator should know of its input, as fitted attributes.
+        self.learnt: dict[str, Any] = {}
+
+    def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
+        """Validate rows in scikit-learn's way; a torch Dataset is validated as it is read."""
+        if getattr(X, "ndim", 2) > 2:
+            raise ValueError(
+                f"Found array with dim {X.ndim}, but {type(estimator).__name__} takes rows, "
+                f"(n_samples, n_features). There are others for sequences, such as "
+                f"TransformerAutoencoder, and for images, such as ConvolutionalAutoencoder."
+            )
+        if not isinstance(X, Dataset):
+            return validate_data(estimator, X, dtype=FLOATS, reset=reset)
+        rows = DatasetRows(X)
+        check_width(estimator, rows.shape[1], reset)
+        return rows
+
+    def fit(self, X: Any) -> "Tabular":
+        """Learn the shape of a row and the scale of each column."""
+        standardize, _ = self.settings
+        self.shape = X.shape[1:]
+        scaler = scaler_of(chunks_of(X), standardize)
+        self.mean = scaler.mean_
+        self.shift = self.mean if standardize else np.zeros(self.shape)
+        self.scale = scaler.scale_ if standardize else np.ones(self.shape)
+        return self
+
+    def check(self, X: Any) -> None:
+        """Raise where these rows are not fit for training."""
+        _, unit_interval = self.settings
+        if not unit_interval:
+            return
+        low = min(chunk.min() for chunk in chunks_of(X))
+        high = max(chunk.max() for chunk in chunks_of(X))
+        # The tolerance is for what MinMaxScaler's arithmetic leaves over.
+        if low < -1e-6 or high > 1 + 1e-6:
+            raise ValueError(
+                f"X must lie between 0 and 1 for this likelihood or loss, but its values run from "
+                f"{low:.4g} to {high:.4g}; scale it with MinMaxScaler."
+            )
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Turn raw rows into what the network sees."""
+        low, high = (0.0, 1.0) if self.settings[1] else (-FAR, FAR)
+        offset = torch.from_numpy(-self.shift / self.scale)
+        factor = torch.from_numpy(1 / self.scale)
+        return torch.addcmul(offset, rows.double(), factor).float().clamp(low, high)
+
+    def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Turn what the network made back into rows in the units of `X`."""
+        return (z.astype(np.float64) * self.scale + self.shift).astype(dtype)
+
+    def errors(self, X: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """Return how wrong rows in the units of `X` are, number by number."""
+        return (X.astype(np.float64) - made) ** 2
+
+    def summary(self, x: Tensor) -> Tensor:
+        """Return the numbers by which prepared rows are compared, (n, d)."""
+        return x.flatten(1)
