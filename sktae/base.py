@@ -13,6 +13,8 @@ from sktae._engine.freeze import Part
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
+from sktae._outliers.scores import AnomalyMixin
+from sktae._transform import ReductionMixin
 from sktae.declare import (
     Contamination,
     Count,
@@ -33,8 +35,6 @@ from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
 from sktae.progress import CallbackSupportMixin
 from sktae.randomness import seed_of
-from sktae.reduction import ReductionMixin
-from sktae.scoring import AnomalyMixin
 
 
 class BaseAutoencoder(

@@ -21,7 +21,7 @@ from sktae._engine.objective import Objective
 from sktae._engine.probe import Probe
 from sktae._engine.rows import Loaded, Rows
 from sktae._engine.tiles import layer_size
-from sktae.evidence import Centre
+from sktae._outliers.measures import Centre
 from sktae.inputs.datasets import Selected
 from sktae.progress import EpochBar, FitTasks
 from sktae.randomness import Plan, drawn, generator, seeded_initialisation

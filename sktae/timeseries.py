@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
+from sktae._outliers.threshold import threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.declare import Contamination, Count, Declared, Fraction, Seed, positional
 from sktae.randomness import generator, seed_of
-from sktae.scoring import threshold
 from sktae.timelines import TimelineMixin
 from sktae.windows import VIEWS, Channels, Layout, WindowErrors, Windows
 

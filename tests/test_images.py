@@ -23,8 +23,8 @@ from sktae import (
     all_estimators,
     fit_many,
 )
+from sktae._outliers.measures import Ellipsoid
 from sktae.engine import net as engine
-from sktae.evidence import Ellipsoid
 from sktae.images import ImageMixin
 from sktae.plot import LatentDisplay, ReconstructionDisplay
 

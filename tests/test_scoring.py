@@ -21,8 +21,8 @@ from sktae import (
     fitting,
 )
 from sktae._engine.batches import TrainingSteps
+from sktae._outliers.measures import Centre, Ellipsoid, Neighbours, Tail
 from sktae.densities import DensityAutoencoder
-from sktae.evidence import Centre, Ellipsoid, Neighbours, Tail
 from sktae.fitting import drawn
 
 TABLE = correlated_table(1400, seed=1)

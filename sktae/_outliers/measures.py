@@ -11,20 +11,38 @@ from sktae.randomness import generator
 
 # How many directions of variation are told apart; those beyond count alike.
 _DIRECTIONS = 256
+
+
 # Where there are more numbers than this in a row, directions are learnt from as many rows.
 _WIDE = 1024
+
+
 # Share of the rows that are central, and of the rows that decide which these are.
 _CENTRAL, _ANCHORS = 0.7, 0.75
+
+
 _ANCHOR_ROUNDS = 5
+
+
 # Neighbours are looked for in a space of so many dimensions, where residuals weigh half as much
 # as codes.
 _DIMENSIONS = 16
+
+
 _RESIDUAL_WEIGHT = 0.5
+
+
 # Up to this quantile, tails are those of training; beyond, they fall off exponentially.
 _KNOWN = 0.95
+
+
 _LANES = 16
+
+
 # Beyond so many nats, it does not matter how far out a row is, and the logarithm will do.
 _FAR_OUT = 1000.0
+
+
 _NOISE = 1e-5
 
 

@@ -1,0 +1,1 @@
+"""From residuals and codes to scores, reasons and thresholds."""
