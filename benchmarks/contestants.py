@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sktae import Autoencoder, VariationalAutoencoder
-from sktae.fitting import Fit, Prepared
+from sktae._training.fit import Fit
+from sktae._training.prepare import Prepared
 from sktae.randomness import Partner
 
 HIDDEN, CODE, RATE = 64, 16, 1e-3

@@ -14,6 +14,10 @@ from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
 from sktae._outliers.scores import AnomalyMixin
+from sktae._training.fit import Fit
+from sktae._training.prepare import Prepared, fitted_source
+from sktae._training.progress import CallbackSupportMixin
+from sktae._training.state import fitted_state, restore
 from sktae._transform import ReductionMixin
 from sktae.declare import (
     Contamination,
@@ -28,12 +32,10 @@ from sktae.declare import (
     positional,
 )
 from sktae.docs import inherit_sections
-from sktae.fitting import Fit, Prepared, fitted_source, fitted_state, restore
 from sktae.inputs.images import Image
 from sktae.inputs.sequences import Sequence
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
-from sktae.progress import CallbackSupportMixin
 from sktae.randomness import seed_of
 
 

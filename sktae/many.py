@@ -7,8 +7,10 @@ from numbers import Real
 from typing import Any
 
 from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
+from sktae._training.fit import Fit, knobs
+from sktae._training.prepare import Prepared
+from sktae._training.state import fitted_state, restore
 from sktae.base import BaseAutoencoder
-from sktae.fitting import Fit, Prepared, fitted_state, knobs, restore
 from sktae.randomness import seed_of
 
 # What may differ between models that are trained as one, beside the knobs of their objective.

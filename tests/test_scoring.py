@@ -10,6 +10,7 @@ import torch
 from scipy.stats import betabinom, kstest, spearmanr
 from shared import correlated_table, every, lean, quick
 from sklearn.metrics import roc_auc_score
+from sktae.fitting import drawn
 from torch.utils.data import TensorDataset
 
 from sktae import (
@@ -23,7 +24,6 @@ from sktae import (
 from sktae._engine.batches import TrainingSteps
 from sktae._outliers.measures import Centre, Ellipsoid, Neighbours, Tail
 from sktae.densities import DensityAutoencoder
-from sktae.fitting import drawn
 
 TABLE = correlated_table(1400, seed=1)
 TRAIN, NEW, SD = TABLE[:1000], TABLE[1000:], TABLE.std(0)

@@ -15,7 +15,7 @@ from sktae import (
     VectorQuantizedAutoencoder,
     fit_many,
 )
-from sktae.fitting import Prepared
+from sktae._training.prepare import Prepared
 
 
 def weights(model):

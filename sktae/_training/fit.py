@@ -6,118 +6,40 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
-from torch import Tensor, nn
+from torch import nn
 
-from sktae._engine.batches import TrainingSteps, ValidationBatches
+from sktae._engine.batches import ValidationBatches
 from sktae._engine.freeze import freeze
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.objective import Objective
 from sktae._engine.probe import Probe
 from sktae._engine.rows import Loaded, Rows
 from sktae._engine.tiles import layer_size
-from sktae._outliers.measures import Centre
-from sktae.inputs.datasets import Selected
-from sktae.progress import EpochBar, FitTasks
+from sktae._training.budget import _automatic, _steps
+from sktae._training.prepare import (
+    Prepared,
+    _check_same_structure,
+)
+from sktae._training.progress import EpochBar, FitTasks
+from sktae._training.state import Memory
 from sktae.randomness import Plan, drawn, generator, seeded_initialisation
 
-_BLOCKS = 20
 _PROBE_ROWS, _PROBE_NUMBERS = 1024, 2**24
+
+
 _PROBE_POOL = 2**20
+
+
 _CALIBRATION_ROWS = 4096
-_CENTRE_ROWS = 10_000
+
+
 _MEMORY_NUMBERS = 2**18
-
-# "auto" steps: where outliers are to be found, and how many passes where a code of a given size is.
-_MANY_STEPS, _FEW_PASSES = 500, 120
-
-# Up to this many numbers, prepared rows are held in memory; beyond, they stay where they are.
-_LOADED_NUMBERS = 2**24
-
-
-def _room(device: str) -> int:
-    """Say how many numbers may be held on a device."""
-    if torch.device(device).type != "cuda":
-        return _LOADED_NUMBERS
-    free, _ = torch.cuda.mem_get_info(device)
-    return free // 8  # half of it, in float32
-
-
-class Prepared:
-    """A table made ready for training; one may serve many fits."""
-
-    def __init__(
-        self,
-        estimator: Any,
-        raw: Any,
-        seed: int,
-        source: Any = None,
-        one_pass: bool = False,
-        y: Any = None,
-    ):
-        self.raw, self.y = raw, y
-        self.inputs = estimator.inputs() if source is None else source._inputs
-        if source is not None and source is not estimator:
-            self.inputs.checked(source, raw, reset=False)
-        self.X = self.inputs.checked(estimator, raw, reset=source is not estimator)
-        self.gap: int | None = getattr(self.X, "gap", None)
-        self.labels = None if estimator.groups is None else estimator.groups(y, len(self.X))
-        self.held_out: Selected | None = None
-        if estimator.calibration_fraction is not None and not one_pass:
-            self._hold_out(estimator.calibration_fraction, seed)
-        if source is None:
-            self.inputs.fit(self.X)
-        self.seen = {
-            name: value
-            for name, value in vars(estimator).items()
-            if name in ("n_features_in_", "feature_names_in_")
-        }
-        self.seen |= self.inputs.learnt
-        self.central = None
-        if estimator.training_data == "contaminated":
-            self.central = self._central()
-            if source is None:  # outliers shall not stretch the scales
-                self.inputs = estimator.inputs().fit(Selected(self.X, np.flatnonzero(self.central)))
-        self.inputs.check(self.X)
-
-    def _hold_out(self, fraction: float, seed: int) -> None:
-        """Set rows aside before anything is learnt, their scales included."""
-        share = "calibration_fraction", len(self.X), fraction
-        rows, held_out = drawn(*share, seed, "calibrate", self.gap)
-        whole = self.X
-        self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
-        self.labels = None if self.labels is None else self.labels[rows]
-
-    def _central(self) -> np.ndarray:
-        """Say which rows are central: those that a fit on contaminated data is trained on."""
-        x = Rows(self.X, self.inputs.prepare)
-        size = max(1, min(_CENTRE_ROWS, _LOADED_NUMBERS // math.prod(x.shape)))
-        summary = self.inputs.summary
-        centre = Centre(summary(x.spread(size).load().x).numpy())
-        parts = (summary(x.slice(i, i + size)) for i in range(0, len(x), size))
-        return np.concatenate([centre.holds(part) for part in parts])
-
-    def rows(self, device: str) -> Rows:
-        """Return the rows for a network: held on the device, unless they are too many."""
-        if not hasattr(self, "_rows"):
-            x = Rows(self.X, self.inputs.prepare, device, labels=self.labels)
-            held = self.X.X if isinstance(self.X, Selected) else self.X
-            known = isinstance(held, np.ndarray)  # a Dataset may be another at each look
-            small = len(x) * math.prod(x.shape) <= _room(device)
-            self._rows = x.load() if known and small else x
-        return self._rows
-
-
-class Memory(NamedTuple):
-    """A sample of all rows so far, for what is learnt from chunks that may be small."""
-
-    x: Tensor
-    n_rows: int
 
 
 class Fit:
@@ -274,18 +196,6 @@ class Fit:
         return self.attributes(copy.deepcopy(net))
 
 
-def fitted_state(estimator: Any) -> dict[str, Any]:
-    """Return the fitted attributes of an estimator."""
-    return {name: value for name, value in vars(estimator).items() if name.endswith("_")}
-
-
-def restore(estimator: Any, state: dict[str, Any]) -> None:
-    """Put the fitted attributes back that an estimator had before a fit that failed."""
-    for name in fitted_state(estimator):
-        del vars(estimator)[name]
-    vars(estimator).update(state)
-
-
 def knobs(estimator: Any) -> dict[str, Any]:
     """Return the parameters that the objective takes: its keyword-only arguments."""
     signature = inspect.signature(estimator.objective)
@@ -319,44 +229,6 @@ def _new_net(estimator: Any, network: nn.Module) -> AutoencoderNet:
     return type(prototype)(**{**inherited, **settings}).initialize()
 
 
-def _automatic(estimator: Any, name: str, auto: tuple[Any, Any]) -> Any:
-    """Return a parameter, or what "auto" stands for."""
-    value = getattr(estimator, name)
-    if isinstance(value, str) and value == "auto":
-        return auto[estimator.n_components != "auto"]
-    return value
-
-
-def fitted_source(estimator: Any) -> Any:
-    """Return the fitted estimator whose weights a fit begins with, if there is one."""
-    source = estimator.init_from
-    source = getattr(source, "estimator", source)  # of a FrozenEstimator
-    if source is not None and not (hasattr(source, "net_") and hasattr(source, "_inputs")):
-        raise ValueError(
-            f"The 'init_from' parameter of {type(estimator).__name__} must be a fitted "
-            f"autoencoder. Got {source!r} instead. If it was fitted, it has been cloned since; "
-            f"sklearn.frozen.FrozenEstimator prevents that."
-        )
-    return source
-
-
-def _check_same_structure(estimator: Any, network: nn.Module, source: Any) -> None:
-    old, name = source.net_.module_, type(estimator).__name__
-    same_shapes = [p.shape for p in network.parameters()] == [p.shape for p in old.parameters()]
-    same_inputs = estimator.inputs().settings == source._inputs.settings
-    if same_shapes and same_inputs and repr(network) == repr(old):
-        return
-    if source is estimator:
-        raise ValueError(
-            f"{name} cannot continue its last fit, because parameters that make the network have "
-            f"changed since; set warm_start=False or make a clone."
-        )
-    raise ValueError(
-        f"{name} cannot begin with the weights of init_from={source!r}, because parameters that "
-        f"make the network differ; give it the same sizes, activation and standardize."
-    )
-
-
 def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -368,24 +240,3 @@ def _device(name: str) -> str:
             f"'auto', or 'cpu'."
         ) from error
     return name
-
-
-def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> TrainingSteps:
-    """Lay out the budget: how many steps, and how many of them make an epoch."""
-    if one_pass:
-        return TrainingSteps(x, plan, first, plan.steps_per_pass, plan.steps_per_pass)
-    limits = [estimator.max_steps, estimator.max_epochs]
-    if limits == [None, None]:
-        raise ValueError(
-            f"max_steps and max_epochs of {type(estimator).__name__} are both None, so a fit "
-            f"would never end; set one of them."
-        )
-    if estimator.max_steps == "auto":
-        few = math.inf if estimator.n_components == "auto" else _FEW_PASSES * plan.steps_per_pass
-        limits[0] = min(_MANY_STEPS, few)
-    if estimator.max_epochs is not None:
-        limits[1] = estimator.max_epochs * plan.steps_per_pass
-    budget = min(limit for limit in limits if limit is not None)
-    in_blocks = estimator.max_epochs is None
-    block = math.ceil(budget / _BLOCKS) if in_blocks else plan.steps_per_pass
-    return TrainingSteps(x, plan, first, budget, block)

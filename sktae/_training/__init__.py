@@ -1,0 +1,1 @@
+"""A fit: rows prepared, a budget laid out, a network trained, fitted state made."""
