@@ -10,8 +10,8 @@ from contestants import CODE, bare_twin, matched, n_steps
 from timing import arguments, finish, interleaved, rows_of, table
 
 from sktae import all_estimators
-from sktae.images import ImageMixin
-from sktae.sequences import SequenceAutoencoder
+from sktae.families.image import ImageMixin
+from sktae.families.sequence import SequenceAutoencoder
 
 # rows, columns, batch size, epochs
 SETTINGS = {

@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from timing import arguments, machine
 
 from sktae import all_estimators
-from sktae.images import ImageMixin
-from sktae.sequences import SequenceAutoencoder
+from sktae.families.image import ImageMixin
+from sktae.families.sequence import SequenceAutoencoder
 
 SIZES = {"full": (2, 4, 8, 16), "quick": (2,), "tiny": (2,)}
 PIXELS = {"standardised": True, "as they are": False}

@@ -22,11 +22,11 @@ from sktae import (
 )
 from sktae.autoencoders import contractive
 from sktae.engine import net as engine
+from sktae.families.loss import LossMixin
+from sktae.families.sampling import chain
 from sktae.metrics import mutual_information_gap
 from sktae.nn.codes import batch_top_k, nearest, one_hot, straight_through, top_k
 from sktae.nn.losses import total_correlation
-from sktae.reconstruction import LossMixin
-from sktae.sampling import chain
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from sktae import (
 )
 from sktae._outliers.measures import Ellipsoid
 from sktae.engine import net as engine
-from sktae.images import ImageMixin
+from sktae.families.image import ImageMixin
 from sktae.plot import LatentDisplay, ReconstructionDisplay
 
 IMAGING = [E for E in all_estimators() if issubclass(E, ImageMixin)]

@@ -23,7 +23,7 @@ from sktae import (
 )
 from sktae._engine.batches import TrainingSteps
 from sktae._outliers.measures import Centre, Ellipsoid, Neighbours, Tail
-from sktae.densities import DensityAutoencoder
+from sktae.families.density import DensityAutoencoder
 
 TABLE = correlated_table(1400, seed=1)
 TRAIN, NEW, SD = TABLE[:1000], TABLE[1000:], TABLE.std(0)

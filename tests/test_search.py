@@ -27,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktae import Autoencoder, VectorQuantizedAutoencoder
 from sktae import search as module
-from sktae.images import ImageMixin
+from sktae.families.image import ImageMixin
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 
 GRID = {"n_components": [1, 3], "learning_rate": [1e-3, 1e-2]}

@@ -20,7 +20,7 @@ from sktae import (
     all_estimators,
     fit_many,
 )
-from sktae.sequences import SequenceAutoencoder
+from sktae.families.sequence import SequenceAutoencoder
 
 SEQUENTIAL = [E for E in all_estimators() if issubclass(E, SequenceAutoencoder)]
 every = pytest.mark.parametrize("E", SEQUENTIAL)

@@ -31,10 +31,10 @@ from sktae._engine.rows import Loaded
 from sktae._engine.stack import Run, train_stacked
 from sktae._training.fit import knobs
 from sktae.engine import stack
-from sktae.images import ImageMixin
+from sktae.families.image import ImageMixin
+from sktae.families.sequence import SequenceAutoencoder
 from sktae.many import attempt_many
 from sktae.randomness import Plan, seeded_initialisation
-from sktae.sequences import SequenceAutoencoder
 
 KNOBS = {
     AttentionAutoencoder: [{"lam": 0.0}, {"lam": 0.1}],

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from sktae.declare import Count
+from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.layers import mlp
 from sktae.nn.sequences import Values
-from sktae.sequences import SequenceAutoencoder
 
 # Numbers that stand for a token.
 _WIDTH = 16

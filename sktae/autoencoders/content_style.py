@@ -10,7 +10,7 @@ from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
 from sktae.declare import NonNegative, NonNegativeCount
-from sktae.densities import DensityAutoencoder
+from sktae.families.density import DensityAutoencoder
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
 from sktae.nn.posteriors import NormalCode

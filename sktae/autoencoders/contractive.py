@@ -8,10 +8,10 @@ from torch import Tensor
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative, Widths
+from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder, activation_layer, slope
 from sktae.nn.losses import distance
 from sktae.randomness import Normal
-from sktae.reconstruction import LossMixin
 
 
 class Contracted(NamedTuple):

@@ -3,7 +3,7 @@
 from torch import nn
 
 from sktae.base import BaseAutoencoder
-from sktae.images import ImageMixin
+from sktae.families.image import ImageMixin
 from sktae.nn.layers import Coded
 from sktae.nn.losses import squared
 

@@ -5,9 +5,9 @@ from typing import ClassVar
 from torch import nn
 
 from sktae.declare import Count
+from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.convolution import Dilated
 from sktae.nn.sequences import known
-from sktae.sequences import SequenceAutoencoder
 
 
 class Network(nn.Module):

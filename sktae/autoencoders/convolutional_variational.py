@@ -4,8 +4,8 @@ from functools import partial
 from typing import ClassVar
 
 from sktae.declare import NonNegative
-from sktae.densities import DensityAutoencoder
-from sktae.images import ImageMixin
+from sktae.families.density import DensityAutoencoder
+from sktae.families.image import ImageMixin
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
 

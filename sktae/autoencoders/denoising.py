@@ -7,10 +7,10 @@ import torch
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import NonNegative
+from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import distance
 from sktae.randomness import Mask, Normal, Partner
-from sktae.reconstruction import LossMixin
 
 
 class Network(EncoderDecoder):

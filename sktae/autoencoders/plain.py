@@ -3,9 +3,9 @@
 from functools import partial
 
 from sktae.base import BaseAutoencoder
+from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import distance
-from sktae.reconstruction import LossMixin
 
 
 class Autoencoder(LossMixin, BaseAutoencoder):

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from torch import nn
 
+from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.recurrent import Cell, Recurrent
 from sktae.nn.sequences import known
-from sktae.sequences import SequenceAutoencoder
 
 
 class Network(nn.Module):

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from sktae.declare import NonNegative
-from sktae.densities import DensityAutoencoder
+from sktae.families.density import DensityAutoencoder
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
 

@@ -7,13 +7,13 @@ import torch
 
 from sktae.base import BaseAutoencoder
 from sktae.declare import Count
+from sktae.families.sampling import SamplingMixin
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import mlp
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, normal_log_ratio
 from sktae.nn.posteriors import NormalCode
 from sktae.randomness import generator
-from sktae.sampling import SamplingMixin
 
 Scoring = Literal["combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"]
 

@@ -1,0 +1,1 @@
+"""What kinds of autoencoders share: densities, images, sequences, losses, sampling."""
