@@ -23,7 +23,7 @@ from sktae.docs import citation
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.many import fit_many
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
-from sktae.timeseries import WindowedDetector
+from sktae.timeseries.detector import WindowedDetector
 
 __version__ = "0.1.0.dev0"
 

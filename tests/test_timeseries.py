@@ -23,8 +23,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktae import Autoencoder, AutoencoderEnsemble, DenoisingAutoencoder, WindowedDetector
 from sktae.docs import entries, sections
-from sktae.streams import sliding_sums
-from sktae.windows import Channels, Layout, Windows
+from sktae.timeseries.channels import Channels
+from sktae.timeseries.reverse_windowing import sliding_sums
+from sktae.timeseries.windows import Layout, Windows
 
 FOREST = IsolationForest(n_estimators=10)
 

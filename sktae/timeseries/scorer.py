@@ -6,7 +6,8 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktae.inputs.scaling import FLOATS
-from sktae.streams import Overlapped, Placed, Stream
+from sktae.timeseries.reverse_windowing import Overlapped, Placed, Stream
+from sktae.timeseries.validation import _check_times, _times, parted
 
 
 class TimelineMixin(OutlierMixin):
@@ -276,67 +277,6 @@ class TimelineMixin(OutlierMixin):
         reached = np.cumsum(contributions[order]) >= contributions.sum() / 2
         names = self._names(X)
         return tuple(names[i] for i in order[: reached.argmax() + 1])
-
-
-def parted(X, group):
-    """Return the series in X, and the places of their rows in it; None if X is a list of them."""
-    if isinstance(X, list | tuple) and X:
-        shapes = [getattr(x, "shape", ()) for x in X]
-        if all(len(shape) == 2 for shape in shapes):
-            return X, None
-        if all(len(shape) == 1 for shape in shapes):
-            raise ValueError(
-                f"A series must have shape (n_timepoints, n_channels), but X is a list of arrays "
-                f"of shapes {', '.join(map(str, shapes[:3]))}...; if they are series, give each as "
-                f"x.reshape(-1, 1), and if they are rows, give np.array(X)."
-            )
-    if group is None:
-        return [X], [slice(None)]
-    if not isinstance(X, pd.DataFrame) or group not in X:
-        raise ValueError(
-            f"group={group!r} is a column that says to which series a row belongs, so X must be a "
-            f"DataFrame that has it, or a list of series."
-        )
-    codes, _ = pd.factorize(X[group], use_na_sentinel=False)
-    order = np.argsort(codes, kind="stable")
-    places = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
-    channels = X.drop(columns=group)
-    return [channels.iloc[place] for place in places], places
-
-
-def _times(X):
-    """Return the index of a frame if it holds times."""
-    index = X.index if isinstance(X, pd.DataFrame) else None
-    kinds = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
-    return index if isinstance(index, kinds) else None
-
-
-def _check_times(*parts, before=None):
-    """Raise where times are channels, or contradict the order of rows, after an earlier time."""
-    for X in parts:
-        kinds = X.dtypes.items() if isinstance(X, pd.DataFrame) else ()
-        for name, kind in kinds:
-            if kind.kind in "mM":
-                raise ValueError(
-                    f"Column {name!r} of X holds times, which are no channel; make it the index, "
-                    f"as in X.set_index({name!r})."
-                )
-        times = _times(X)
-        if times is None:
-            continue
-        if before is not None:
-            times = times.insert(0, before)
-        if times.hasnans:
-            raise ValueError(
-                "The index of X holds times, but some are missing (NaT); fill them in."
-            )
-        if not times.is_monotonic_increasing:
-            place = int(np.argmax(times[1:] < times[:-1]))
-            raise ValueError(
-                f"Rows must be in the order of time, but the index of X goes from {times[place]} "
-                f"back to {times[place + 1]}; sort it, as in X.sort_index(), or give several "
-                f"series as a list."
-            )
 
 
 def _each(function, found):

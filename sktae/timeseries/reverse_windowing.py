@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sktae.windows import Channels, Layout, Windows, windows_at_once
+from sktae.timeseries.channels import Channels
+from sktae.timeseries.windows import Layout, Windows, windows_at_once
 
 # From windows to what is found in them, (m, k), or at each of their rows, (m, window, k).
 Reader = Callable[[np.ndarray], np.ndarray]

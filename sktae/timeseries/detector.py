@@ -15,17 +15,27 @@ from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.declare import Contamination, Count, Declared, Fraction, Seed, positional
 from sktae.randomness import generator, seed_of
-from sktae.timelines import TimelineMixin
-from sktae.windows import VIEWS, Channels, Layout, WindowErrors, Windows
+from sktae.timeseries.channels import VIEWS, Channels
+from sktae.timeseries.errors import WindowErrors
+from sktae.timeseries.scorer import TimelineMixin
+from sktae.timeseries.windows import Layout, Windows
 
 # Windows are so long, or else this share of the rows.
 _WINDOW, _SHARE = 200, 4
+
+
 # How large errors are is learnt from about so many windows; after chunks, from so many rows.
 _SAMPLE, _MEMORY = 4096, 10_000
+
+
 # Normal rows that are new look more unusual than those of training, but seldom by this factor.
 _MARGIN = 1.5
+
+
 # Anomalies are of the size of the largest in training; what is so small is none.
 _ROUNDING = 1e-9
+
+
 # The threshold comes from so many stretches of so many rows, if there are more.
 _STRETCHES, _STRETCH = 8, 8192
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from sktae.timeseries import WindowedDetector
+from sktae.timeseries.detector import WindowedDetector
 
 try:
     from aeon.anomaly_detection.series import BaseSeriesAnomalyDetector
@@ -35,7 +35,7 @@ class AeonDetector(BaseSeriesAnomalyDetector):
     --------
     >>> import numpy as np
     >>> from sktae import WindowedDetector
-    >>> from sktae.aeon import AeonDetector
+    >>> from sktae.timeseries.aeon_adapter import AeonDetector
     >>> X = np.sin(np.arange(1200) / 5)
     >>> X[1000:1010] = 0
     >>> detector = AeonDetector(WindowedDetector(window=30, random_state=0)).fit(X[:800])

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from sktae.timeseries import WindowedDetector
+from sktae.timeseries.detector import WindowedDetector
 
 try:
     from sktime.detection.base import BaseDetector
@@ -41,7 +41,7 @@ class SktimeDetector(BaseDetector):
     --------
     >>> import numpy as np
     >>> from sktae import WindowedDetector
-    >>> from sktae.sktime import SktimeDetector
+    >>> from sktae.timeseries.sktime_adapter import SktimeDetector
     >>> X = np.sin(np.arange(1200) / 5)
     >>> X[1000:1010] = 0
     >>> windowed = WindowedDetector(window=30, random_state=0)

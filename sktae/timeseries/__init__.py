@@ -1,0 +1,1 @@
+"""Time series: rows are timepoints, windows of them are judged."""
