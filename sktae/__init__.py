@@ -1,6 +1,8 @@
 """Autoencoders for scikit-learn."""
 
+from sktae._docstrings import citation
 from sktae._engine.net import AutoencoderNet
+from sktae._fit_many import fit_many
 from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.binary import BinaryAutoencoder
@@ -19,9 +21,7 @@ from sktae.autoencoders.transformer import TransformerAutoencoder
 from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.autoencoders.vector_quantized import VectorQuantizedAutoencoder
 from sktae.base import BaseAutoencoder
-from sktae.docs import citation
 from sktae.ensemble import AutoencoderEnsemble
-from sktae.many import fit_many
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 from sktae.timeseries.detector import WindowedDetector
 

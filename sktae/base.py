@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, _fit_co
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sktae._docstrings import inherit_sections
 from sktae._engine.freeze import Part
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
@@ -19,7 +20,11 @@ from sktae._training.prepare import Prepared, fitted_source
 from sktae._training.progress import CallbackSupportMixin
 from sktae._training.state import fitted_state, restore
 from sktae._transform import ReductionMixin
-from sktae.declare import (
+from sktae.inputs.images import Image
+from sktae.inputs.sequences import Sequence
+from sktae.inputs.tabular import Tabular
+from sktae.nn.layers import Activation
+from sktae.parameters import (
     Contamination,
     Count,
     Declared,
@@ -31,11 +36,6 @@ from sktae.declare import (
     Widths,
     positional,
 )
-from sktae.docs import inherit_sections
-from sktae.inputs.images import Image
-from sktae.inputs.sequences import Sequence
-from sktae.inputs.tabular import Tabular
-from sktae.nn.layers import Activation
 from sktae.randomness import seed_of
 
 

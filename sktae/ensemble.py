@@ -11,16 +11,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktae._engine.rows import Rows
+from sktae._fit_many import fit_many
 from sktae._outliers.model import typical
 from sktae._outliers.scores import AnomalyMixin
 from sktae._outliers.threshold import threshold
 from sktae._transform import ReductionMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
-from sktae.declare import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.inputs.scaling import FLOATS
 from sktae.inputs.tabular import Tabular
-from sktae.many import fit_many
+from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.randomness import drawn, generator, seed_of
 
 # What a member draws for itself is at number 0 of the purpose "sample".

@@ -15,10 +15,10 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
 
+from sktae._docstrings import inherit_sections
+from sktae._fit_many import attempt_many
 from sktae._training.progress import CallbackSupportMixin
 from sktae.base import BaseAutoencoder
-from sktae.docs import inherit_sections
-from sktae.many import attempt_many
 
 
 class _Fitted(CallbackSupportMixin):

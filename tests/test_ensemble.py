@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktae import Autoencoder, VariationalAutoencoder, citation
-from sktae.docs import entries, sections
+from sktae._docstrings import entries, sections
 from sktae.ensemble import AutoencoderEnsemble
 
 SMALL = {"max_steps": 2, "n_components": 2, "hidden_layer_sizes": (4,)}

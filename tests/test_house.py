@@ -11,9 +11,9 @@ import torch
 
 import sktae
 from sktae import Autoencoder, BaseAutoencoder, all_estimators
-from sktae.declare import Count, NonNegative, constraints
-from sktae.docs import entries, sections
+from sktae._docstrings import entries, sections
 from sktae.nn.layers import Coded
+from sktae.parameters import Count, NonNegative, constraints
 
 PACKAGE = Path(sktae.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -22,7 +22,7 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktae import Autoencoder, AutoencoderEnsemble, DenoisingAutoencoder, WindowedDetector
-from sktae.docs import entries, sections
+from sktae._docstrings import entries, sections
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.reverse_windowing import sliding_sums
 from sktae.timeseries.windows import Layout, Windows

@@ -17,9 +17,9 @@ from sktae._outliers.model import (
     _sample_size,
 )
 from sktae._outliers.threshold import threshold
-from sktae.declare import Contamination
 from sktae.inputs.scaling import float_of
 from sktae.nn.losses import squared
+from sktae.parameters import Contamination
 
 # Thresholds are those of all training rows up to this many, and of as many beyond.
 _THRESHOLD_ROWS = 1_000_000

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import Count, NonNegative, Rate, Table
 from sktae.nn.attention import Columns, Transformer
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
+from sktae.parameters import Count, NonNegative, Rate, Table
 from sktae.randomness import Mask, Normal
 
 

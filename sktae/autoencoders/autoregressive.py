@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
-from sktae.declare import Count
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.layers import mlp
 from sktae.nn.sequences import Values
+from sktae.parameters import Count
 
 # Numbers that stand for a token.
 _WIDTH = 16

@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import NonNegative, Positive
 from sktae.nn.codes import logistic, straight_through
 from sktae.nn.layers import mlp
 from sktae.nn.losses import kl_of_rates, squared
+from sktae.parameters import NonNegative, Positive
 from sktae.randomness import Uniform
 
 

@@ -6,10 +6,10 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import NonNegative, Positive
 from sktae.nn.codes import gumbel, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
+from sktae.parameters import NonNegative, Positive
 from sktae.randomness import Uniform
 
 

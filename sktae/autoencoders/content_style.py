@@ -9,11 +9,11 @@ import torch
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
-from sktae.declare import NonNegative, NonNegativeCount
 from sktae.families.density import DensityAutoencoder
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
 from sktae.nn.posteriors import NormalCode
+from sktae.parameters import NonNegative, NonNegativeCount
 from sktae.randomness import Label
 
 

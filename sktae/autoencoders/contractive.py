@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import NonNegative, Widths
 from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder, activation_layer, slope
 from sktae.nn.losses import distance
+from sktae.parameters import NonNegative, Widths
 from sktae.randomness import Normal
 
 

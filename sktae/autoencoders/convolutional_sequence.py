@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from torch import nn
 
-from sktae.declare import Count
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.convolution import Dilated
 from sktae.nn.sequences import known
+from sktae.parameters import Count
 
 
 class Network(nn.Module):

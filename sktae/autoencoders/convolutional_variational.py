@@ -3,11 +3,11 @@
 from functools import partial
 from typing import ClassVar
 
-from sktae.declare import NonNegative
 from sktae.families.density import DensityAutoencoder
 from sktae.families.image import ImageMixin
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
+from sktae.parameters import NonNegative
 
 
 def negative_elbo(likelihood, x, out, *, kl_weight):

@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import NonNegative
 from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import distance
+from sktae.parameters import NonNegative
 from sktae.randomness import Mask, Normal, Partner
 
 

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from sktae.declare import NonNegative
 from sktae.families.density import DensityAutoencoder
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, total_correlation
+from sktae.parameters import NonNegative
 
 
 def penalised_elbo(likelihood, x, out, *, beta):

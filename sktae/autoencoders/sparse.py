@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import Count, Fraction, NonNegative, Widths
 from sktae.nn.codes import batch_top_k, top_k
 from sktae.nn.layers import mlp
 from sktae.nn.losses import kl_of_rates, squared
+from sktae.parameters import Count, Fraction, NonNegative, Widths
 
 
 class Sparse(NamedTuple):

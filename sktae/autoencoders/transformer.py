@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from sktae.declare import Count, Table
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.attention import Positions, StepByStep, Transformer
 from sktae.nn.sequences import Channels, known
+from sktae.parameters import Count, Table
 
 
 class Network(nn.Module):

@@ -4,10 +4,10 @@ from functools import partial
 
 import torch
 
-from sktae.declare import NonNegative
 from sktae.families.density import DensityAutoencoder
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
+from sktae.parameters import NonNegative
 
 
 def negative_elbo(likelihood, x, out, *, beta, free_bits):

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from sktae._engine.rows import Loaded
 from sktae.base import BaseAutoencoder
-from sktae.declare import Count, NonNegative
 from sktae.families.sampling import SamplingMixin, chain
 from sktae.nn.codes import nearest, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
+from sktae.parameters import Count, NonNegative
 
 # "auto" slots have at least so many components.
 _SLOT_SIZE = 8

@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 import torch
 
 from sktae.base import BaseAutoencoder
-from sktae.declare import Count
 from sktae.families.sampling import SamplingMixin
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import mlp
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, normal_log_ratio
 from sktae.nn.posteriors import NormalCode
+from sktae.parameters import Count
 from sktae.randomness import generator
 
 Scoring = Literal["combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"]

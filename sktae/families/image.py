@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktae.declare import Count, Declared, Widths
 from sktae.inputs.images import Image
 from sktae.nn.images import Within, image_decoder, image_encoder, sizes
 from sktae.nn.layers import Activation
+from sktae.parameters import Count, Declared, Widths
 
 # "auto" stages: until an image is about so many pixels high or wide, or so many for a code that is
 # a map. The first has so many channels, less where images are large; each later one twice as many.

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from sktae.declare import Declared
 from sktae.inputs.tabular import Tabular
 from sktae.nn.losses import distance
+from sktae.parameters import Declared
 
 
 class LossMixin(Declared):

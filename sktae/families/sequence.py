@@ -12,11 +12,11 @@ from torch import Tensor
 from sktae._engine.rows import Loaded, Rows
 from sktae._engine.tiles import in_tiles
 from sktae.base import BaseAutoencoder
-from sktae.declare import Count
 from sktae.families.sampling import check_count
 from sktae.inputs.sequences import Sequence
 from sktae.nn.losses import squared_where_known, token_nll
 from sktae.nn.sequences import Numbers, Tokens
+from sktae.parameters import Count
 from sktae.randomness import generator, seed_of
 
 # So many patches are quick to train, and as good as more.

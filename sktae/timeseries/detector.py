@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sktae._outliers.threshold import threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
-from sktae.declare import Contamination, Count, Declared, Fraction, Seed, positional
+from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, positional
 from sktae.randomness import generator, seed_of
 from sktae.timeseries.channels import VIEWS, Channels
 from sktae.timeseries.errors import WindowErrors
