@@ -54,7 +54,7 @@ def fit(X, batch_size, epochs, device, many_steps=None, **settings):
     model = Autoencoder(CODE, **{**matched(batch_size, epochs), "device": device, **settings})
     if many_steps is None:
         return model.fit(X)
-    with patch("sktae.engine.net.MANY_STEPS", many_steps):
+    with patch("sktae._engine.net.MANY_STEPS", many_steps):
         return model.fit(X)
 
 

@@ -60,16 +60,10 @@ def write_reference():
     names = sorted(name for name in sktae.__all__ if not name.startswith("_"))
     classes = [name for name in names if inspect.isclass(getattr(sktae, name))]
     functions = [name for name in names if inspect.isfunction(getattr(sktae, name))]
-    metrics = [
-        name
-        for name, value in inspect.getmembers(sktae.metrics, inspect.isfunction)
-        if value.__module__ == "sktae.metrics" and not name.startswith("_")
-    ]
-    displays = sorted(name for name in vars(sktae.plot) if name.endswith("Display"))
     page = "API reference\n=============\n\n.. currentmodule:: sktae\n\n"
     page += section("Estimators", classes) + section("Functions", functions)
-    page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", metrics)
-    page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", displays)
+    page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", sktae.metrics.__all__)
+    page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", sktae.plot.__all__)
     index = Path(__file__).parent / "api" / "index.rst"
     index.parent.mkdir(exist_ok=True)
     index.write_text(page)

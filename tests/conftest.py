@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from shared import correlated_table
 
-from sktae.engine import batches, net, stack
+from sktae._engine import net, stack, tiles
 
 
 def pytest_addoption(parser):
@@ -24,7 +24,7 @@ def pytest_configure(config):
     """Move the numbers of steps and tiles from which recording repays itself."""
     if record := config.getoption("--record"):
         many = 0 if record == "often" else 10**9
-        net.MANY_STEPS = stack.MANY_STEPS = batches.MANY_TILES = many
+        net.MANY_STEPS = stack.MANY_STEPS = tiles.MANY_TILES = many
 
 
 @pytest.fixture(scope="session")

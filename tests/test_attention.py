@@ -14,8 +14,8 @@ from sktae import (
     TransformerAutoencoder,
     fit_many,
 )
-from sktae.engine import net as engine
-from sktae.engine import stack
+from sktae._engine import net as engine
+from sktae._engine import stack
 from sktae.nn.attention import Transformer, attend, attend_by_hand, attend_nearby, sinusoidal
 
 # Some processors round products of odd widths by their place in memory: these are not recorded.

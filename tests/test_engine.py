@@ -9,7 +9,7 @@ from shared import correlated_table, quick
 from torch import nn
 from torch.utils.data import ChainDataset, TensorDataset
 
-from sktae import DenoisingAutoencoder, fitting
+from sktae import DenoisingAutoencoder
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.rows import Loaded
 from sktae._engine.tiles import TILE, in_tiles
@@ -55,7 +55,7 @@ def test_rows_that_stay_where_they_are(tmp_path, monkeypatch):
     np.save(tmp_path / "rows.npy", X)
     held = quick(DenoisingAutoencoder, noise="swap", early_stopping=True)
     scores = held.fit(X).score_samples(X)
-    monkeypatch.setattr(fitting, "_LOADED_NUMBERS", 0)
+    monkeypatch.setattr("sktae._training.prepare._LOADED_NUMBERS", 0)
     for rows in (X, np.load(tmp_path / "rows.npy", mmap_mode="r"), TensorDataset(torch.tensor(X))):
         other = quick(DenoisingAutoencoder, noise="swap", early_stopping=True).fit(rows)
         np.testing.assert_array_equal(other.score_samples(X), scores)

@@ -20,7 +20,6 @@ from sktae import (
     SparseAutoencoder,
     VariationalAutoencoder,
     fit_many,
-    fitting,
 )
 from sktae._engine.batches import TrainingSteps
 from sktae.randomness import drawn
@@ -169,7 +168,7 @@ def test_chunks_are_remembered(X, monkeypatch):
     model = quick().fit(X)
     model.partial_fit(X[:1])
     assert 0.005 < np.mean(model.predict(X) == -1) < 0.05
-    monkeypatch.setattr(fitting, "_MEMORY_NUMBERS", 100 * X.shape[1])
+    monkeypatch.setattr("sktae._training.fit._MEMORY_NUMBERS", 100 * X.shape[1])
     chunks = quick()
     for chunk in np.array_split(X, [100, 150, 151, 500]):
         chunks.partial_fit(chunk)

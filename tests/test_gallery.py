@@ -20,8 +20,8 @@ from sktae import (
     citation,
     fit_many,
 )
+from sktae._engine import net as engine
 from sktae.autoencoders import contractive
-from sktae.engine import net as engine
 from sktae.families.loss import LossMixin
 from sktae.families.sampling import chain
 from sktae.metrics import mutual_information_gap

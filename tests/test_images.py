@@ -23,8 +23,8 @@ from sktae import (
     all_estimators,
     fit_many,
 )
+from sktae._engine import net as engine
 from sktae._outliers.measures import Ellipsoid
-from sktae.engine import net as engine
 from sktae.families.image import ImageMixin
 from sktae.plot import LatentDisplay, ReconstructionDisplay
 

@@ -19,8 +19,8 @@ aeon_checks = pytest.importorskip("aeon.testing.estimator_checking", reason="nee
 aeon_metrics = pytest.importorskip("aeon.benchmarking.metrics.anomaly_detection")
 sktime_checks = pytest.importorskip("sktime.utils.estimator_checks", reason="needs sktime")
 sktime_metrics = pytest.importorskip("sktime.performance_metrics.detection")
-AeonDetector = importlib.import_module("sktae.aeon").AeonDetector
-SktimeDetector = importlib.import_module("sktae.sktime").SktimeDetector
+AeonDetector = importlib.import_module("sktae.timeseries.aeon_adapter").AeonDetector
+SktimeDetector = importlib.import_module("sktae.timeseries.sktime_adapter").SktimeDetector
 
 NETWORK = WindowedDetector(quick(max_steps=5), window=5, random_state=0)
 LINEAR = WindowedDetector(PCA(0.9), window=20)

@@ -10,7 +10,6 @@ import torch
 from scipy.stats import betabinom, kstest, spearmanr
 from shared import correlated_table, every, lean, quick
 from sklearn.metrics import roc_auc_score
-from sktae.fitting import drawn
 from torch.utils.data import TensorDataset
 
 from sktae import (
@@ -19,11 +18,11 @@ from sktae import (
     VariationalAutoencoder,
     all_estimators,
     fit_many,
-    fitting,
 )
 from sktae._engine.batches import TrainingSteps
 from sktae._outliers.measures import Centre, Ellipsoid, Neighbours, Tail
 from sktae.families.density import DensityAutoencoder
+from sktae.randomness import drawn
 
 TABLE = correlated_table(1400, seed=1)
 TRAIN, NEW, SD = TABLE[:1000], TABLE[1000:], TABLE.std(0)
@@ -85,7 +84,7 @@ def test_explanations_do_not_depend_on_other_rows(E, X, monkeypatch):
     whole = model.explain(X).to_numpy()
     for rows in (order, order[:37], order[:1]):
         np.testing.assert_array_equal(model.explain(X[rows]).to_numpy(), whole[rows])
-    monkeypatch.setattr("sktae.scoring._CHUNK_NUMBERS", 50 * 64)
+    monkeypatch.setattr("sktae._outliers.scores._CHUNK_NUMBERS", 50 * 64)
     np.testing.assert_array_equal(model.explain(X).to_numpy(), whole)
 
 
@@ -274,7 +273,7 @@ def test_outliers_are_not_trained_on(crowd, how, monkeypatch):
             taken.extend(map(bytes, x.load().x.numpy()))
             super().__init__(x, *args)
 
-    monkeypatch.setattr(fitting, "TrainingSteps", Spy)
+    monkeypatch.setattr("sktae._training.budget.TrainingSteps", Spy)
     inputs = quick(training_data="contaminated", **how).fit(X)._inputs
     rows = np.array([bytes(row) for row in inputs.prepare(torch.tensor(X)).numpy()])
     assert set(taken) < set(rows[~outlier])

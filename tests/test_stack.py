@@ -24,6 +24,7 @@ from sktae import (
     VectorQuantizedAutoencoder,
     fit_many,
 )
+from sktae._engine import stack
 from sktae._engine.batches import TrainingSteps, ValidationBatches
 from sktae._engine.net import AutoencoderNet as Net
 from sktae._engine.objective import Objective
@@ -31,7 +32,6 @@ from sktae._engine.rows import Loaded
 from sktae._engine.stack import Run, train_stacked
 from sktae._fit_many import attempt_many
 from sktae._training.fit import knobs
-from sktae.engine import stack
 from sktae.families.image import ImageMixin
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.randomness import Plan, seeded_initialisation

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from sktae import Autoencoder, AutoencoderNet, SparseAutoencoder
+from sktae._engine import net as engine
 from sktae._engine.replay import Replay, Step, recorded
-from sktae.engine import net as engine
 
 VARIANTS = [
     {},

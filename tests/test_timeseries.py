@@ -297,7 +297,7 @@ def test_a_series_does_not_know_in_what_blocks_it_is_scored(monkeypatch):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40e6 < 40_000 * 200 * 8
-    monkeypatch.setattr("sktae.windows._CHUNK_NUMBERS", 2**16)
+    monkeypatch.setattr("sktae.timeseries.windows._CHUNK_NUMBERS", 2**16)
     np.testing.assert_array_equal(model.score_samples(X[:3000])[:2900], whole[:2900])
 
 
