@@ -1,5 +1,6 @@
 """Many estimators fitted at once."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -7,9 +8,9 @@ from numbers import Real
 from typing import Any
 
 from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
-from sktae._training.fit import Fit, knobs
+from sktae._training.build import objective_parameters
+from sktae._training.fit import Fit
 from sktae._training.prepare import Prepared
-from sktae._training.state import fitted_state, restore
 from sktae.base import BaseAutoencoder
 from sktae.randomness import seed_of
 
@@ -73,7 +74,11 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
 
 
 def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
-    """Fit many estimators; return each, or the exception that its fit raised."""
+    """Fit many estimators; return each, or the exception that its fit raised.
+
+    Fits are made on copies, whose state is swapped in when all are done, so an interruption leaves
+    all estimators as they were.
+    """
     Xs = list(Xs)
     for number, estimator in enumerate(estimators):
         if isinstance(estimator, type) or not hasattr(estimator, "fit"):
@@ -86,23 +91,30 @@ def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             f"estimators and {len(Xs)} tables. To fit all on one table X, pass [X] * "
             f"{len(estimators)}."
         )
-    before = [fitted_state(estimator) for estimator in estimators]
+    outcomes = _stacked(estimators, Xs)
+    for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
+        if outcomes[n] is None:
+            outcomes[n] = _attempt(estimator, X)
+    return _installed(estimators, outcomes)
+
+
+def _installed(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
+    """Let estimators take over the state of their fitted copies, all of them or none."""
+    before = [vars(estimator) for estimator in estimators]
     try:
-        outcomes = _stacked(estimators, Xs)
-        for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
-            if outcomes[n] is not estimator:
-                restore(estimator, before[n])
-            if outcomes[n] is None:
-                outcomes[n] = _attempt(estimator, X)
-    except BaseException:  # an interruption, say
+        for estimator, outcome in zip(estimators, outcomes, strict=True):
+            if not isinstance(outcome, Exception):
+                estimator.__dict__ = vars(outcome)
+    except BaseException:  # an interruption
         for estimator, state in zip(estimators, before, strict=True):
-            restore(estimator, state)
+            estimator.__dict__ = state
         raise
-    return outcomes
+    pairs = zip(estimators, outcomes, strict=True)
+    return [o if isinstance(o, Exception) else estimator for estimator, o in pairs]
 
 
 def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
-    """Fit what can be stacked; return estimators, errors, or None for what is left to do."""
+    """Fit what can be stacked; return fitted copies, errors, or None for what is left to do."""
     outcomes: list[Any] = [None] * len(estimators)
     stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
     tables: dict[Any, Prepared] = {}
@@ -125,17 +137,18 @@ def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
 
 
 def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
+    """Prepare a fit; those that treat the same array alike share what was made of it."""
     estimator._validate_params()
     seed = seed_of(estimator.random_state)
     own = None if estimator.calibration_fraction is None else id(estimator)
-    table = id(X), estimator.inputs().settings, estimator.training_data == "contaminated", own
-    if table not in tables:
-        tables[table] = Prepared(estimator, X, seed)
-    return Fit(estimator, tables[table], seed)
+    key = id(X), repr(estimator.inputs()), estimator.training_data == "contaminated", own
+    if key not in tables:
+        tables[key] = Prepared(estimator, X, None, seed)
+    return Fit(estimator, tables[key], seed)
 
 
 def _run_stacked(fits: Sequence[Fit]) -> list[Any]:
-    """Train and finish fits as one stack; return their estimators, errors, or None: not stacked."""
+    """Train fits as one stack; return fitted copies, errors, or None: they cannot be stacked."""
     if len(fits) < 2 or not all(stackable(fit.net) for fit in fits):
         return [None] * len(fits)
     runs = [Run(fit.net, fit.steps, fit.valid) for fit in fits]
@@ -151,15 +164,15 @@ def _run_stacked(fits: Sequence[Fit]) -> list[Any]:
 
 def _finished(fit: Fit) -> Any:
     try:
-        fit.finish(stacklevel=6)  # where the user calls fit_many
+        # The warning points to where the user calls fit_many.
+        return fit.estimator._with(fit.finish(stacklevel=6), fit.prepared.data[0])
     except Exception as error:
         return error
-    return fit.estimator
 
 
 def _attempt(estimator: Any, X: Any) -> Any:
     try:
-        return estimator.fit(X)
+        return copy.copy(estimator).fit(X)
     except Exception as error:
         return error
 
@@ -178,7 +191,7 @@ def _structure(estimator: Any) -> Any:
         return None
     numbers = {
         name
-        for name, value in knobs(estimator).items()
+        for name, value in objective_parameters(estimator).items()
         if isinstance(value, Real) and not isinstance(value, bool)
     }
     fixed = {

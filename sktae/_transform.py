@@ -1,19 +1,34 @@
 """Codes for rows and rows for codes, once for every estimator."""
 
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
+from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
+from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, float_of
 
 
-class ReductionMixin(TransformerMixin):
-    """Encodes and decodes rows, and measures what is lost; scikit-learn's transformer.
+class TransformMixin(TransformerMixin):
+    """Encodes and decodes rows, and measures what is lost; scikit-learn's transformer."""
 
-    The host has `_inputs`, `net_`, `n_components_`, `_rows(X)` and `_apply(function, x)`.
-    """
+    net_: AutoencoderNet
+    _inputs: Inputs
+    _n_features_out: int
+
+    @abstractmethod
+    def _rows(self, X: Any) -> Rows:
+        """Validate rows that a fitted estimator is asked about, and return them."""
+
+    @abstractmethod
+    def _apply(self, function: Callable[..., Tensor], x: Rows) -> np.ndarray:
+        """Apply a function of network and rows, (n, ...) to (n, ...)."""
 
     def transform(self, X):
         """Encode rows.
@@ -120,8 +135,9 @@ class ReductionMixin(TransformerMixin):
 
     def _decode(self, codes):
         z = Rows(codes, Tensor.float, self.net_.device)
-        return self._inputs.array(self._apply(lambda network, z: network.decode(z), z), codes.dtype)
+        rows = self._apply(lambda network, z: network.decode(z), z)
+        return self._inputs.to_array(rows, codes.dtype)
 
     def _reconstruct(self, x):
         recon = self._apply(lambda network, x: network(x).recon, x)
-        return self._inputs.array(recon, float_of(x.raw.dtype))
+        return self._inputs.to_array(recon, float_of(x.raw.dtype))

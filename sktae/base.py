@@ -1,29 +1,35 @@
 """The contract of an autoencoder: what every estimator of the gallery inherits."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
 from sktae._docstrings import inherit_sections
 from sktae._engine.freeze import Part
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
-from sktae._outliers.scores import AnomalyMixin
+from sktae._outliers.explain import ExplainMixin
+from sktae._outliers.measures import Ellipsoid
+from sktae._training.build import fitted_source
 from sktae._training.fit import Fit
-from sktae._training.prepare import Prepared, fitted_source
+from sktae._training.prepare import Prepared
 from sktae._training.progress import CallbackSupportMixin
-from sktae._training.state import fitted_state, restore
-from sktae._transform import ReductionMixin
-from sktae.inputs.images import Image
-from sktae.inputs.sequences import Sequence
+from sktae._training.spec import Auto, Spec
+from sktae._training.state import Fitted
+from sktae._transform import TransformMixin
+from sktae.inputs.protocol import Inputs
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
+from sktae.nn.losses import squared
+from sktae.nn.module import AutoencoderModule
 from sktae.parameters import (
     Contamination,
     Count,
@@ -41,8 +47,8 @@ from sktae.randomness import seed_of
 
 class BaseAutoencoder(
     ClassNamePrefixFeaturesOutMixin,
-    AnomalyMixin,
-    ReductionMixin,
+    ExplainMixin,
+    TransformMixin,
     CallbackSupportMixin,
     Declared,
 ):
@@ -181,8 +187,8 @@ default="silu"
     offset_ : float
         Threshold on `score_samples`.
 
-    error_model_ : ErrorModel
-        What the residuals and codes of the training rows were.
+    outlier_model_ : OutlierModel
+        What residuals and codes of normal rows are like.
 
     calibration_scores_ : ndarray or None
         Scores of the rows that `calibration_fraction` held out, in ascending order.
@@ -221,53 +227,80 @@ default="silu"
     verbose: NonNegativeCount = 0
     net: AutoencoderNet | None = None
 
-    objective: ClassVar[Callable[..., Any]]
+    _score_parameters: ClassVar = ("score_method",)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         inherit_sections(cls)
 
-    # What "auto" stands for. Codes are wider than most tables: with a budget in steps, such codes
-    # detect outliers best. The second of a pair is for a code of a given size.
-    auto_components: ClassVar[int] = 128
-    auto_widths: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]] = ((128,), (128, 64))
-    auto_rates: ClassVar[tuple[float, float]] = (2e-3, 1e-2)
-
-    # -- what a subclass states ---------------------------------------------------------------
+    # -- what a subclass states ----------------------------------------------------------------
 
     @abstractmethod
-    def network(self, shape: tuple[int, ...]) -> nn.Module:
-        """Build the network for rows of this shape, with a code of `self.n_components_`."""
+    def network(self, spec: Spec) -> AutoencoderModule:
+        """Build the network.
 
-    def inputs(self) -> Tabular | Sequence | Image:
-        """Say how rows become tensors."""
+        Parameters
+        ----------
+        spec : Spec
+            What it is built for: `shape` of a row, `n_components`, `widths` of the hidden layers,
+            all these as `sizes`, and the fitted `inputs`.
+
+        Returns
+        -------
+        network : AutoencoderModule
+            With weights drawn by torch's own rules, which are seeded around this call.
+        """
+
+    # objective(x, out, *, alpha) is the equation of the paper: from rows (n, *shape) and what the
+    # network made of them, to a tensor or to named terms, each with one value for each row or each
+    # element; they are added up. Its keyword-only arguments are hyperparameters of the estimator.
+    # It is a static method, or a property that chooses between functions.
+    objective: ClassVar[Callable[..., Any]]
+
+    def inputs(self) -> Inputs:
+        """Return how rows become tensors; tables of numbers by default."""
         return Tabular(self.standardize)
 
-    # diagnose(out) gives figures on the state of the network, by name, for `history_`;
-    # revive(network, out) repairs, after each epoch, what died in it;
-    # calibrate(network, x) fixes, after the fit, the statistics that it needs on its own, from a
-    # sample of the training rows;
-    # groups(y, n) numbers the groups that n rows belong to, for networks that are told a `Label`;
-    # conclude(X) sets fitted attributes of its own, from the rows that were given to the fit.
-    diagnose: ClassVar[Callable[[Any], dict[str, Tensor]] | None] = None
-    revive: ClassVar[Callable[[nn.Module, Any], None] | None] = None
-    calibrate: ClassVar[Callable[[nn.Module, Tensor], None] | None] = None
-    groups: ClassVar[Callable[..., Tensor] | None] = None
-    conclude: ClassVar[Callable[[Any], None] | None] = None
+    @staticmethod
+    def error(x: Tensor, out: Any) -> Tensor:
+        """Return the error of each element, (n, *shape), for `score_method="error"`."""
+        return squared(x, out.recon)
 
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The widths of hidden layers, for networks that cannot do without."""
-        if not self.hidden_layer_sizes_:
-            raise ValueError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must have at least "
-                f"one width. Got {self.hidden_layer_sizes!r} instead."
-            )
-        return self.hidden_layer_sizes_
+    @staticmethod
+    def residual(x: Tensor, out: Any) -> Tensor:
+        """Return what the network did not reproduce, (n, ...), for all other scores."""
+        return x - out.recon
 
-    def complaint(self, last: dict[str, Any]) -> str | None:
-        """Say what went wrong in a fit, going by its last epoch, and what to do about that."""
+    # surprise(out) is how unlikely the code of each row is, (n,), in the units of `error`, for
+    # models with a likelihood. The score "error" is then the sum of both, else the mean error.
+    surprise: ClassVar[Any] = None
+
+    # -- what few subclasses change ------------------------------------------------------------
+
+    def _auto(self, shape: tuple[int, ...]) -> Auto:
+        """Return what "auto" stands for, for rows of this shape."""
+        return Auto()
+
+    def _code_size(self, n_components: int, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the code of a row has."""
+        return n_components
+
+    def _groups(self, y: Any, n: int) -> Tensor | None:
+        """Number the groups that n rows belong to, for networks whose noise has a `Label`."""
         return None
+
+    def _row_errors(self, network: AutoencoderModule, x: Tensor, method: str) -> Tensor:
+        """Return how badly rows are reproduced, whatever those of training were, (n,)."""
+        out = network(x)
+        error = self.error(x, out).flatten(1)
+        return error.mean(1) if self.surprise is None else error.sum(1) + self.surprise(out)
+
+    def _complaint(self, last: dict[str, Any], spec: Spec) -> str | None:
+        """Say what went wrong in a fit, given the last row of its history, and what to do."""
+        return None
+
+    def _after_fit(self, X: Any) -> None:
+        """Set fitted attributes that need a fitted estimator and the rows of the fit."""
 
     # -- the contract --------------------------------------------------------------------------
 
@@ -289,7 +322,7 @@ default="silu"
         self : object
             The fitted estimator.
         """
-        return self._train(X, y, resume=self.warm_start and hasattr(self, "net_"))
+        return self._train(X, y, resume=self.warm_start and hasattr(self, "_fitted"))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -312,7 +345,7 @@ default="silu"
         self : object
             The fitted estimator.
         """
-        return self._train(X, y, resume=hasattr(self, "net_"), one_pass=True)
+        return self._train(X, y, resume=hasattr(self, "_fitted"), one_pass=True)
 
     def set_params(self, **params):
         if self.net is None and params.get("net") is None:
@@ -331,7 +364,7 @@ default="silu"
 
     @property
     def _n_features_out(self):
-        return self.n_components_
+        return self._code_size(self.n_components_, self._inputs.shape)
 
     @property
     def history_(self):
@@ -344,31 +377,82 @@ default="silu"
         return frame[[*first, *middle, *last]]
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "net_")
+        return hasattr(self, "_fitted")
 
-    # -- the private twins ---------------------------------------------------------------------
+    # -- a fit, and what it leaves -------------------------------------------------------------
 
-    def _train(self, X, y, resume, one_pass=False):
-        before = fitted_state(self)
-        try:
-            source = self if resume else fitted_source(self)
-            seed = self._seed if resume else seed_of(self.random_state)
-            prepared = Prepared(self, X, seed, source, one_pass, y)
-            fit = Fit(self, prepared, seed, source, one_pass)
-            fit.run()
-            fit.finish(stacklevel=5)  # where the user calls fit
-        except BaseException:
-            restore(self, before)
-            raise
+    def _train(self, X: Any, y: Any, resume: bool, one_pass: bool = False) -> Self:
+        source = self if resume else fitted_source(self)
+        seed = self._fitted.seed if resume else seed_of(self.random_state)
+        fit = Fit(self, Prepared(self, X, y, seed, source, one_pass), seed, source, one_pass)
+        fit.run()
+        fitted = fit.finish(stacklevel=5)  # where the user calls fit
+        self.__dict__ = self._with(fitted, X).__dict__
         return self
 
-    def _checked(self, X):
+    def _with(self, fitted: Fitted, X: Any) -> Self:
+        """Return a copy that has taken over a fit on X.
+
+        To swap its `__dict__` in is one step, so a fit that fails or is interrupted leaves nothing
+        half done.
+        """
+        fresh = copy.copy(self)
+        fresh._install(fitted)
+        fresh._after_fit(X)
+        return fresh
+
+    def _install(self, fitted: Fitted) -> None:
+        """Take over what a fit left: the one place where fitted attributes are assigned."""
+        self._fitted = fitted
+        self.net_ = fitted.net
+        self.n_components_ = fitted.spec.n_components
+        self.hidden_layer_sizes_ = fitted.spec.widths
+        self.n_iter_ = fitted.n_steps
+        self.road_ = fitted.net.road_
+        self.outlier_model_ = fitted.outlier_model
+        self.offset_ = fitted.offset
+        self.calibration_scores_ = fitted.calibration_scores
+        self._scored_by = fitted.scored_by
+        self.n_features_in_ = fitted.n_features
+        if fitted.feature_names is not None:
+            self.feature_names_in_ = fitted.feature_names
+        elif hasattr(self, "feature_names_in_"):  # of an earlier fit
+            del self.feature_names_in_
+
+    def _fitted_attributes(self, fitted: Fitted) -> dict[str, Any]:
+        """Return the attributes that a fit would add, by name, for scikit-learn's callbacks."""
+        fresh = object.__new__(type(self))
+        fresh._install(fitted)
+        return dict(vars(fresh))
+
+    # -- what the methods above and in the mixins rest on --------------------------------------
+
+    @property
+    def _inputs(self) -> Inputs:  # type: ignore[override]  # mixins only read it
+        return self._fitted.inputs
+
+    @property
+    def _feature_model(self) -> Ellipsoid:  # type: ignore[override]
+        return self.outlier_model_.features
+
+    def _validated(self, X: Any) -> Any:
         check_is_fitted(self)
-        return self._inputs.checked(self, X, reset=False)
+        return self._inputs.validate(self, X, reset=False)
 
-    def _rows(self, X):
-        return Rows(self._checked(X), self._inputs.prepare, self.net_.device)
+    def _rows(self, X: Any) -> Rows:
+        return self._loader(self._validated(X))
 
-    def _apply(self, function, x):
+    def _loader(self, raw: Any) -> Rows:
+        """Return raw rows, which become tensors on the network's device as they are read."""
+        return Rows(raw, self._inputs.to_tensor, self.net_.device)
+
+    def _apply(self, function: Callable[..., Tensor], x: Rows) -> np.ndarray:
+        """Apply a function of network and rows, tile by tile."""
         network = self.net_.module_
         return in_tiles(lambda rows: (function(network, rows),), network, x)[0]
+
+    def _anomalies(self, raw: Any) -> np.ndarray:
+        if self.score_method != self._scored_by["score_method"]:
+            self._validate_params()  # it may be changed after the fit
+        network, x = self.net_.module_, self._loader(raw)
+        return self.outlier_model_.score(self, network, x, self.score_method)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from sktae._engine.rows import Rows
 from sktae._fit_many import fit_many
-from sktae._outliers.model import typical
-from sktae._outliers.scores import AnomalyMixin
+from sktae._outliers.explain import ExplainMixin
+from sktae._outliers.model import feature_model
+from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import threshold
-from sktae._transform import ReductionMixin
+from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.inputs.scaling import FLOATS
@@ -28,7 +29,7 @@ _ROWS, _COLUMNS = 1, 2
 _AGGREGATES = {"mean": np.mean, "max": np.max, "median": np.median}
 
 
-class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, ReductionMixin, Declared):
+class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, TransformMixin, Declared):
     """Ensemble of autoencoders: one kind, trained many times, whose scores are put together.
 
     Members differ by their seeds and, if you like, by the rows and columns that they see, so what
@@ -131,7 +132,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
     calibration_fraction: Fraction | None = None
     random_state: Seed = None
 
-    _method: ClassVar[str] = "aggregation"
+    _score_parameters: ClassVar = ("aggregation",)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -156,15 +157,12 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         return self
 
     def transform(self, X):
-        return np.hstack(self._each("transform", self._rows(X).raw))
+        return np.hstack(self._each("transform", self._validated(X)))
 
     def _decode(self, codes):
         parts = np.hsplit(codes, np.cumsum([m.n_components_ for m in self.estimators_])[:-1])
         pairs = zip(self.estimators_, parts, strict=True)
         return self._merged([m.inverse_transform(part) for m, part in pairs], codes.dtype)
-
-    def score_samples(self, X):
-        return self._scores_of(self._rows(X).raw)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -193,13 +191,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
         self.estimators_ = fit_many(members, list(tables))
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
         self._inputs = Tabular(standardize=True).fit(X)
-        self._typical = typical(Rows(X, self._inputs.prepare), template.training_data)
-        anomalies = self._member_anomalies(X, seen=True)
+        self._feature_model = feature_model(Rows(X, self._inputs.to_tensor), template.training_data)
+        anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies)
-        self._calibrated_for = self.aggregation
-        self.calibration_scores_ = None if held_out is None else np.sort(self._scores_of(held_out))
-        usual = np.sort(-self._aggregated(anomalies))
-        self.offset_ = threshold(self.contamination, usual, self.calibration_scores_)
+        self._scored_by = score_settings(self)
+        self.calibration_scores_ = None if held_out is None else np.sort(-self._anomalies(held_out))
+        training = np.sort(-self._aggregated(anomalies))
+        self.offset_ = threshold(self.contamination, training, self.calibration_scores_)
 
     def _drawn_rows(self, X, seed):
         """Return the rows for the member with this seed."""
@@ -229,9 +227,12 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
             drawn.append(np.sort(least))
         return np.stack(drawn)
 
-    def _rows(self, X):
+    def _validated(self, X):
         check_is_fitted(self)
-        return Rows(validate_data(self, X, dtype=FLOATS, reset=False), Tensor.float)
+        return validate_data(self, X, dtype=FLOATS, reset=False)
+
+    def _rows(self, X):
+        return Rows(self._validated(X), Tensor.float)
 
     def _each(self, method, X):
         pairs = zip(self.estimators_, self.features_, strict=True)
@@ -247,12 +248,11 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, AnomalyMixin, Reducti
             total[:, columns] += part
         return (total / np.bincount(self.features_.ravel())).astype(dtype)
 
-    def _scores_of(self, rows):
-        return -self._aggregated(self._member_anomalies(rows))
+    def _anomalies(self, raw):
+        return self._aggregated(self._member_anomalies(raw))
 
-    def _member_anomalies(self, X, seen=False):
-        pairs = zip(self.estimators_, self.features_, strict=True)
-        return -np.stack([m._scores_of(_columns(X, columns), seen) for m, columns in pairs], axis=1)
+    def _member_anomalies(self, raw):
+        return np.stack(self._each("_anomalies", raw), axis=1)
 
     def _aggregated(self, anomalies):
         self._validate_params()  # the aggregation may be changed after the fit

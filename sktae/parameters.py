@@ -8,6 +8,7 @@ validates at `fit` are read from the same annotations::
         beta: NonNegative = 1.0
 """
 
+import copy
 import dataclasses
 import inspect
 import sys
@@ -25,17 +26,21 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 class _Widths(HasMethods):
     """Constraint: a sequence of layer widths. (A `HasMethods`, which validation lets through.)"""
 
-    def __init__(self):
+    def __init__(self, may_be_empty: bool):
         super().__init__("__iter__")
+        self.may_be_empty = may_be_empty
 
     def is_satisfied_by(self, val):
-        return isinstance(val, tuple | list | np.ndarray) and all(
+        if not isinstance(val, tuple | list | np.ndarray):
+            return False
+        counts = all(
             isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
             for width in val
         )
+        return counts and (self.may_be_empty or len(val) > 0)
 
     def __str__(self):
-        return "a sequence of ints >= 1"
+        return f"a {'' if self.may_be_empty else 'non-empty '}sequence of ints >= 1"
 
 
 Count = Annotated[int, Interval(Integral, 1, None, closed="left")]
@@ -48,7 +53,8 @@ Share = Annotated[float, Interval(Real, 0, 1, closed="right")]
 Contamination = Annotated[float, Interval(Real, 0, 0.5, closed="right")]
 Table = Annotated[Any, "array-like"]
 Seed = Annotated[int | np.random.RandomState | None, "random_state"]
-Widths = Annotated[tuple[int, ...], _Widths()]
+Widths = Annotated[tuple[int, ...], _Widths(may_be_empty=True)]
+SomeWidths = Annotated[tuple[int, ...], _Widths(may_be_empty=False)]
 
 
 def positional(default: Any) -> Any:
@@ -107,6 +113,18 @@ class Declared(BaseEstimator):
             ranges |= vars(base).get("_parameter_constraints", {})
         own_ranges = {name: constraints(hint) for name, hint in fields.items()}
         cls._parameter_constraints = ranges | own_ranges
+
+
+def plain_copy(estimator: Any) -> Any:
+    """Copy an estimator, with NumPy scalars among its parameters as plain numbers.
+
+    Searches over `np.arange` and the like set such scalars, which torch does not take everywhere.
+    """
+    plain = copy.copy(estimator)
+    for name, value in vars(plain).items():
+        if isinstance(value, np.generic):
+            setattr(plain, name, value.item())
+    return plain
 
 
 def _refuse_mistakes(cls: type, fields: Mapping[str, Any]) -> None:

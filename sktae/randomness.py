@@ -26,7 +26,7 @@ _PURPOSES = (
     "score",
     "sample",
     "calibrate",
-    "neighbours",
+    "neighbors",
 )
 
 

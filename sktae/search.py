@@ -1,5 +1,6 @@
 """Searches over hyperparameters that fit all candidates, on all folds, in one call."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from itertools import product
 from numbers import Number
@@ -272,19 +273,19 @@ class _StackedSearch:
         self : object
             The fitted search.
         """
+        # On a copy, so that a fit that fails or is interrupted leaves nothing half done.
+        fresh = copy.copy(self)
         routed = params and get_config()["enable_metadata_routing"]
         ours = isinstance(self.estimator, BaseAutoencoder) or type(self.estimator) is Pipeline
-        if routed or params.keys() - {"groups"} or not ours:
-            return super().fit(X, y, **params)
-        own = {"estimator": self.estimator, "cv": self.cv}
-        self._counter = counter = _Counter(self, X, y, params)
-        self.estimator = counter.stand_in
-        try:
-            self.cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-            return super().fit(X, y, **params)
-        finally:
-            vars(self).update(own)
-            del self._counter, counter.stand_in.__sklearn_clone__
+        if ours and not routed and not params.keys() - {"groups"}:
+            fresh._counter = _Counter(self, X, y, params)
+            fresh.estimator = fresh._counter.stand_in
+            fresh.cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        super(_StackedSearch, fresh).fit(X, y, **params)
+        vars(fresh).pop("_counter", None)
+        fresh.estimator, fresh.cv = self.estimator, self.cv
+        self.__dict__ = fresh.__dict__
+        return self
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         def evaluate(candidates, cv=None, more_results=None, **context):

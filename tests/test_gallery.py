@@ -104,7 +104,7 @@ def test_dead_units_are_revived(digits):
         network.encoder[-1].bias[:10] = -100
         out = network(x)
         assert (out.code[:, :10] == 0).all()
-        model.revive(network, out)
+        network.revive(out)
         revived = network(x).code != 0
     assert revived[:, :10].any(0).all()
     assert revived[:, :10].float().mean() < 0.02
@@ -198,7 +198,7 @@ def test_codes_that_are_not_used_are_moved(digits):
         network.codebook[:10] += 1e3
         before, out = network.codebook.clone(), network(x)
         worst = (out.drive - out.chosen).square().sum(-1).flatten().argmax()
-        model.revive(network, out)
+        network.revive(out)
         used = one_hot(out.numbers, 64).flatten(0, 1).sum(0) > 0
         assert torch.equal(network.codebook[used], before[used])
         assert torch.equal(network.codebook[0], out.drive.flatten(0, 1)[worst])
@@ -363,8 +363,8 @@ def test_groups_go_with_their_rows(params):
     told = []
 
     class Spy(ContentStyleAutoencoder):
-        def network(self, shape):
-            network = super().network(shape)
+        def network(self, spec):
+            network = super().network(spec)
 
             def listen(module, args):
                 if len(args) == 3:  # in training

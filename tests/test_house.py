@@ -14,6 +14,7 @@ import sktae
 from sktae import Autoencoder, BaseAutoencoder, all_estimators
 from sktae._docstrings import entries, sections
 from sktae.nn.layers import Coded
+from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, NonNegative, constraints
 
 PACKAGE = Path(sktae.__file__).parent
@@ -143,16 +144,16 @@ def test_a_new_autoencoder_is_a_few_lines():
         kind: ClassVar[str] = "not a parameter"
         strength: "Local" = 1.0
 
-        def network(self, shape):
-            class Network(torch.nn.Linear):
-                noise = ()
+        def network(self, spec):
+            class Network(AutoencoderModule):
+                def __init__(self, n):
+                    super().__init__()
+                    self.decoder = torch.nn.Linear(n, n)
 
                 def forward(self, x):
-                    return Coded(super().forward(x) / 2, x)
+                    return Coded(self.decoder(x) / 2, x)
 
-                decode = torch.nn.Linear.forward
-
-            return Network(*shape, *shape)
+            return Network(*spec.shape)
 
         @staticmethod
         def objective(x, out, *, strength):

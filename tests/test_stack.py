@@ -31,7 +31,8 @@ from sktae._engine.objective import Objective
 from sktae._engine.rows import Loaded
 from sktae._engine.stack import Run, train_stacked
 from sktae._fit_many import attempt_many
-from sktae._training.fit import knobs
+from sktae._training.build import objective_parameters
+from sktae._training.spec import resolve
 from sktae.families.image import ImageMixin
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.randomness import Plan, seeded_initialisation
@@ -55,17 +56,15 @@ KNOBS = {
 
 def make_run(estimator, x, seed, rate, max_steps, patience):
     """Make a run in double precision, as the engine takes it."""
-    estimator.n_components_, estimator.hidden_layer_sizes_ = 3, estimator.hidden_layer_sizes
-    vars(estimator).update(estimator.inputs().fit(x.numpy()).learnt)
     with seeded_initialisation(seed):
-        network = estimator.network(tuple(x.shape[1:])).double()
+        network = estimator.network(resolve(estimator, estimator.inputs().fit(x.numpy()))).double()
     callbacks = []
     if patience:
         stopping = EarlyStopping(patience=patience, threshold=0, load_best=True, sink=str)
         callbacks.append(("stopping", stopping))
     net = Net(
         network,
-        Objective(estimator.objective, knobs(estimator)),
+        Objective(estimator.objective, objective_parameters(estimator)),
         lr=rate,
         optimizer__weight_decay=0.01 * seed,
         schedule="cosine",
@@ -195,8 +194,8 @@ def test_networks_that_cannot_be_stacked_are_fitted(X):
             return (x - out.recon) ** 2 * (2 if float(x.sum()) > 0 else 1)
 
     class Hiding(Autoencoder):
-        def network(self, shape):
-            network = super().network(shape)
+        def network(self, spec):
+            network = super().network(spec)
             network.secret = torch.randn(3)
             return network
 

@@ -1,39 +1,19 @@
 """The skorch net under every estimator: skorch owns the fit, this file owns the step."""
 
 import copy
+import dis
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler, ParamMapper
+from skorch.callbacks import Callback, EpochTimer, ParamMapper
 from torch import Tensor, nn
 
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
 from sktae._engine.replay import Gradient, Replay
-
-# What an estimator decides for its net, and the estimator's own word for it.
-OWNED = {
-    "module": "network()",
-    "criterion": "objective()",
-    "lr": "learning_rate",
-    "optimizer__lr": "learning_rate",
-    "optimizer__weight_decay": "weight_decay",
-    "max_epochs": "max_epochs",
-    "batch_size": "batch_size",
-    "train_split": "validation_fraction",
-    "device": "device",
-    "verbose": "verbose",
-    "warm_start": "warm_start",
-    "dataset": "X",
-    "iterator_train": "batch_size",
-    "iterator_valid": "batch_size",
-    "schedule": "schedule",
-    "max_grad_norm": "max_grad_norm",
-    "precision": "precision",
-}
 
 # From this many steps on, recording a step repays itself.
 MANY_STEPS = 64
@@ -109,43 +89,6 @@ class AutoencoderNet(NeuralNet):
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer())]
 
-    def check_prototype(self, owner_name: str, schedule: str) -> None:
-        """Raise if this prototype holds a setting that belongs to the estimator."""
-        untouched = AutoencoderNet().get_params(deep=False)
-        for name, value in self.get_params(deep=False).items():
-            owner = OWNED.get(name) or OWNED.get(name.partition("__")[0])
-            if owner is not None and (name not in untouched or value != untouched[name]):
-                raise ValueError(
-                    f"The net of {owner_name} sets {name}={value!r}, which the estimator decides: "
-                    f"leave it out of the net and use {owner} of {owner_name} instead."
-                )
-        if schedule != "constant" and any(
-            isinstance(callback, LRScheduler) for callback in _bare(self.callbacks)
-        ):
-            raise ValueError(
-                f"The net of {owner_name} has an LRScheduler, and {owner_name} has "
-                f"schedule={schedule!r}: pass schedule='constant' to leave the learning rate to "
-                f"the callback."
-            )
-
-    def continue_from(self, other):
-        """Take over weights, optimizer state and history of another net, which stays as it is."""
-        self.module_.load_state_dict(other.module_.state_dict())
-        if self._optimizer_rules() == other._optimizer_rules():
-            state = copy.deepcopy(other.optimizer_.state_dict()["state"])
-            self.optimizer_.load_state_dict({**self.optimizer_.state_dict(), "state": state})
-            groups = self.optimizer_.param_groups, other.optimizer_.param_groups
-            for group, old in zip(*groups, strict=True):
-                # What schedules noted there; but the rate may be another now.
-                notes = {name: old[name] for name in old.keys() - group.keys()}
-                group.update({**notes, "initial_lr": group["lr"]})
-        self.history = type(other.history)(other.history)
-
-    def _optimizer_rules(self):
-        rules = {**self.optimizer_.defaults, "lr": None, "weight_decay": None}
-        groups = [shapes(group["params"]) for group in self.optimizer_.param_groups]
-        return type(self.optimizer_), rules, groups
-
     # -- the rungs of skorch's ladder that are ours ------------------------------------------
 
     def get_split_datasets(self, X, y=None, **fit_params):
@@ -161,7 +104,7 @@ class AutoencoderNet(NeuralNet):
             return args, kwargs
         kwargs.setdefault("fused", True)
         parameters = args[0][-1]["params"]
-        picky = any(isinstance(callback, ParamMapper) for callback in _bare(self.callbacks))
+        picky = any(isinstance(callback, ParamMapper) for callback in without_names(self.callbacks))
         if len(args[0]) == 1 and all(p.requires_grad for p in parameters) and not picky:
             # Adam treats each number by itself, so all of them may lie in one vector.
             return ([flatten(parameters)],), kwargs
@@ -197,12 +140,14 @@ class AutoencoderNet(NeuralNet):
             self._flat()
 
     def notify(self, method_name, **cb_kwargs):
-        # skorch's callbacks end a fit by raising KeyboardInterrupt; the user's Ctrl-C must not
-        # be mistaken for that, so theirs gets a name of its own here.
+        # skorch's callbacks end a fit by raising KeyboardInterrupt. The user's Ctrl-C, which may
+        # come while a callback runs, must not be mistaken for that.
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as stop:
-            raise StopTraining from stop
+            if _is_raised_by_statement(stop):
+                raise StopTraining from stop
+            raise
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         if not self.initialized_:
@@ -385,7 +330,15 @@ class AutoencoderNet(NeuralNet):
                 self.history.record(f"{prefix}_{term}", value)
 
 
-def _bare(callbacks: Iterable[Any] | str | None) -> list[Any]:
+def _is_raised_by_statement(error: BaseException) -> bool:
+    """Tell whether a `raise` statement made an exception, and not a signal."""
+    last: Any = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
+
+
+def without_names(callbacks: Iterable[Any] | str | None) -> list[Any]:
     """Strip the names off skorch's list of callbacks."""
     if not callbacks or isinstance(callbacks, str):
         return []

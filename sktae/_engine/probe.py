@@ -3,29 +3,39 @@
 import torch
 from skorch.callbacks import Callback
 
+# Repairs end after this share of a fit, while there is time left to train what was repaired.
+_LAST_REPAIR = 0.75
+
 
 class Probe(Callback):
-    """Looks at the network through a fixed sample of training rows.
+    """Shows the network a fixed sample of training rows, to diagnose it and to repair it.
 
-    `diagnose(out)` gives figures for the history, after each epoch. `revive(network, out)` may
-    repair the network before the next one, while there is time left to train what it repaired.
+    Parameters
+    ----------
+    steps : TrainingSteps
+        The budget of the fit.
+
+    x, noise : Tensor, tuple of Tensor
+        What the network is shown.
+
+    revives : bool
+        Whether the network may be changed.
     """
 
-    def __init__(self, steps, x, noise, diagnose, revive):
-        self.steps, self.x, self.noise = steps, x, noise
-        self.diagnose, self.revive = diagnose, revive
+    def __init__(self, steps, x, noise, revives):
+        self.steps, self.x, self.noise, self.revives = steps, x, noise, revives
 
-    def look(self, net):
+    def outputs(self, net):
         net._set_training(True)
         return net.module_(self.x, *self.noise)
 
     @torch.no_grad()
     def on_epoch_begin(self, net, **kwargs):
-        if self.revive is not None and self.steps.step > 0 and self.steps.progress < 0.75:
-            self.revive(net.module_, self.look(net))
+        if self.revives and self.steps.step > 0 and self.steps.progress < _LAST_REPAIR:
+            net.module_.revive(self.outputs(net))
 
     @torch.no_grad()
     def on_epoch_end(self, net, **kwargs):
-        if self.diagnose is not None:
-            for name, value in self.diagnose(self.look(net)).items():
+        if net.module_.overrides("diagnose"):
+            for name, value in net.module_.diagnose(self.outputs(net)).items():
                 net.history.record(name, float(value))

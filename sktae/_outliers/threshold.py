@@ -1,19 +1,26 @@
-"""Where outliers begin."""
+"""The score below which rows are outliers."""
 
 from typing import Any
 
 import numpy as np
 
+# Share of outliers that "auto" contamination assumes.
+_AUTO_SHARE = 0.01
+
 
 def threshold(
-    contamination: Any, usual: np.ndarray, calibration: np.ndarray | None = None
+    contamination: Any, training: np.ndarray, calibration: np.ndarray | None = None
 ) -> float:
-    """Return the score below which rows are outliers, from sorted scores."""
-    share = 0.01 if contamination == "auto" else contamination
+    """Return the threshold for a share of outliers, from sorted scores.
+
+    With scores of held-out rows, the share is that of false alarms among new rows, and the
+    threshold a conformal quantile.
+    """
+    share = _AUTO_SHARE if contamination == "auto" else contamination
     if calibration is None:
-        return float(np.percentile(usual, 100 * share))
+        return float(np.percentile(training, 100 * share))
     n = len(calibration)
-    # p-values are multiples of 1 / (n + 1), of which the first can be told from nothing.
+    # p-values are multiples of 1 / (n + 1); with a share below the first, nothing could be flagged.
     rank = int(share * (n + 1) + 1e-9) - 1
     if rank < 0 and contamination != "auto":
         raise ValueError(

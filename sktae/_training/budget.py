@@ -1,29 +1,24 @@
-"""How many steps a fit takes, and what "auto" stands for."""
+"""How many steps a fit takes, and how many of them make an epoch."""
 
 import math
 from typing import Any
 
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.rows import Rows
+from sktae._training.spec import Spec
 from sktae.randomness import Plan
 
-_BLOCKS = 20
+# Without max_epochs, an epoch is this part of the budget.
+_EPOCHS = 20
+# "auto" steps, and for narrow codes the most passes over the rows, or small tables would be
+# memorized.
+_AUTO_STEPS, _AUTO_PASSES = 500, 120
 
 
-# "auto" steps: where outliers are to be found, and how many passes where a code of a given size is.
-_MANY_STEPS, _FEW_PASSES = 500, 120
-
-
-def _automatic(estimator: Any, name: str, auto: tuple[Any, Any]) -> Any:
-    """Return a parameter, or what "auto" stands for."""
-    value = getattr(estimator, name)
-    if isinstance(value, str) and value == "auto":
-        return auto[estimator.n_components != "auto"]
-    return value
-
-
-def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> TrainingSteps:
-    """Lay out the budget: how many steps, and how many of them make an epoch."""
+def training_steps(
+    estimator: Any, spec: Spec, x: Rows, plan: Plan, first: int, one_pass: bool
+) -> TrainingSteps:
+    """Lay out the steps of a fit, of which the first one has this number."""
     if one_pass:
         return TrainingSteps(x, plan, first, plan.steps_per_pass, plan.steps_per_pass)
     limits = [estimator.max_steps, estimator.max_epochs]
@@ -33,11 +28,11 @@ def _steps(estimator: Any, x: Rows, plan: Plan, first: int, one_pass: bool) -> T
             f"would never end; set one of them."
         )
     if estimator.max_steps == "auto":
-        few = math.inf if estimator.n_components == "auto" else _FEW_PASSES * plan.steps_per_pass
-        limits[0] = min(_MANY_STEPS, few)
+        most = _AUTO_PASSES * plan.steps_per_pass if spec.narrow else math.inf
+        limits[0] = min(_AUTO_STEPS, most)
     if estimator.max_epochs is not None:
         limits[1] = estimator.max_epochs * plan.steps_per_pass
     budget = min(limit for limit in limits if limit is not None)
-    in_blocks = estimator.max_epochs is None
-    block = math.ceil(budget / _BLOCKS) if in_blocks else plan.steps_per_pass
-    return TrainingSteps(x, plan, first, budget, block)
+    in_parts = estimator.max_epochs is None
+    epoch = math.ceil(budget / _EPOCHS) if in_parts else plan.steps_per_pass
+    return TrainingSteps(x, plan, first, budget, epoch)

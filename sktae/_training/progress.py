@@ -22,6 +22,10 @@ class FitTasks(Callback):
         # An autoencoder's target is its input: callbacks that compare the two get both.
         self.data = {"X": X, "y": X if y is None else y}
 
+    def attributes(self, net):
+        """Return the fitted attributes that the estimator would have if the fit ended here."""
+        return self.estimator._fitted_attributes(self.snapshot(net))
+
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.root_ = self.estimator._init_callback_context(max_subtasks=self.n_epochs)
         self.root_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
@@ -34,7 +38,7 @@ class FitTasks(Callback):
         stop = self.epoch_.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.snapshot(net),
+            reconstruction_attributes=lambda: self.attributes(net),
         )
         if stop:
             raise StopTraining
@@ -43,7 +47,7 @@ class FitTasks(Callback):
         self.root_.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.snapshot(net),
+            reconstruction_attributes=lambda: self.attributes(net),
         )
 
 
@@ -54,7 +58,7 @@ class EpochBar(Callback):
         self.name, self.n_epochs = name, n_epochs
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        from tqdm.auto import tqdm  # skorch brings it along
+        from tqdm.auto import tqdm  # slow to import, and seldom needed
 
         self.bar_ = tqdm(total=self.n_epochs, desc=self.name, unit="epoch")
 

@@ -1,15 +1,17 @@
 """Attention autoencoder (tokens: Gorishniy et al. 2021; contraction: Rifai et al. 2011)."""
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sktae._training.spec import Auto
 from sktae.base import BaseAutoencoder
 from sktae.nn.attention import Columns, Transformer
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
-from sktae.parameters import Count, NonNegative, Rate, Table
+from sktae.nn.module import AutoencoderModule
+from sktae.parameters import Count, NonNegative, Rate, SomeWidths, Table
 from sktae.randomness import Mask, Normal
 
 
@@ -20,7 +22,7 @@ class Attended(NamedTuple):
     slope: Tensor  # (n, d), adds up to the squared norm of the encoder's Jacobian
 
 
-class Network(nn.Module):
+class Network(AutoencoderModule):
     def __init__(self, d, k, widths, n_heads, activation, dropout, contracts, mask):
         super().__init__()
         self.noise = (Mask((d,), 1 - dropout),) + contracts * (Normal((k,)),)
@@ -32,7 +34,7 @@ class Network(nn.Module):
         self.squeeze = nn.Linear(t * widths[-1], k)
         self.block = Transformer(k, widths[-1:], **settings)
         self.join = nn.Linear(widths[-1], 1)
-        self.decode = mlp(k, 4 * max(widths), d, activation=activation)
+        self.decoder = mlp(k, 4 * max(widths), d, activation=activation)
 
     def encode(self, x):
         """Let columns look at each other, and then the parts of the code."""
@@ -111,26 +113,27 @@ class AttentionAutoencoder(BaseAutoencoder):
     (150, 4, 4)
     """
 
-    auto_components: ClassVar[int] = 16
-    auto_widths: ClassVar = ((32,), (32,))
-
+    hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     n_heads: Count = 4
     dropout: Rate = 0.1
     penalty: Literal["contraction", "entropy"] = "contraction"
     lam: NonNegative = 0.01
     mask: Table | None = None
 
-    def network(self, shape):
+    def network(self, spec):
         return Network(
-            *shape,
-            self.n_components_,
-            self.widths,
+            *spec.shape,
+            spec.n_components,
+            spec.widths,
             self.n_heads,
             self.activation,
             self.dropout,
             self.penalty == "contraction",
             self.mask,
         )
+
+    def _auto(self, shape):
+        return Auto(components=16, widths=((32,), (32,)))
 
     @property
     def objective(self):

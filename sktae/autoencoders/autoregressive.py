@@ -5,8 +5,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
+from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.layers import mlp
+from sktae.nn.module import AutoencoderModule
 from sktae.nn.sequences import Values
 from sktae.parameters import Count
 
@@ -14,9 +16,7 @@ from sktae.parameters import Count
 _WIDTH = 16
 
 
-class Network(nn.Module):
-    noise = ()
-
+class Network(AutoencoderModule):
     def __init__(self, alphabet, width, hidden, n_components, order, neural, activation):
         super().__init__()
         self.alphabet, self.order = alphabet, order
@@ -92,22 +92,22 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     (200, 2)
     """
 
-    auto_components: ClassVar[int] = 8
-    auto_rates: ClassVar = (1e-2, 1e-2)
-
     patch_size: Count | Literal["auto"] = 1
     order: Count = 8
     decoder: Literal["linear", "neural"] = "linear"
 
     _stepwise: ClassVar[bool] = True
 
-    def network(self, shape):
+    def _auto(self, shape):
+        return Auto(components=8, rates=(1e-2, 1e-2))
+
+    def network(self, spec):
         if self.n_tokens is None:
-            alphabet = Values(*shape, self.patch(shape[0]))
-            width = alphabet.patch * shape[1]
+            alphabet = Values(*spec.shape, self._patch(spec.shape[0]))
+            width = alphabet.patch * spec.shape[1]
         else:
-            width, alphabet = _WIDTH, self.alphabet(shape, _WIDTH, _WIDTH)
+            width, alphabet = _WIDTH, self._alphabet(spec, _WIDTH, _WIDTH)
         order = min(self.order, alphabet.n_patches)
         neural = self.decoder == "neural"
-        sizes = width, self.hidden_layer_sizes_, self.n_components_
+        sizes = width, spec.widths, spec.n_components
         return Network(alphabet, *sizes, order, neural, self.activation)

@@ -2,12 +2,13 @@
 
 from typing import Literal, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sktae.base import BaseAutoencoder
 from sktae.nn.codes import logistic, straight_through
 from sktae.nn.layers import mlp
 from sktae.nn.losses import kl_of_rates, squared
+from sktae.nn.module import AutoencoderModule
 from sktae.parameters import NonNegative, Positive
 from sktae.randomness import Uniform
 
@@ -18,12 +19,12 @@ class Bits(NamedTuple):
     rate: Tensor  # (n, k), how likely a one is
 
 
-class Network(nn.Module):
+class Network(AutoencoderModule):
     def __init__(self, sizes, activation, gradient, temperature):
         super().__init__()
         self.noise = (Uniform(sizes[-1:]),)
         self.encoder = mlp(*sizes, activation=activation)
-        self.decode = mlp(*sizes[::-1], activation=activation)
+        self.decoder = mlp(*sizes[::-1], activation=activation)
         self.gradient, self.temperature = gradient, temperature
 
     def forward(self, x, u=None):
@@ -33,6 +34,10 @@ class Network(nn.Module):
         rate = logits.sigmoid()
         soft = rate if self.gradient == "straight-through" else (drive / self.temperature).sigmoid()
         return Bits(self.decode(straight_through(soft, code)), code, rate)
+
+    def diagnose(self, out):
+        mean = out.code.mean(0)
+        return {"constant_bits": ((mean == 0) | (mean == 1)).sum()}
 
 
 class BinaryAutoencoder(BaseAutoencoder):
@@ -80,16 +85,10 @@ class BinaryAutoencoder(BaseAutoencoder):
     temperature: Positive = 0.5
     balance: NonNegative = 1.0
 
-    def network(self, shape):
-        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
-        return Network(sizes, self.activation, self.gradient, self.temperature)
+    def network(self, spec):
+        return Network(spec.sizes, self.activation, self.gradient, self.temperature)
 
     @staticmethod
     def objective(x, out, *, balance):
         uneven = kl_of_rates(0.5, out.rate.mean(0)).expand_as(out.rate)
         return {"reconstruction": squared(x, out.recon), "balance": balance * uneven}
-
-    @staticmethod
-    def diagnose(out):
-        mean = out.code.mean(0)
-        return {"constant_bits": ((mean == 0) | (mean == 1)).sum()}

@@ -1,14 +1,16 @@
 """Categorical autoencoder (Jang et al. 2017; Maddison et al. 2017)."""
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from sktae._training.spec import Auto
 from sktae.base import BaseAutoencoder
 from sktae.nn.codes import gumbel, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
+from sktae.nn.module import AutoencoderModule
 from sktae.parameters import NonNegative, Positive
 from sktae.randomness import Uniform
 
@@ -19,12 +21,12 @@ class Choice(NamedTuple):
     logits: Tensor  # (n, k)
 
 
-class Network(nn.Module):
+class Network(AutoencoderModule):
     def __init__(self, sizes, activation, temperature):
         super().__init__()
         self.noise = (Uniform(sizes[-1:]),)
         self.encoder = mlp(*sizes, activation=activation)
-        self.decode = mlp(*sizes[::-1], activation=activation)
+        self.decoder = mlp(*sizes[::-1], activation=activation)
         self.temperature = temperature
 
     def forward(self, x, u=None):
@@ -33,6 +35,9 @@ class Network(nn.Module):
         code = one_hot(drive.argmax(1), logits.shape[1])
         soft = (drive / self.temperature).softmax(1)
         return Choice(self.decode(straight_through(soft, code)), code, logits)
+
+    def diagnose(self, out):
+        return usage(out.logits.argmax(1), out.logits.shape[1])
 
 
 class CategoricalAutoencoder(BaseAutoencoder):
@@ -79,14 +84,11 @@ class CategoricalAutoencoder(BaseAutoencoder):
     True
     """
 
-    auto_components: ClassVar[int] = 10
-
     temperature: Positive = 0.5
     balance: NonNegative = 0.15
 
-    def network(self, shape):
-        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
-        return Network(sizes, self.activation, self.temperature)
+    def network(self, spec):
+        return Network(spec.sizes, self.activation, self.temperature)
 
     @staticmethod
     def objective(x, out, *, balance):
@@ -95,11 +97,10 @@ class CategoricalAutoencoder(BaseAutoencoder):
         uneven = (balance * x.shape[1] * uneven).expand_as(out.logits)
         return {"reconstruction": squared(x, out.recon), "balance": uneven}
 
-    @staticmethod
-    def diagnose(out):
-        return usage(out.logits.argmax(1), out.logits.shape[1])
+    def _auto(self, shape):
+        return Auto(components=10)
 
-    def conclude(self, X):
+    def _after_fit(self, X):
         self.labels_ = self.predict_code(X)
 
     def predict_code(self, X):

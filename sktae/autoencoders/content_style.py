@@ -97,15 +97,15 @@ class ContentStyleAutoencoder(DensityAutoencoder):
     n_content: NonNegativeCount | Literal["auto"] = "auto"
     beta: NonNegative = 1.0
 
-    def network(self, shape):
-        return Network(*self.parts(shape), n_content=self._n_content())
+    def network(self, spec):
+        return Network(*self._parts_of(spec), n_content=self._n_content(spec.n_components))
 
-    def _n_content(self):
-        n = self.n_components_ // 2 if self.n_content == "auto" else self.n_content
-        if n > self.n_components_:
+    def _n_content(self, size):
+        n = size // 2 if self.n_content == "auto" else self.n_content
+        if n > size:
             raise ValueError(
                 f"n_content={n} of ContentStyleAutoencoder must be at most "
-                f"n_components={self.n_components_}, of which it is a part."
+                f"n_components={size}, of which it is a part."
             )
         return n
 
@@ -113,8 +113,7 @@ class ContentStyleAutoencoder(DensityAutoencoder):
     def objective(self):
         return partial(negative_elbo, self.likelihood)
 
-    @staticmethod
-    def groups(y, n):
+    def _groups(self, y, n):
         if y is None:
             return None
         y = column_or_1d(y)

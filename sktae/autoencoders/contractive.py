@@ -103,14 +103,14 @@ default="silu"
     alpha: NonNegative = 0.1
     tied_weights: bool = True
 
-    def network(self, shape):
+    def network(self, spec):
         return Network(
-            *shape,
-            self.n_components_,
-            self.hidden_layer_sizes_,
+            *spec.shape,
+            spec.n_components,
+            spec.widths,
             self.activation,
             self.tied_weights,
-            self.squashed,
+            self._squashed,
         )
 
     @property

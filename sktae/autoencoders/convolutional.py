@@ -1,19 +1,16 @@
 """Convolutional autoencoder (Masci et al. 2011; residual stages after He et al. 2016)."""
 
-from torch import nn
-
 from sktae.base import BaseAutoencoder
 from sktae.families.image import ImageMixin
 from sktae.nn.layers import Coded
 from sktae.nn.losses import squared
+from sktae.nn.module import AutoencoderModule
 
 
-class Network(nn.Module):
-    noise = ()
-
-    def __init__(self, encoder, decode):
+class Network(AutoencoderModule):
+    def __init__(self, encoder, decoder):
         super().__init__()
-        self.encoder, self.decode = encoder, decode
+        self.encoder, self.decoder = encoder, decoder
 
     def forward(self, x):
         code = self.encoder(x)
@@ -45,8 +42,8 @@ class ConvolutionalAutoencoder(ImageMixin, BaseAutoencoder):
     (1797, 8, 8)
     """
 
-    def network(self, shape):
-        return Network(*self.coders(shape))
+    def network(self, spec):
+        return Network(*self._coders(spec))
 
     @staticmethod
     def objective(x, out):

@@ -1,18 +1,18 @@
 """Temporal convolutional autoencoder (Thill et al. 2021; dilations after Bai et al. 2018)."""
 
-from typing import ClassVar
+from typing import Literal
 
 from torch import nn
 
+from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.convolution import Dilated
+from sktae.nn.module import AutoencoderModule
 from sktae.nn.sequences import known
-from sktae.parameters import Count
+from sktae.parameters import Count, SomeWidths
 
 
-class Network(nn.Module):
-    noise = ()
-
+class Network(AutoencoderModule):
     def __init__(self, alphabet, widths, n_components, **settings):
         super().__init__()
         steps = alphabet.n_patches
@@ -70,17 +70,18 @@ class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
     (200, 2)
     """
 
-    auto_widths: ClassVar = ((32, 32, 32, 32), (32, 32, 32, 32))
-    auto_rates: ClassVar = (2e-3, 5e-3)
-
+    hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     kernel_size: Count = 3
 
-    def network(self, shape):
-        widths = self.widths
+    def _auto(self, shape):
+        return Auto(widths=((32,) * 4, (32,) * 4), rates=(2e-3, 5e-3))
+
+    def network(self, spec):
+        widths = spec.widths
         return Network(
-            self.alphabet(shape, widths[0], widths[0]),
+            self._alphabet(spec, widths[0], widths[0]),
             widths,
-            self.n_components_,
+            spec.n_components,
             kernel_size=self.kernel_size,
             activation=self.activation,
         )

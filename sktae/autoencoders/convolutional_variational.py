@@ -44,17 +44,17 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
     (5, 8, 8)
     """
 
-    weight: ClassVar[str] = "kl_weight"
+    _weight: ClassVar[str] = "kl_weight"
 
     kl_weight: NonNegative = 1.0
 
     def inputs(self):
-        return self.images(unit_interval=self.likelihood == "bernoulli")
+        return self._images(unit_interval=self.likelihood == "bernoulli")
 
-    def parts(self, shape):
+    def _parts_of(self, spec):
         # One scale of noise for a channel: pixels with scales of their own give up what is hard.
-        scales = (shape[0], 1, 1)
-        return *self.coders(shape, 2), scales, self.n_components_, self.likelihood
+        scales = (spec.shape[0], 1, 1)
+        return *self._coders(spec, 2), scales, spec.n_components, self.likelihood
 
     @property
     def objective(self):

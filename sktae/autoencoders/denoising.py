@@ -75,20 +75,20 @@ class DenoisingAutoencoder(LossMixin, BaseAutoencoder):
     noise: Literal["gaussian", "masking", "swap"] = "gaussian"
     noise_level: NonNegative = 0.3
 
-    def network(self, shape):
+    def network(self, spec):
         if self.noise != "gaussian" and self.noise_level > 1:
             raise ValueError(
                 f"The 'noise_level' parameter of DenoisingAutoencoder must be at most 1 with "
                 f"noise={self.noise!r}, a share of entries. Got {self.noise_level} instead."
             )
         return Network(
-            *shape,
-            self.n_components_,
-            self.hidden_layer_sizes_,
+            *spec.shape,
+            spec.n_components,
+            spec.widths,
             self.activation,
             kind=self.noise,
             level=self.noise_level,
-            squashed=self.squashed,
+            squashed=self._squashed,
         )
 
     @property

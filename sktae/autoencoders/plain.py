@@ -46,15 +46,15 @@ class Autoencoder(LossMixin, BaseAutoencoder):
     tied_weights: bool = False
     linear_skip: bool = False
 
-    def network(self, shape):
+    def network(self, spec):
         return EncoderDecoder(
-            *shape,
-            self.n_components_,
-            self.hidden_layer_sizes_,
+            *spec.shape,
+            spec.n_components,
+            spec.widths,
             self.activation,
             self.tied_weights,
             self.linear_skip,
-            self.squashed,
+            self._squashed,
         )
 
     @property

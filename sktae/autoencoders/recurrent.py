@@ -1,17 +1,18 @@
 """Recurrent autoencoder (Srivastava et al. 2015; for anomalies, Malhotra et al. 2016)."""
 
-from typing import ClassVar
+from typing import Literal
 
 from torch import nn
 
+from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
+from sktae.nn.module import AutoencoderModule
 from sktae.nn.recurrent import Cell, Recurrent
 from sktae.nn.sequences import known
+from sktae.parameters import SomeWidths
 
 
-class Network(nn.Module):
-    noise = ()
-
+class Network(AutoencoderModule):
     def __init__(self, alphabet, widths, n_components, cell):
         super().__init__()
         self.alphabet = alphabet
@@ -67,13 +68,13 @@ class RecurrentAutoencoder(SequenceAutoencoder):
     (200, 2)
     """
 
-    auto_components: ClassVar[int] = 64
-    auto_widths: ClassVar = ((64,), (64,))
-    auto_rates: ClassVar = (1e-2, 1e-2)
-
+    hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     cell: Cell = "gru"
 
-    def network(self, shape):
-        widths = self.widths
-        alphabet = self.alphabet(shape, widths[0], widths[0])
-        return Network(alphabet, widths, self.n_components_, self.cell)
+    def _auto(self, shape):
+        return Auto(components=64, widths=((64,), (64,)), rates=(1e-2, 1e-2))
+
+    def network(self, spec):
+        widths = spec.widths
+        alphabet = self._alphabet(spec, widths[0], widths[0])
+        return Network(alphabet, widths, spec.n_components, self.cell)

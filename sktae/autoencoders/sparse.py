@@ -10,6 +10,7 @@ from sktae.base import BaseAutoencoder
 from sktae.nn.codes import batch_top_k, top_k
 from sktae.nn.layers import mlp
 from sktae.nn.losses import kl_of_rates, squared
+from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, Fraction, NonNegative, Widths
 
 
@@ -20,14 +21,12 @@ class Sparse(NamedTuple):
     size: Tensor  # (n, k), how much each unit adds to the decoder's input
 
 
-class Network(nn.Module):
-    noise = ()
-
+class Network(AutoencoderModule):
     def __init__(self, sizes, activation, penalty, n_active, target):
         super().__init__()
         self.penalty, self.n_active = penalty, n_active
         self.encoder = mlp(*sizes, activation=activation)
-        self.decode = mlp(*sizes[::-1], activation=activation)
+        self.decoder = mlp(*sizes[::-1], activation=activation)
         if penalty == "kl":  # start where the rates should be
             nn.init.constant_(self.encoder[-1].bias, math.log(target / (1 - target)))
         self.register_buffer("threshold", torch.zeros(()))
@@ -46,7 +45,25 @@ class Network(nn.Module):
     def forward(self, x):
         drive = self.encoder(x)
         code = self.sparsify(drive)
-        return Sparse(self.decode(code), code, drive, code * self.decode[0].weight.norm(dim=0))
+        return Sparse(self.decode(code), code, drive, code * self.decoder[0].weight.norm(dim=0))
+
+    def diagnose(self, out):
+        return {"dead_units": (out.code == 0).all(0).sum()}
+
+    def revive(self, out):
+        """Lift the bias of dead units until they fire for the hundredth of rows they like most."""
+        dead = (out.code == 0).all(0)
+        least_active = torch.where(out.code != 0, out.drive, torch.inf).amin(1, keepdim=True)
+        gap = torch.where(least_active.isinf(), 0.0, least_active) - out.drive
+        lift = gap.kthvalue(1 + len(gap) // 100, dim=0).values
+        self.encoder[-1].bias += torch.where(dead, lift, 0.0)
+
+    def calibrate(self, x):
+        """Fix the threshold: the smallest activation kept where they are one batch."""
+        if self.penalty == "batch-topk":
+            with torch.no_grad():
+                kept = batch_top_k(self.encoder(x).relu(), self.n_active)
+            self.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
 
 def lasso(x, out, *, alpha):
@@ -113,39 +130,17 @@ class SparseAutoencoder(BaseAutoencoder):
     target: Fraction = 0.05
     n_active: Count = 16
 
-    def network(self, shape):
-        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
-        return Network(sizes, self.activation, self.penalty, self.n_active, self.target)
+    def network(self, spec):
+        return Network(spec.sizes, self.activation, self.penalty, self.n_active, self.target)
 
     @property
     def objective(self):
         return {"l1": lasso, "kl": rates}.get(self.penalty, exact)
 
-    @staticmethod
-    def diagnose(out):
-        return {"dead_units": (out.code == 0).all(0).sum()}
-
-    @staticmethod
-    def revive(network, out):
-        """Lift the bias of dead units until they fire for the hundredth of rows they like most."""
-        dead = (out.code == 0).all(0)
-        least_active = torch.where(out.code != 0, out.drive, torch.inf).amin(1, keepdim=True)
-        gap = torch.where(least_active.isinf(), 0.0, least_active) - out.drive
-        lift = gap.kthvalue(1 + len(gap) // 100, dim=0).values
-        network.encoder[-1].bias += torch.where(dead, lift, 0.0)
-
-    @staticmethod
-    def calibrate(network, x):
-        """Fix the threshold: the smallest activation kept where they are one batch."""
-        if network.penalty == "batch-topk":
-            with torch.no_grad():
-                kept = batch_top_k(network.encoder(x).relu(), network.n_active)
-            network.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
-
-    def complaint(self, last):
+    def _complaint(self, last, spec):
         dead = last["dead_units"]
-        if dead > self.n_components_ / 10 and last["step"] >= 100:
+        if dead > spec.n_components / 10 and last["step"] >= 100:
             return (
-                f"{dead:.0f} of {self.n_components_} units of SparseAutoencoder never fire. Lower "
+                f"{dead:.0f} of {spec.n_components} units of SparseAutoencoder never fire. Lower "
                 f"alpha or n_components, raise n_active, or train longer (max_steps)."
             )

@@ -1,18 +1,18 @@
 """Transformer autoencoder (Vaswani et al. 2017; patches after Nie et al. 2023)."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import nn
 
+from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.attention import Positions, StepByStep, Transformer
+from sktae.nn.module import AutoencoderModule
 from sktae.nn.sequences import Channels, known
-from sktae.parameters import Count, Table
+from sktae.parameters import Count, SomeWidths, Table
 
 
-class Network(nn.Module):
-    noise = ()
-
+class Network(AutoencoderModule):
     def __init__(self, alphabet, widths, n_components, whole, stepwise, **settings):
         super().__init__()
         steps = alphabet.n_patches
@@ -102,9 +102,7 @@ class TransformerAutoencoder(SequenceAutoencoder):
     (1797, 2)
     """
 
-    auto_widths: ClassVar = ((64, 64), (64, 64))
-    auto_rates: ClassVar = (1e-3, 2e-3)
-
+    hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     n_heads: Count = 4
     along: Literal["steps", "channels"] = "steps"
     attention: Literal["full", "causal", "local"] = "full"
@@ -114,24 +112,24 @@ class TransformerAutoencoder(SequenceAutoencoder):
     bottleneck: Literal["vector", "steps"] = "vector"
     decoder: Literal["parallel", "autoregressive"] = "parallel"
 
-    @property
-    def auto_components(self):
-        return 128 if self.bottleneck == "vector" else 8
+    def _auto(self, shape):
+        components = 128 if self.bottleneck == "vector" else 8
+        return Auto(components, widths=((64, 64), (64, 64)), rates=(1e-3, 2e-3))
 
-    @property
-    def _n_features_out(self):
-        network = self.net_.module_
-        return self.n_components_ * (1 if network.whole else network.alphabet.n_patches)
+    def _code_size(self, n_components, shape):
+        if self.bottleneck == "vector":
+            return n_components
+        return n_components * (shape[1] if self.along == "channels" else self._n_patches(shape[0]))
 
     @property
     def _stepwise(self):
         return self.decoder == "autoregressive"
 
-    def network(self, shape):
+    def network(self, spec):
         return Network(
-            self._alphabet(shape),
-            self.widths,
-            self.n_components_,
+            self._patches(spec),
+            spec.widths,
+            spec.n_components,
             self.bottleneck == "vector",
             self._stepwise,
             n_heads=self.n_heads,
@@ -142,10 +140,10 @@ class TransformerAutoencoder(SequenceAutoencoder):
             mask=self.mask,
         )
 
-    def _alphabet(self, shape):
-        ends = self.widths[0], self.widths[-1]
+    def _patches(self, spec):
+        ends = spec.widths[0], spec.widths[-1]
         if self.along == "steps":
-            return self.alphabet(shape, *ends)
+            return self._alphabet(spec, *ends)
         if self.n_tokens is None and not self._stepwise:
-            return Channels(*shape, *ends)
+            return Channels(*spec.shape, *ends)
         raise ValueError("along='channels' needs numbers, n_tokens=None, and decoder='parallel'.")

@@ -12,6 +12,7 @@ from sktae.families.sampling import SamplingMixin, chain
 from sktae.nn.codes import nearest, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
+from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, NonNegative
 
 # "auto" slots have at least so many components.
@@ -26,13 +27,11 @@ class Quantized(NamedTuple):
     numbers: Tensor  # (n, slots), theirs in the codebook
 
 
-class Network(nn.Module):
-    noise = ()
-
+class Network(AutoencoderModule):
     def __init__(self, sizes, activation, n_codes, n_slots):
         super().__init__()
         self.encoder = mlp(*sizes, activation=activation)
-        self.decode = mlp(*sizes[::-1], activation=activation)
+        self.decoder = mlp(*sizes[::-1], activation=activation)
         self.n_slots = n_slots
         self.codebook = nn.Parameter(torch.randn(n_codes, sizes[-1] // n_slots))
 
@@ -42,6 +41,20 @@ class Network(nn.Module):
         chosen = self.codebook[numbers]
         recon = self.decode(straight_through(drive, chosen).flatten(1))
         return Quantized(recon, chosen.flatten(1), drive, chosen, numbers)
+
+    def diagnose(self, out):
+        return usage(out.numbers, len(self.codebook))
+
+    def revive(self, out):
+        """Move codes that are not used to what is farthest from the code it chose."""
+        codebook = self.codebook
+        dead = one_hot(out.numbers, len(codebook)).flatten(0, -2).sum(0) == 0
+        drive, chosen = out.drive.flatten(0, 1), out.chosen.flatten(0, 1)
+        far = squared(drive, chosen).sum(1).argsort(descending=True, stable=True)
+        rank = (dead.cumsum(0) - 1).clamp(0, len(far) - 1)
+        # Each a little less far than the last one: of two that are equal, chance would take one.
+        place = torch.lerp(drive[far[rank]], chosen[far[rank]], rank[:, None] / (2 * len(codebook)))
+        codebook.copy_(torch.where(dead[:, None], place, codebook))
 
 
 class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
@@ -90,12 +103,11 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
     commitment: NonNegative = 0.25
     codes: Literal["vectors", "indices"] = "vectors"
 
-    def network(self, shape):
-        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
-        return Network(sizes, self.activation, self.n_codes, self._n_slots())
+    def network(self, spec):
+        return Network(spec.sizes, self.activation, self.n_codes, self._n_slots(spec.n_components))
 
-    def _n_slots(self):
-        size, n = self.n_components_, self.n_slots
+    def _n_slots(self, size):
+        n = self.n_slots
         if n == "auto":
             return max(n for n in range(1, max(1, size // _SLOT_SIZE) + 1) if size % n == 0)
         if size % n:
@@ -112,21 +124,6 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
             "commitment": commitment * squared(out.drive, out.chosen.detach()),
         }
 
-    def diagnose(self, out):
-        return usage(out.numbers, self.n_codes)
-
-    @staticmethod
-    def revive(network, out):
-        """Move codes that are not used to what is farthest from the code it chose."""
-        codebook = network.codebook
-        dead = one_hot(out.numbers, len(codebook)).flatten(0, -2).sum(0) == 0
-        drive, chosen = out.drive.flatten(0, 1), out.chosen.flatten(0, 1)
-        far = squared(drive, chosen).sum(1).argsort(descending=True, stable=True)
-        rank = (dead.cumsum(0) - 1).clamp(0, len(far) - 1)
-        # Each a little less far than the last one: of two that are equal, chance would take one.
-        place = torch.lerp(drive[far[rank]], chosen[far[rank]], rank[:, None] / (2 * len(codebook)))
-        codebook.copy_(torch.where(dead[:, None], place, codebook))
-
     @property
     def _n_features_out(self):
         return self.n_components_ if self.codes == "vectors" else self.net_.module_.n_slots
@@ -137,14 +134,13 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
             return super().transform(X)
         return self._numbers(x).astype(x.raw.dtype)
 
-    def prior(self, n_samples, rng):
+    def _prior(self, n_samples, rng):
         """Draw codes slot by slot, each as often as it came after the last one in the fit."""
-        seen = self._numbers(Loaded(self._memory.x.to(self.net_.device)))
+        seen = self._numbers(Loaded(self._fitted.memory.x.to(self.net_.device)))
         rng = np.random.default_rng(rng.initial_seed())
         return self._vectors(chain(seen, n_samples, rng))
 
-    @staticmethod
-    def draw(network, code, u):
+    def _draw(self, network, code, u):
         return network.decode(code)
 
     def _numbers(self, x):

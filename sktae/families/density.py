@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from sktae._training.spec import Auto
 from sktae.base import BaseAutoencoder
 from sktae.families.sampling import SamplingMixin
 from sktae.inputs.tabular import Tabular
@@ -39,11 +40,8 @@ default="combined"
         Number of draws for "monte-carlo" and "importance".
     """
 
-    # Each component that is drawn adds noise until the network has learnt to ignore it.
-    auto_components: ClassVar[int] = 16
-
     # What the weight of the divergence is called.
-    weight: ClassVar[str] = "beta"
+    _weight: ClassVar[str] = "beta"
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
     score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
@@ -53,15 +51,19 @@ default="combined"
         unit = self.likelihood == "bernoulli"
         return Tabular(self.standardize and not unit, unit)
 
-    def network(self, shape):
-        return NormalCode(*self.parts(shape))
+    def _auto(self, shape):
+        # Each component that is drawn adds noise until the network has learnt to ignore it.
+        return Auto(components=16)
 
-    def parts(self, shape):
+    def network(self, spec):
+        return NormalCode(*self._parts_of(spec))
+
+    def _parts_of(self, spec):
         """Return what a network with a normal code is made of."""
-        sizes = (*shape, *self.hidden_layer_sizes_, self.n_components_)
+        sizes = spec.sizes
         encoder = mlp(*sizes[:-1], 2 * sizes[-1], activation=self.activation)
         decoder = mlp(*sizes[::-1], activation=self.activation)
-        return encoder, decoder, shape, self.n_components_, self.likelihood
+        return encoder, decoder, spec.shape, spec.n_components, self.likelihood
 
     def error(self, x, out):
         return LIKELIHOODS[self.likelihood].nll(x, out.natural, out.log_scale)
@@ -70,29 +72,26 @@ default="combined"
     def surprise(out):
         return kl_to_normal(out.code, out.logvar).sum(1)
 
-    def draw(self, network, code, u):
+    def _draw(self, network, code, u):
         natural = network.decoder(code)
         u = u.view_as(natural)
         return LIKELIHOODS[self.likelihood].quantile(u, natural, network.log_scale())
 
-    @staticmethod
-    def diagnose(out):
-        return {"active_units": (out.code.var(0, correction=0) > 0.01).sum()}
-
-    def complaint(self, last):
+    def _complaint(self, last, spec):
         if last["active_units"] == 0 and last["step"] >= 100:
             return (
                 f"The posterior of {type(self).__name__} collapsed: no component of the code "
-                f"depends on the row. Lower {self.weight}, or train longer (max_steps)."
+                f"depends on the row. Lower {self._weight}, or train longer (max_steps)."
             )
 
-    def _single(self, network, x):
-        if self.score_method == "elbo":
-            return super()._single(network, x)
-        eps = torch.randn((self.n_draws, self.n_components_), generator=generator(0, "score"))
+    def _row_errors(self, network, x, method):
+        if method == "elbo":
+            return super()._row_errors(network, x, method)
+        size = network.noise[0].shape
+        eps = torch.randn((int(self.n_draws), *size), generator=generator(0, "score"))
         outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
         nll = torch.stack([self.error(x, out).flatten(1).sum(1) for _, out in outs])
-        if self.score_method == "monte-carlo":
+        if method == "monte-carlo":
             return nll.mean(0) + self.surprise(outs[0][1])
         ratio = torch.stack([normal_log_ratio(out.code, out.logvar, e).sum(1) for e, out in outs])
         return math.log(self.n_draws) - (ratio - nll).logsumexp(0)

@@ -1,16 +1,16 @@
 """What all autoencoders of images share."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
+from sktae._training.spec import Auto
 from sktae.inputs.images import Image
 from sktae.nn.images import Within, image_decoder, image_encoder, sizes
 from sktae.nn.layers import Activation
-from sktae.parameters import Count, Declared, Widths
+from sktae.parameters import Count, Declared, SomeWidths, Widths
 
 # "auto" stages: until an image is about so many pixels high or wide, or so many for a code that is
 # a map. The first has so many channels, less where images are large; each later one twice as many.
@@ -84,10 +84,7 @@ default="leaky_relu"
         What each channel is then divided by.
     """
 
-    # Filters, which meet every place of an image, bear no larger ones.
-    auto_rates: ClassVar = (2e-3, 2e-3)
-
-    hidden_layer_sizes: Literal["auto"] | Widths = "auto"
+    hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     activation: Activation = "leaky_relu"
     batch_size: Count = 32
     image_shape: Widths | None = None
@@ -95,9 +92,9 @@ default="leaky_relu"
     output: Literal["auto", "linear", "sigmoid", "tanh"] = "auto"
 
     def inputs(self):
-        return self.images()
+        return self._images()
 
-    def images(self, unit_interval: bool = False) -> Image:
+    def _images(self, unit_interval: bool = False) -> Image:
         """Say how images become tensors."""
         name = type(self).__name__
         if self.image_shape is not None and len(self.image_shape) not in (2, 3):
@@ -112,36 +109,54 @@ default="leaky_relu"
             )
         return Image(self.standardize, self.image_shape, self.output, unit_interval)
 
-    def _auto_widths(self):
-        side, stages = max(self.image_shape_[1:]), _STAGES_OF_MAPS
+    def _auto(self, shape):
+        base, stages = super()._auto(shape), _STAGES_OF_MAPS
+        side = max(shape[1:])
         if self.code_channels is None:
             stages = max(_FEWEST, round(math.log2(side / _SMALLEST)))
         widths = tuple(min(_MOST, _FIRST[side > _LARGE] * 2**stage) for stage in range(stages))
-        return widths, widths
+        components = base.components
+        if self.code_channels is not None:
+            given = self.hidden_layer_sizes
+            own = widths if isinstance(given, str) else given
+            components = math.prod(self._code_shape(shape, own))
+        # Filters, which meet every pixel of an image, bear no larger rate.
+        return Auto(components, widths=(widths, widths), rates=(2e-3, 2e-3))
 
-    def _auto_components(self):
-        map_size = math.prod(self.code_shape_) if self.code_channels else None
-        return map_size or super().auto_components
+    def _code_shape(self, shape, widths):
+        return (self.code_channels, *sizes(shape, widths)[-1][1:])
 
-    # Here they depend on the images.
-    auto_widths: ClassVar[Any] = property(_auto_widths)
-    auto_components: ClassVar[Any] = property(_auto_components)
+    @property
+    def image_shape_(self):
+        return self._inputs.shape
 
     @property
     def code_shape_(self):
         if self.code_channels is None:
             return (self.n_components_,)
-        return (self.code_channels, *sizes(self.image_shape_, self.widths)[-1][1:])
+        return self._code_shape(self.image_shape_, self.hidden_layer_sizes_)
 
-    def coders(self, shape: tuple[int, ...], n_each: int = 1) -> tuple[nn.Module, nn.Module]:
+    @property
+    def output_range_(self):
+        return None if self._inputs.unit_interval else self._inputs.range
+
+    @property
+    def channel_means_(self):
+        return self._inputs.shift
+
+    @property
+    def channel_scales_(self):
+        return self._inputs.scale
+
+    def _coders(self, spec, n_each=1):
         """Return an encoder that gives n numbers for each component of the code, and a decoder."""
-        as_map, n = self.code_channels is not None, self.code_channels or self.n_components_
-        encoder = image_encoder(shape, self.widths, n_each * n, as_map, self.activation)
-        decoder = image_decoder(shape, self.widths, n, as_map, self.activation)
-        if self.output_range_ is not None:
-            ends = np.transpose([self.output_range_] * len(self.channel_means_))
-            ends = (ends - self.channel_means_) / self.channel_scales_
-            low, high = torch.from_numpy(ends).float()
+        as_map, n = self.code_channels is not None, self.code_channels or spec.n_components
+        encoder = image_encoder(spec.shape, spec.widths, n_each * n, as_map, self.activation)
+        decoder = image_decoder(spec.shape, spec.widths, n, as_map, self.activation)
+        images = spec.inputs
+        if images.range is not None and not images.unit_interval:
+            ends = np.transpose([images.range] * len(images.shift))
+            low, high = torch.from_numpy((ends - images.shift) / images.scale).float()
             decoder.append(Within(low, high, squash=self.output != "auto"))
         return encoder, decoder
 

@@ -21,12 +21,12 @@ class LossMixin(Declared):
     loss: Literal["squared", "cross-entropy"] = "squared"
 
     @property
-    def squashed(self) -> bool:
+    def _squashed(self) -> bool:
         """Whether the network's outputs lie between 0 and 1."""
         return self.loss == "cross-entropy"
 
     def inputs(self):
-        return Tabular(self.standardize and not self.squashed, self.squashed)
+        return Tabular(self.standardize and not self._squashed, self._squashed)
 
     def error(self, x, out):
         return distance(self.loss, x, out)

@@ -31,12 +31,15 @@ def chain(seen: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 class SamplingMixin:
     """Draws codes from a prior, and rows from what they decode to.
 
-    The prior is normal, unless the host says otherwise. The host states `draw(network, code, u)`:
-    rows for codes (n, k) and uniform numbers (n, d).
+    The prior is normal, unless the host says otherwise.
     """
 
-    def prior(self, n_samples, rng):
-        """Draw codes."""
+    def _draw(self, network, code, u):
+        """Return rows, as the network sees them, for codes (n, k) and uniform numbers (n, d)."""
+        raise NotImplementedError
+
+    def _prior(self, n_samples, rng):
+        """Draw codes, (n_samples, k)."""
         return torch.randn((n_samples, self.n_components_), generator=rng)
 
     def sample(self, n_samples=1):
@@ -55,11 +58,11 @@ class SamplingMixin:
         check_is_fitted(self)
         check_count(n_samples)
         rng = generator(seed_of(self.random_state), "sample")
-        code = self.prior(n_samples, rng)
+        code = self._prior(n_samples, rng)
         u = Uniform((self.n_features_in_,)).draw(rng, n_samples)
 
         def rows(network, both):
-            return self.draw(network, *both.split([self.n_components_, self.n_features_in_], 1))
+            return self._draw(network, *both.split([self.n_components_, self.n_features_in_], 1))
 
         both = Loaded(torch.cat([code, u], 1).to(self.net_.device))
-        return self._inputs.array(self._apply(rows, both), np.float64)
+        return self._inputs.to_array(self._apply(rows, both), np.float64)

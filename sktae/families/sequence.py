@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sktae._engine.rows import Loaded, Rows
 from sktae._engine.tiles import in_tiles
+from sktae._training.spec import Spec
 from sktae.base import BaseAutoencoder
 from sktae.families.sampling import check_count
 from sktae.inputs.sequences import Sequence
@@ -94,15 +95,32 @@ class SequenceAutoencoder(BaseAutoencoder):
     def objective(self):
         return squared_error if self.n_tokens is None else negative_log_likelihood
 
-    def alphabet(self, shape: tuple[int, int], width_in: int, width_out: int):
+    @property
+    def n_steps_(self):
+        return self._inputs.shape[0]
+
+    @property
+    def n_channels_(self):
+        return self._inputs.shape[1]
+
+    @property
+    def n_tokens_(self):
+        return self._inputs.vocabulary
+
+    def _alphabet(self, spec: Spec, width_in: int, width_out: int):
         """Return the layers through which sequences enter and leave a network."""
         if self.n_tokens is not None:
-            return Tokens(shape[0], self.n_tokens_, width_in, width_out)
-        return Numbers(*shape, self.patch(shape[0]), width_in, width_out)
+            return Tokens(spec.shape[0], spec.inputs.vocabulary, width_in, width_out)
+        steps, channels = spec.shape
+        return Numbers(steps, channels, self._patch(steps), width_in, width_out)
 
-    def patch(self, steps: int) -> int:
+    def _patch(self, steps: int) -> int:
         """Return how many of these steps the network takes at once."""
         return math.ceil(steps / _PATCHES) if self.patch_size == "auto" else self.patch_size
+
+    def _n_patches(self, steps: int) -> int:
+        """Return how many patches so many steps make."""
+        return steps if self.n_tokens is not None else math.ceil(steps / self._patch(steps))
 
     def error(self, x, out):
         return _evened(self.objective(x, out), x)
@@ -176,7 +194,7 @@ class SequenceAutoencoder(BaseAutoencoder):
         """
         check_is_fitted(self)
         check_count(n_samples)
-        network, seen = self.net_.module_, Loaded(self._memory.x.to(self.net_.device))
+        network, seen = self.net_.module_, Loaded(self._fitted.memory.x.to(self.net_.device))
         rng = generator(seed_of(self.random_state), "sample")
         x = seen.take(torch.randint(len(seen), (n_samples,), generator=rng))
         if self.n_tokens is None:
@@ -191,7 +209,7 @@ class SequenceAutoencoder(BaseAutoencoder):
             return (network.decode(network(x).code, patches),)
 
         (found,) = in_tiles(told, network, Loaded(x), Loaded(chance.to(x.device)))
-        return self._inputs.array(found, np.float64)
+        return self._inputs.to_array(found, np.float64)
 
     def _token_nll(self, x: Rows) -> np.ndarray:
         """Return how unlikely each token is, (n, steps), NaN for none."""
@@ -206,15 +224,15 @@ class SequenceAutoencoder(BaseAutoencoder):
     def _contributions(self, rows, parts):
         if self.n_tokens is None:
             return super()._contributions(rows, parts)
-        x = Rows(rows, self._inputs.prepare, self.net_.device)
+        x = self._loader(rows)
         # Never 0 all along a sequence, or there would be nothing in proportion to which to share.
         nll = np.nan_to_num(self._token_nll(x).astype(np.float64) + 1e-12)
-        return -self._scores_of(rows)[:, np.newaxis] * nll / nll.sum(axis=1, keepdims=True)
+        return self._anomalies(rows)[:, np.newaxis] * nll / nll.sum(axis=1, keepdims=True)
 
     def _reconstruct(self, x):
         # Not what the network gives, which may have seen more than the code.
         recon = self._apply(lambda network, rows: network.decode(network(rows).code), x)
-        found = self._inputs.array(recon, x.raw.dtype)
+        found = self._inputs.to_array(recon, x.raw.dtype)
         if found.ndim == 3:  # what was filled up to the length of the longest stays missing
             found[np.isnan(x.raw).all(axis=2)] = np.nan
         return found

@@ -1,6 +1,7 @@
 """Images become tensors here, and tensors images."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, pooled, scaler_of
 
 # What images may hold; bytes stay bytes, which take an eighth of the memory.
@@ -24,7 +26,8 @@ _TOLERANCE = 1e-6
 _COLOURS, _MANY = (1, 3, 4), 8
 
 
-class Image:
+@dataclass
+class Image(Inputs):
     """Images, (n, channels, height, width), or (n, height, width) where they have one channel.
 
     They may come as rows, whose shape is then `image_shape`; without one, each row is an image one
@@ -46,17 +49,16 @@ class Image:
         off.
     """
 
-    def __init__(
-        self,
-        standardize: bool,
-        image_shape: Any = None,
-        output: str = "auto",
-        unit_interval: bool = False,
-    ):
-        image_shape = None if image_shape is None else tuple(map(int, image_shape))
-        self.settings = (standardize, image_shape, output, unit_interval)
+    standardize: bool
+    image_shape: Any = None
+    output: str = "auto"
+    unit_interval: bool = False
 
-    def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
+    def __post_init__(self) -> None:
+        if self.image_shape is not None:
+            self.image_shape = tuple(map(int, self.image_shape))
+
+    def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate images; they are given the layout of those of the fit."""
         if isinstance(X, Dataset):
             rows = DatasetRows(X, (1, 2, 3), _NUMBERS)
@@ -82,7 +84,7 @@ class Image:
         self, estimator: Any, shape: tuple[int, ...], reset: bool, named: bool = False
     ) -> None:
         name, own = type(estimator).__name__, shape[1:]
-        wanted = self.settings[1] if reset else self.shape
+        wanted = self.image_shape if reset else self.shape
         if not 2 <= len(shape) <= 4:
             raise ValueError(
                 f"X has {len(shape)} dimensions, but images are (n, channels, height, width), (n, "
@@ -108,35 +110,27 @@ class Image:
 
     def fit(self, X: Any) -> "Image":
         """Learn the shape of images, the scale of each channel, and the range of their values."""
-        standardize, image_shape, _, unit_interval = self.settings
         self.layout = tuple(X.shape[1:])
-        found = image_shape or (self.layout if len(self.layout) > 1 else (1, *self.layout))
+        found = self.image_shape or (self.layout if len(self.layout) > 1 else (1, *self.layout))
         self.shape = _full(found)
-        scaler = scaler_of(chunks_of(X), standardize)
+        scaler = scaler_of(chunks_of(X), self.standardize)
         self.mean = scaler.mean_
         self.range = self._range(X)
-        if standardize and not unit_interval:
+        if self.standardize and not self.unit_interval:
             self.shift, self.scale = pooled(scaler, (self.shape[0], -1), 1)
         else:
             self.shift = np.zeros(self.shape[0])
             self.scale = np.full(self.shape[0], _BYTES[1] if X.dtype == np.uint8 else 1.0)
-        self.learnt = {
-            "image_shape_": self.shape,
-            "channel_means_": self.shift,
-            "channel_scales_": self.scale,
-            "output_range_": None if unit_interval else self.range,
-        }
         return self
 
     def _range(self, X: Any) -> tuple[float, float] | None:
         """Return the range that the output shall keep to."""
-        output, unit_interval = self.settings[2:]
         if X.dtype == np.uint8:
-            return None if output == "linear" and not unit_interval else _BYTES
-        if unit_interval:
+            return None if self.output == "linear" and not self.unit_interval else _BYTES
+        if self.unit_interval:
             return RANGES["sigmoid"]
-        if output != "auto":
-            return RANGES.get(output)
+        if self.output != "auto":
+            return RANGES.get(self.output)
         low, high = extremes(X)
         for bounds in RANGES.values():
             if bounds[0] - _TOLERANCE <= low and high <= bounds[1] + _TOLERANCE:
@@ -149,7 +143,7 @@ class Image:
             return
         (low, high), (least, largest) = self.range, extremes(X)
         if least < low - _TOLERANCE or largest > high + _TOLERANCE:
-            what = "this likelihood or loss" if self.settings[3] else f"output={self.settings[2]!r}"
+            what = "this likelihood or loss" if self.unit_interval else f"output={self.output!r}"
             raise ValueError(
                 f"X must lie between {low:g} and {high:g} for {what}, but its values run from "
                 f"{least:.4g} to {largest:.4g}; scale it."
@@ -159,15 +153,15 @@ class Image:
     def axes(self) -> tuple[str, ...]:
         return ("channel", "row", "column")[-len(self.layout) :]
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_tensor(self, rows: Tensor) -> Tensor:
         """Turn raw images into what the network sees, (n, channels, height, width)."""
-        low, high = (0.0, 1.0) if self.settings[3] else (-FAR, FAR)
+        low, high = (0.0, 1.0) if self.unit_interval else (-FAR, FAR)
         offset = torch.from_numpy(-self.shift / self.scale).view(-1, 1, 1)
         factor = torch.from_numpy(1 / self.scale).view(-1, 1, 1)
         x = rows.double().reshape(-1, *self.shape)
         return torch.addcmul(offset, x, factor).float().clamp(low, high)
 
-    def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Turn what the network made back into images in the units of `X`."""
         scale, shift = (v.reshape(-1, 1, 1) for v in (self.scale, self.shift))
         found = z.astype(np.float64) * scale + shift
@@ -175,9 +169,9 @@ class Image:
             found = found.clip(*self.range)
         return found.reshape(-1, *self.layout).astype(dtype)
 
-    def errors(self, X: np.ndarray, made: np.ndarray) -> np.ndarray:
+    def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
         """Return how wrong images in the units of `X` are, number by number."""
-        return (X.astype(np.float64) - made) ** 2
+        return (X.astype(np.float64) - reconstruction) ** 2
 
     def summary(self, x: Tensor) -> Tensor:
         """Return the numbers by which prepared images are compared, (n, d)."""

@@ -1,6 +1,7 @@
 """Sequences become tensors here, and tensors sequences."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, pooled, scaler_of
 
 
-class Sequence:
+@dataclass
+class Sequence(Inputs):
     """Steps with channels, (n, steps, channels), of which some are missing: they are NaN.
 
     They may come as a panel of three dimensions, as rows that run through them step by step, or as
@@ -36,26 +39,22 @@ class Sequence:
         Steps of the longest sequence that may come; "auto" for the longest of the fit.
     """
 
-    axes = ("step", "channel")
+    axes: ClassVar = ("step", "channel")
 
-    def __init__(
-        self,
-        standardize: bool,
-        n_channels: int,
-        n_tokens: Any = None,
-        padding_token: int | None = None,
-        n_steps: Any = "auto",
-    ):
-        self.settings = (standardize, n_channels, n_tokens, padding_token, n_steps)
+    standardize: bool
+    n_channels: int
+    n_tokens: Any = None
+    padding_token: int | None = None
+    n_steps: Any = "auto"
 
-    def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
+    def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate sequences; panels and lists are filled up with NaN to the length of the fit."""
         if isinstance(X, Dataset):
             rows = DatasetRows(X, (1, 2) if reset else (1 if self.flat else 2,))
             check_width(estimator, rows.shape[-1], reset)
             self._check_layout(estimator, len(rows.shape) == 2, rows.shape, reset)
             return rows
-        panel = _panel(X, self.settings[1], rows=reset or self.flat)
+        panel = _panel(X, self.n_channels, rows=reset or self.flat)
         if panel is None and not reset and not self.flat:
             panel = self._of_one_channel(estimator, X)
         if panel is None:
@@ -88,20 +87,19 @@ class Sequence:
         )
 
     def _lengthened(self, X: np.ndarray, reset: bool) -> np.ndarray:
-        n_steps = self.settings[4]
+        n_steps = self.n_steps
         steps = (X.shape[1] if n_steps == "auto" else n_steps) if reset else self.shape[0]
         X = np.pad(X, ((0, 0), (0, steps - X.shape[1]), (0, 0)), constant_values=np.nan)
         return X.reshape(len(X), -1) if not reset and self.flat else X
 
     def _check_layout(self, estimator: Any, flat: bool, shape: Any, reset: bool) -> None:
-        name, n_channels = type(estimator).__name__, self.settings[1]
+        name, n_channels, n_steps = type(estimator).__name__, self.n_channels, self.n_steps
         if flat and shape[1] % n_channels:
             raise ValueError(
                 f"X has rows of {shape[1]} values, which n_channels={n_channels} of {name} does "
                 f"not divide."
             )
-        _, _, n_tokens, _, n_steps = self.settings
-        if n_tokens is not None and (n_channels if flat else shape[2]) != 1:
+        if self.n_tokens is not None and (n_channels if flat else shape[2]) != 1:
             raise ValueError(
                 f"Sequences of tokens have one channel, but X has "
                 f"{n_channels if flat else shape[2]}; set n_tokens=None of {name} for numbers."
@@ -124,10 +122,9 @@ class Sequence:
             )
 
     def _check_values(self, X: np.ndarray) -> np.ndarray:
-        _, _, n_tokens, padding, _ = self.settings
-        if n_tokens is not None:
-            if padding is not None:
-                X = np.where(padding == X, np.nan, X)
+        if self.n_tokens is not None:
+            if self.padding_token is not None:
+                X = np.where(self.padding_token == X, np.nan, X)
             wrong = X[(np.floor(X) != X) & ~np.isnan(X) | (X < 0)]
             if len(wrong):
                 raise ValueError(
@@ -141,17 +138,16 @@ class Sequence:
 
     def fit(self, X: Any) -> "Sequence":
         """Learn how long sequences are, and the scale of each channel or the number of tokens."""
-        standardize, n_channels, n_tokens, *_ = self.settings
+        n_channels = self.n_channels
         self.flat = len(X.shape) == 2
         self.shape = (X.shape[1] // n_channels, n_channels) if self.flat else tuple(X.shape[1:])
-        self.learnt = {"n_steps_": self.shape[0], "n_channels_": self.shape[1]}
-        if n_tokens is not None:
+        if self.n_tokens is not None:
             largest = max(int(np.nanmax(chunk)) for chunk in chunks_of(X))
-            self.n_tokens = largest + 1 if n_tokens == "auto" else n_tokens
-            self.learnt["n_tokens_"] = self.n_tokens
-        scaler = scaler_of(chunks_of(X), standardize and n_tokens is None)
+            self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
+        standardize = self.standardize and self.n_tokens is None
+        scaler = scaler_of(chunks_of(X), standardize)
         self.mean = np.nan_to_num(scaler.mean_)
-        if standardize and n_tokens is None:
+        if standardize:
             self.shift, self.scale = pooled(scaler, self.shape, 0)
         else:
             self.shift, self.scale = np.zeros(self.shape[1]), np.ones(self.shape[1])
@@ -159,40 +155,40 @@ class Sequence:
 
     def check(self, X: Any) -> None:
         """Raise where these rows are not fit for training."""
-        if self.settings[2] is None:
+        if self.n_tokens is None:
             return
         largest = max(np.nanmax(chunk) for chunk in chunks_of(X))
-        if largest >= self.n_tokens:
+        if largest >= self.vocabulary:
             raise ValueError(
-                f"X holds the token {largest:g}, but n_tokens={self.n_tokens} allows for 0 to "
-                f"{self.n_tokens - 1}."
+                f"X holds the token {largest:g}, but n_tokens={self.vocabulary} allows for 0 to "
+                f"{self.vocabulary - 1}."
             )
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_tensor(self, rows: Tensor) -> Tensor:
         """Turn raw rows into what the network sees, (n, steps, channels)."""
         x = rows.double().unflatten(1, self.shape) if self.flat else rows.double()
-        if self.settings[2] is not None:
-            return x.clamp(max=self.n_tokens).float()
+        if self.n_tokens is not None:
+            return x.clamp(max=self.vocabulary).float()
         offset = torch.from_numpy(-self.shift / self.scale)
         factor = torch.from_numpy(1 / self.scale)
         return torch.addcmul(offset, x, factor).float().clamp(-FAR, FAR)
 
-    def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Turn what the network made back into rows in the units of `X`."""
         found = z.astype(np.float64) * self.scale + self.shift
         return found.reshape((len(z), -1) if self.flat else z.shape).astype(dtype)
 
-    def errors(self, X: np.ndarray, made: np.ndarray) -> np.ndarray:
+    def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
         """Return how wrong numbers are, squared, and whether tokens are wrong; NaN for none."""
-        if self.settings[2] is None:
-            return (X.astype(np.float64) - made) ** 2
-        return np.where(np.isnan(X), np.nan, made != X)
+        if self.n_tokens is None:
+            return (X.astype(np.float64) - reconstruction) ** 2
+        return np.where(np.isnan(X), np.nan, reconstruction != X)
 
     def summary(self, x: Tensor) -> Tensor:
         """Return the numbers by which prepared rows are compared, (n, d)."""
-        if self.settings[2] is None:
+        if self.n_tokens is None:
             return x.nan_to_num().flatten(1)
-        tokens = torch.arange(self.n_tokens + 1, device=x.device)
+        tokens = torch.arange(self.vocabulary + 1, device=x.device)
         counts = torch.stack([(x == token).flatten(1).sum(1) for token in tokens], 1)
         return counts / counts.sum(1, keepdim=True)
 

@@ -1,5 +1,6 @@
 """Arrays become tensors here and nowhere else, and tensors arrays."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, scaler_of
 
 
-class Tabular:
+@dataclass
+class Tabular(Inputs):
     """Rows of numeric columns, (n, d).
 
     Parameters
@@ -24,13 +27,10 @@ class Tabular:
         Whether the values must lie between 0 and 1; of later rows, what lies beyond is cut off.
     """
 
-    def __init__(self, standardize: bool, unit_interval: bool = False):
-        self.settings = (standardize, unit_interval)
+    standardize: bool
+    unit_interval: bool = False
 
-        # What an estimator should know of its input, as fitted attributes.
-        self.learnt: dict[str, Any] = {}
-
-    def checked(self, estimator: Any, X: Any, reset: bool) -> Any:
+    def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate rows in scikit-learn's way; a torch Dataset is validated as it is read."""
         if getattr(X, "ndim", 2) > 2:
             raise ValueError(
@@ -46,18 +46,16 @@ class Tabular:
 
     def fit(self, X: Any) -> "Tabular":
         """Learn the shape of a row and the scale of each column."""
-        standardize, _ = self.settings
         self.shape = X.shape[1:]
-        scaler = scaler_of(chunks_of(X), standardize)
+        scaler = scaler_of(chunks_of(X), self.standardize)
         self.mean = scaler.mean_
-        self.shift = self.mean if standardize else np.zeros(self.shape)
-        self.scale = scaler.scale_ if standardize else np.ones(self.shape)
+        self.shift = self.mean if self.standardize else np.zeros(self.shape)
+        self.scale = scaler.scale_ if self.standardize else np.ones(self.shape)
         return self
 
     def check(self, X: Any) -> None:
         """Raise where these rows are not fit for training."""
-        _, unit_interval = self.settings
-        if not unit_interval:
+        if not self.unit_interval:
             return
         low = min(chunk.min() for chunk in chunks_of(X))
         high = max(chunk.max() for chunk in chunks_of(X))
@@ -68,20 +66,20 @@ class Tabular:
                 f"{low:.4g} to {high:.4g}; scale it with MinMaxScaler."
             )
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_tensor(self, rows: Tensor) -> Tensor:
         """Turn raw rows into what the network sees."""
-        low, high = (0.0, 1.0) if self.settings[1] else (-FAR, FAR)
+        low, high = (0.0, 1.0) if self.unit_interval else (-FAR, FAR)
         offset = torch.from_numpy(-self.shift / self.scale)
         factor = torch.from_numpy(1 / self.scale)
         return torch.addcmul(offset, rows.double(), factor).float().clamp(low, high)
 
-    def array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Turn what the network made back into rows in the units of `X`."""
         return (z.astype(np.float64) * self.scale + self.shift).astype(dtype)
 
-    def errors(self, X: np.ndarray, made: np.ndarray) -> np.ndarray:
+    def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
         """Return how wrong rows in the units of `X` are, number by number."""
-        return (X.astype(np.float64) - made) ** 2
+        return (X.astype(np.float64) - reconstruction) ** 2
 
     def summary(self, x: Tensor) -> Tensor:
         """Return the numbers by which prepared rows are compared, (n, d)."""

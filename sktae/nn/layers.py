@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sktae.nn.module import AutoencoderModule
+
 Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -103,14 +105,12 @@ class TiedDecoder(nn.Module):
         return h
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(AutoencoderModule):
     """A code between two mirrored perceptrons.
 
     With `linear_skip`, a linear map runs beside each perceptron, from input to code and from code
     to output: the perceptrons then learn only what a linear model misses.
     """
-
-    noise: tuple = ()
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class EncoderDecoder(nn.Module):
     def decode(self, code: Tensor) -> Tensor:
         return self.told(code)[0]
 
-    def forward(self, x: Tensor) -> Decoded:
+    def forward(self, x: Tensor) -> Decoded:  # type: ignore[override]  # no noise
         code = self.encode(x)
         recon, natural = self.told(code)
         return Decoded(recon, code, natural)

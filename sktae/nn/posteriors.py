@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sktae.nn.likelihoods import LIKELIHOODS
+from sktae.nn.module import AutoencoderModule
 from sktae.randomness import Normal
 
 
@@ -20,7 +21,7 @@ class Posterior(NamedTuple):
     log_scale: Tensor  # (*shape), of the noise around the means
 
 
-class NormalCode(nn.Module):
+class NormalCode(AutoencoderModule):
     """A code that is a normal distribution, between any encoder and decoder.
 
     The encoder gives means and log variances side by side.
@@ -47,7 +48,7 @@ class NormalCode(nn.Module):
     def decode(self, code: Tensor) -> Tensor:
         return self.likelihood.mean(self.decoder(code))
 
-    def forward(self, x: Tensor, eps: Tensor | None = None) -> Posterior:
+    def forward(self, x: Tensor, eps: Tensor | None = None) -> Posterior:  # type: ignore[override]
         mean, logvar = self.encoder(x).chunk(2, -1)
         return self.posterior(mean, logvar, eps)
 
@@ -56,3 +57,6 @@ class NormalCode(nn.Module):
         natural = self.decoder(z)
         recon = self.likelihood.mean(natural)
         return Posterior(recon, mean, logvar, z, natural, self.log_scale())
+
+    def diagnose(self, out: Any) -> dict[str, Tensor]:
+        return {"active_units": (out.code.var(0, correction=0) > 0.01).sum()}

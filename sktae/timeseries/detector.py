@@ -3,13 +3,14 @@
 import copy
 import math
 import warnings
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
+from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
@@ -179,6 +180,8 @@ class WindowedDetector(TimelineMixin, Declared):
     calibration_fraction: Fraction | None = None
     random_state: Seed = None
 
+    _score_parameters: ClassVar = ("aggregation", "stride")
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Learn windows of one or more series.
@@ -226,6 +229,12 @@ class WindowedDetector(TimelineMixin, Declared):
             The fitted detector.
         """
         fresh = copy.copy(self)
+        if hasattr(self, "estimator_"):
+            # Other libraries' estimators change in place, ours swap their state in one step.
+            ours = isinstance(self.estimator_, BaseAutoencoder)
+            fresh.estimator_ = (
+                copy.copy(self.estimator_) if ours else copy.deepcopy(self.estimator_)
+            )
         fresh._train_on(X)
         self.__dict__ = fresh.__dict__
         return self
@@ -380,7 +389,7 @@ class WindowedDetector(TimelineMixin, Declared):
                 UserWarning,
                 stacklevel=5,  # where the user calls fit
             )
-        self.calibration_scores_ = held_out
+        self.calibration_scores_, self._scored_by = held_out, score_settings(self)
         if self.contamination is None:
             known = scores if held_out is None else held_out
             usual = 0.0 if self._by_features else np.median(known)  # scores may begin anywhere

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sktae._outliers.scores import check_scored_as_in_fit
 from sktae.inputs.scaling import FLOATS
 from sktae.timeseries.reverse_windowing import Overlapped, Placed, Stream
 from sktae.timeseries.validation import _check_times, _times, parted
@@ -46,7 +47,9 @@ class TimelineMixin(OutlierMixin):
         decision : ndarray of shape (n_timepoints,), or list of such
             `score_samples(X) - offset_`: negative for outliers.
         """
-        return _each(lambda scores: scores - self.offset_, self.score_samples(X))
+        scores = self.score_samples(X)
+        check_scored_as_in_fit(self, "offset_ is a threshold for")
+        return _each(lambda scores: scores - self.offset_, scores)
 
     def predict(self, X):
         """Tell outliers from inliers.
@@ -87,6 +90,7 @@ class TimelineMixin(OutlierMixin):
                 f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again "
                 f"(partial_fit holds out none)."
             )
+        check_scored_as_in_fit(self, "p_values compares with")
         return _each(lambda s: (1 + known.searchsorted(s, "right")) / (1 + len(known)), scores)
 
     def score_next(self, rows=None, last=False):
@@ -176,6 +180,7 @@ class TimelineMixin(OutlierMixin):
             the estimator cannot tell. With `group`, a first column says in which series.
         """
         scores = self.score_samples(X)
+        check_scored_as_in_fit(self, "offset_ is a threshold for")
         parts, (series, places) = parted(X, self.group)[0], self._series(X)
         if places is None:
             return [self._events(*one) for one in zip(parts, series, scores, strict=True)]

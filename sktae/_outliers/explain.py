@@ -1,0 +1,89 @@
+"""Which features make a row unusual: contributions that add up to its anomaly."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sktae._outliers.measures import Ellipsoid
+from sktae._outliers.scores import ScoreMixin
+from sktae.inputs.protocol import Inputs
+from sktae.inputs.scaling import float_of
+
+# Rows are explained in chunks of about this many numbers.
+_CHUNK_NUMBERS = 2**22
+
+
+class ExplainMixin(ScoreMixin):
+    """Explains scores: each feature in turn is set to what the others let one expect."""
+
+    _inputs: Inputs
+    _feature_model: Ellipsoid  # how the features of normal rows vary together
+
+    def explain(self, X):
+        """Compute which features make rows unusual.
+
+        Each feature is set to its expected value given the others, and counts in proportion to how
+        far the anomaly of the row, minus its score, thereby falls.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to explain.
+
+        Returns
+        -------
+        contributions : DataFrame of shape (n_samples, n_features)
+            What each feature adds to the anomaly; a row adds up to minus its score.
+        """
+        raw = self._validated(X)
+        shape = raw.shape[1:]
+        parts = self._parts(shape)
+        chunk = max(1, _CHUNK_NUMBERS // (len(parts) * int(parts.max() + 1)))
+        contributions = []
+        for start in range(0, len(raw), chunk):
+            # Copied, since torch takes no read-only or reversed rows.
+            rows = np.array(raw[start : start + chunk], float_of(raw.dtype), order="C")
+            contributions.append(self._contributions(rows, parts))
+        names: Any = [f"x{i}" for i in range(shape[0])]
+        if len(shape) > 1:
+            names = pd.MultiIndex.from_product(map(range, shape), names=self._inputs.axes)
+        return pd.DataFrame(
+            np.concatenate(contributions),
+            index=X.index if isinstance(X, pd.DataFrame) else None,
+            columns=getattr(self, "feature_names_in_", names),
+        )
+
+    def _parts(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Number the part of a row that each number belongs to; the numbers of a part share alike.
+
+        By default each number is a part of its own.
+        """
+        return np.arange(math.prod(shape))
+
+    def _contributions(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        n, d, m = len(rows), len(parts), parts.max() + 1
+        expected = self._expected(rows, parts).reshape(n, 1, d)
+        observed = rows.reshape(n, 1, d)
+        # What is missing stays so, and contributes nothing.
+        replaced = (parts == np.arange(m)[:, np.newaxis]) & ~np.isnan(observed)
+        altered = np.where(replaced, expected, observed).reshape(n * m, *rows.shape[1:])
+        # All in one call, so that a row and its altered copies meet the same arithmetic.
+        anomalies = self._anomalies(np.concatenate([rows, altered]))
+        whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, m)
+        falls = np.maximum(whole - without, 0)
+        total = falls.sum(axis=1, keepdims=True)
+        # A likelihood may exceed 1; the anomaly is then negative, and there is none to be shared
+        # out in proportion. What the falls leave over is then spread evenly.
+        proportional = (whole > 0) & (total > 0)
+        shares = falls * whole / np.where(proportional, total, 1)
+        contributions = np.where(proportional, shares, falls + (whole - total) / m)
+        return contributions[:, parts] / np.bincount(parts)[parts]
+
+    def _expected(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Return the expected value of each number, given those of other parts of its row."""
+        x = self._inputs.to_tensor(torch.from_numpy(rows))
+        expected = self._feature_model.expected(self._inputs.summary(x).numpy(), parts)
+        return self._inputs.to_array(expected.reshape(x.shape), rows.dtype)

@@ -1,0 +1,153 @@
+"""The skorch net of a fit, and what it may begin with."""
+
+import copy
+import inspect
+from typing import Any
+
+import torch
+from sklearn.base import clone
+from skorch.callbacks import LRScheduler
+from torch import nn
+
+from sktae._engine.flat import shapes
+from sktae._engine.net import AutoencoderNet, without_names
+from sktae._engine.objective import Objective
+from sktae._training.spec import Spec, learning_rate
+
+# What an estimator decides for its net, and the name that the estimator has for it.
+_OWNED = {
+    "module": "network()",
+    "criterion": "objective()",
+    "lr": "learning_rate",
+    "optimizer__lr": "learning_rate",
+    "optimizer__weight_decay": "weight_decay",
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "train_split": "validation_fraction",
+    "device": "device",
+    "verbose": "verbose",
+    "warm_start": "warm_start",
+    "dataset": "X",
+    "iterator_train": "batch_size",
+    "iterator_valid": "batch_size",
+    "schedule": "schedule",
+    "max_grad_norm": "max_grad_norm",
+    "precision": "precision",
+}
+
+
+def objective_parameters(estimator: Any) -> dict[str, Any]:
+    """Return the hyperparameters that the objective takes: its keyword-only arguments."""
+    signature = inspect.signature(estimator.objective)
+    names = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return {name: getattr(estimator, name) for name in names}
+
+
+def new_net(estimator: Any, spec: Spec, network: nn.Module) -> AutoencoderNet:
+    """Build the skorch net of a new fit: the estimator's settings over the prototype's."""
+    name = type(estimator).__name__
+    prototype = AutoencoderNet() if estimator.net is None else estimator.net
+    _check_prototype(prototype, name, estimator.schedule)
+    settings = {
+        "module": network,
+        "criterion": Objective(estimator.objective, objective_parameters(estimator)),
+        "lr": learning_rate(estimator, spec),
+        "device": usable_device(estimator.device),
+        "max_grad_norm": estimator.max_grad_norm,
+        "precision": estimator.precision,
+    }
+    optimizer = prototype.optimizer
+    if "weight_decay" in inspect.signature(optimizer).parameters:
+        settings["optimizer__weight_decay"] = estimator.weight_decay
+    elif estimator.weight_decay:
+        raise ValueError(
+            f"{name} has weight_decay={estimator.weight_decay}, but {optimizer.__name__} has "
+            f"no weight decay; set it to 0."
+        )
+    # skorch takes its modules in the constructor only.
+    inherited = clone(prototype).get_params(deep=False)
+    return type(prototype)(**{**inherited, **settings}).initialize()
+
+
+def continue_from(net: AutoencoderNet, other: AutoencoderNet) -> None:
+    """Give a net the weights, optimizer state and history of another, which stays as it is."""
+    net.module_.load_state_dict(other.module_.state_dict())
+    if _optimizer_rules(net) == _optimizer_rules(other):
+        state = copy.deepcopy(other.optimizer_.state_dict()["state"])
+        net.optimizer_.load_state_dict({**net.optimizer_.state_dict(), "state": state})
+        groups = net.optimizer_.param_groups, other.optimizer_.param_groups
+        for group, old in zip(*groups, strict=True):
+            # What schedules noted there; but the rate may be another now.
+            notes = {name: old[name] for name in old.keys() - group.keys()}
+            group.update({**notes, "initial_lr": group["lr"]})
+    net.history = type(other.history)(other.history)
+
+
+def _optimizer_rules(net: AutoencoderNet) -> tuple[Any, ...]:
+    rules = {**net.optimizer_.defaults, "lr": None, "weight_decay": None}
+    return type(net.optimizer_), rules, [shapes(g["params"]) for g in net.optimizer_.param_groups]
+
+
+def _check_prototype(prototype: AutoencoderNet, owner_name: str, schedule: str) -> None:
+    """Raise if a prototype holds a setting that belongs to the estimator."""
+    untouched = AutoencoderNet().get_params(deep=False)
+    for name, value in prototype.get_params(deep=False).items():
+        owner = _OWNED.get(name) or _OWNED.get(name.partition("__")[0])
+        if owner is not None and (name not in untouched or value != untouched[name]):
+            raise ValueError(
+                f"The net of {owner_name} sets {name}={value!r}, which the estimator decides: "
+                f"leave it out of the net and use {owner} of {owner_name} instead."
+            )
+    if schedule != "constant" and any(
+        isinstance(callback, LRScheduler) for callback in without_names(prototype.callbacks)
+    ):
+        raise ValueError(
+            f"The net of {owner_name} has an LRScheduler, and {owner_name} has "
+            f"schedule={schedule!r}: pass schedule='constant' to leave the learning rate to "
+            f"the callback."
+        )
+
+
+def usable_device(name: str) -> str:
+    """Return the name of a device that torch can use, or raise."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The 'device' parameter is {name!r}, which torch cannot use here ({error}). Use "
+            f"'auto', or 'cpu'."
+        ) from error
+    return name
+
+
+def fitted_source(estimator: Any) -> Any:
+    """Return the fitted estimator given as `init_from`, if there is one."""
+    source = estimator.init_from
+    source = getattr(source, "estimator", source)  # of a FrozenEstimator
+    if source is not None and not hasattr(source, "_fitted"):
+        raise ValueError(
+            f"The 'init_from' parameter of {type(estimator).__name__} must be a fitted "
+            f"autoencoder. Got {source!r} instead. If it was fitted, it has been cloned since; "
+            f"sklearn.frozen.FrozenEstimator prevents that."
+        )
+    return source
+
+
+def check_same_structure(estimator: Any, network: nn.Module, source: Any) -> None:
+    """Raise unless a network can take the weights of a fitted estimator."""
+    before, name = source._fitted, type(estimator).__name__
+    old = before.net.module_
+    same_shapes = [p.shape for p in network.parameters()] == [p.shape for p in old.parameters()]
+    if same_shapes and estimator.inputs() == before.inputs and repr(network) == repr(old):
+        return
+    if source is estimator:
+        raise ValueError(
+            f"{name} cannot continue its last fit, because parameters that make the network have "
+            f"changed since; set warm_start=False or make a clone."
+        )
+    raise ValueError(
+        f"{name} cannot begin with the weights of init_from={source!r}, because parameters that "
+        f"make the network differ; give it the same sizes, activation and standardize."
+    )

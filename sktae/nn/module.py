@@ -1,0 +1,98 @@
+"""The base of all networks."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+from sktae.randomness import Draw
+
+
+class AutoencoderModule(nn.Module, ABC):
+    """Network of an autoencoder: what an estimator's `network` returns.
+
+    Three rules make fits repeatable and scores independent of other rows, and let steps be recorded
+    and models be trained together. They hold for `forward` and `decode`.
+
+    1. Draw no random numbers. State them in `noise`; they arrive as further arguments.
+    2. Change no buffers. Use LayerNorm instead of BatchNorm; repairs belong in `revive`, statistics
+       in `calibrate`.
+    3. Treat rows independently. What concerns the batch belongs in the objective.
+
+    A network that reads a value from a tensor (`.item()`, `float(x)`, a boolean mask as an index)
+    is trained correctly, but step by step. A tensor that a network keeps must be a parameter or a
+    buffer.
+
+    Attributes
+    ----------
+    noise : tuple of draws
+        What `forward` gets in training besides rows, such as `Normal((k,))` or `Mask((d,), 0.9)`
+        of `sktae.randomness`.
+
+    layer_size : int
+        How many numbers the largest layer makes of one row, where that is far more than the row
+        has. Rows are then scored fewer at a time.
+    """
+
+    noise: tuple[Draw, ...] = ()
+    layer_size: int = 1
+
+    decoder: Any
+
+    @abstractmethod
+    def forward(self, x: Tensor, *noise: Tensor) -> Any:
+        """Encode rows and decode them again.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *shape)
+            Rows.
+
+        *noise : Tensor
+            What `noise` states, one tensor for each draw. After the fit it is left out, and the
+            result must not be random.
+
+        Returns
+        -------
+        out : NamedTuple
+            `recon`, (n, *shape); `code`, (n, k); and whatever the objective reads.
+        """
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Decode codes, (n, k) to (n, *shape); by default with the layers in `decoder`."""
+        return self.decoder(code)
+
+    def diagnose(self, out: Any) -> dict[str, Tensor]:
+        """Measure the state of the network after an epoch, for `history_`.
+
+        Parameters
+        ----------
+        out : NamedTuple
+            What `forward` returned, in training mode and with noise, for a fixed sample of rows.
+
+        Returns
+        -------
+        figures : dict of Tensor
+            One number for each name.
+        """
+        return {}
+
+    def revive(self, out: Any) -> None:
+        """Repair in place, before an epoch, units that no row uses any more.
+
+        It is called without gradients during the first three quarters of a fit; `out` is as in
+        `diagnose`.
+        """
+
+    def calibrate(self, x: Tensor) -> None:
+        """Set buffers that scoring needs, such as a threshold, after the fit.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *shape)
+            A sample of the training rows.
+        """
+
+    def overrides(self, method: str) -> bool:
+        """Tell whether this network has a method of its own."""
+        return getattr(type(self), method) is not getattr(AutoencoderModule, method)
