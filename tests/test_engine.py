@@ -13,6 +13,7 @@ from sktae import DenoisingAutoencoder
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.rows import Loaded
 from sktae._engine.tiles import TILE, in_tiles
+from sktae._training.prepare import Prepared
 from sktae.randomness import (
     Mask,
     Normal,
@@ -179,3 +180,10 @@ def test_tiles(n_rows):
     assert sizes == {TILE}
     np.testing.assert_allclose(mapped, network(x).detach(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(total, x.sum(1), rtol=1e-5, atol=1e-6)
+
+
+def test_each_device_has_rows_of_its_own(X):
+    """Fits on two devices may share what was prepared, and find their rows on their device."""
+    prepared = Prepared(quick(), X, None, seed=0)
+    for device in ("cpu", "meta", "cpu"):
+        assert prepared.rows(device).slice(0, 5).device.type == device

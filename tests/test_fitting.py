@@ -46,6 +46,32 @@ def test_the_first_limit_ends_the_fit(X, budget, steps, epochs):
     assert model.history_["step"].iloc[-1] == steps
 
 
+@every
+def test_auto_is_the_number_that_it_stands_for(E, X):
+    """To type the size that "auto" comes to changes nothing: not sizes, not rates, not budgets."""
+    few = X[:40]  # whose budget depends on how wide the code is
+    auto = E(random_state=0).fit(few)
+    typed = E(n_components=auto.n_components_, random_state=0).fit(few)
+    assert typed.get_params()["n_components"] != "auto"
+    assert (typed.hidden_layer_sizes_, typed.n_iter_) == (auto.hidden_layer_sizes_, auto.n_iter_)
+    np.testing.assert_array_equal(typed.score_samples(few), auto.score_samples(few))
+
+
+NUMPY = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
+
+
+@every
+def test_parameters_may_be_scalars_of_numpy(E, X):
+    """Searches over `np.arange` give numbers of NumPy, which count as plain ones."""
+    plain = quick(E, max_steps=3, n_components=2, calibration_fraction=0.2).fit(X)
+    params = plain.get_params(deep=False)
+    scalars = {name: NUMPY[type(v)](v) for name, v in params.items() if type(v) in NUMPY}
+    model = E().set_params(**params | scalars).fit(X)
+    np.testing.assert_array_equal(model.p_values(X), plain.p_values(X))
+    np.testing.assert_array_equal(model.transform(X), plain.transform(X))
+    assert type(model.n_components) is np.int64
+
+
 def test_a_fit_without_limit_is_refused(X):
     """Without any budget a fit would not end."""
     with pytest.raises(ValueError, match="max_steps and max_epochs of Autoencoder are both None"):
@@ -172,9 +198,9 @@ def test_chunks_are_remembered(X, monkeypatch):
     chunks = quick()
     for chunk in np.array_split(X, [100, 150, 151, 500]):
         chunks.partial_fit(chunk)
-        rows = chunks._inputs.array(chunks._memory.x.numpy(), X.dtype)
+        rows = chunks._inputs.to_array(chunks._fitted.memory.x.numpy(), X.dtype)
         assert len(rows) <= 100
-    assert chunks._memory.n_rows == 600
+    assert chunks._fitted.memory.n_rows == 600
     origin = np.abs(rows[:, None] - X).sum(2).argmin(1)
     assert np.all(np.abs(np.histogram(origin, [0, 150, 300, 450, 600])[0] - 25) <= 12)
 

@@ -16,11 +16,12 @@ from sktae import (
     Autoencoder,
     AutoencoderEnsemble,
     VariationalAutoencoder,
+    WindowedDetector,
     all_estimators,
     fit_many,
 )
 from sktae._engine.batches import TrainingSteps
-from sktae._outliers.measures import Centre, Ellipsoid, Neighbours, Tail
+from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Tail
 from sktae.families.density import DensityAutoencoder
 from sktae.randomness import drawn
 
@@ -84,7 +85,7 @@ def test_explanations_do_not_depend_on_other_rows(E, X, monkeypatch):
     whole = model.explain(X).to_numpy()
     for rows in (order, order[:37], order[:1]):
         np.testing.assert_array_equal(model.explain(X[rows]).to_numpy(), whole[rows])
-    monkeypatch.setattr("sktae._outliers.scores._CHUNK_NUMBERS", 50 * 64)
+    monkeypatch.setattr("sktae._outliers.explain._CHUNK_NUMBERS", 50 * 64)
     np.testing.assert_array_equal(model.explain(X).to_numpy(), whole)
 
 
@@ -203,12 +204,37 @@ def test_rows_are_held_out_of_any_source(how, X, tmp_path):
         np.testing.assert_allclose(*scores, rtol=0.01, atol=0.01)
 
 
-def test_p_values_are_of_one_method(X):
-    """Scores by another method than that of the fit are not compared with those of the fit."""
-    for E, change in ((Autoencoder, {"score_method": "error"}), (Ensemble, {"aggregation": "max"})):
-        model = quick(E, calibration_fraction=0.3).fit(X).set_params(**change)
-        with pytest.raises(ValueError, match=next(iter(change))):
-            model.p_values(X)
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (lambda: quick(calibration_fraction=0.2), {"score_method": "error"}),
+        (lambda: AutoencoderEnsemble(quick(), n_estimators=2), {"aggregation": "max"}),
+        (lambda: WindowedDetector(quick(), window=9), {"aggregation": "mean"}),
+    ],
+    ids=["autoencoder", "ensemble", "series"],
+)
+def test_thresholds_are_of_one_kind_of_score(make, change, X):
+    """Scores of another kind than in the fit are given, but set against no threshold."""
+    model = make().fit(X)
+    labels = model.predict(X)
+    (name,) = change
+    before = getattr(model, name)
+    assert np.isfinite(model.set_params(**change).score_samples(X)).all()
+    for method in ("decision_function", "predict", "p_values"):
+        if method == "p_values" and model.calibration_scores_ is None:
+            continue
+        with pytest.raises(ValueError, match=f"{name} of .* is '.*' now, but .* fit again"):
+            getattr(model, method)(X)
+    np.testing.assert_array_equal(model.set_params(**{name: before}).predict(X), labels)
+
+
+@pytest.mark.parametrize("n_rows", [100, 600, 3000])
+@pytest.mark.parametrize("training_data", ["clean", "unknown", "contaminated"])
+def test_contamination_is_a_share_of_the_training_rows(training_data, n_rows):
+    """Asked for 30 % of the rows, `fit_predict` flags 30 % of them, whatever is said of them."""
+    rows = correlated_table(n_rows)
+    model = quick(training_data=training_data, contamination=0.3)
+    assert (model.fit_predict(rows) == -1).mean() == pytest.approx(0.3, abs=0.01)
 
 
 @pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(0)], ids=type)
@@ -275,7 +301,7 @@ def test_outliers_are_not_trained_on(crowd, how, monkeypatch):
 
     monkeypatch.setattr("sktae._training.budget.TrainingSteps", Spy)
     inputs = quick(training_data="contaminated", **how).fit(X)._inputs
-    rows = np.array([bytes(row) for row in inputs.prepare(torch.tensor(X)).numpy()])
+    rows = np.array([bytes(row) for row in inputs.to_tensor(torch.tensor(X)).numpy()])
     assert set(taken) < set(rows[~outlier])
     np.testing.assert_allclose(inputs.mean, X[~outlier].mean(0), atol=0.1 * SD.max())
     np.testing.assert_allclose(inputs.scale, X[~outlier].std(0), rtol=0.2)
@@ -405,15 +431,15 @@ def test_neighbours(n, apart):
     """Distances are those to the nearest row of each sample; samples may have no row in common."""
     rng = np.random.default_rng(0)
     known, new = (rng.normal(size=(m, 5)).astype(np.float32) for m in (n, 50))
-    found = Neighbours(known, 2, 32, apart, seed=0)
+    found = Neighbors(known, 2, 32, apart, seed=0)
     size = max(1, min(32, n // 2 if apart else n))
-    first, second = ({bytes(row) for row in sample} for sample in found.places)
-    assert len(first) == len(second) == size == found.places.shape[1]
+    first, second = ({bytes(row) for row in sample} for sample in found.samples)
+    assert len(first) == len(second) == size == found.samples.shape[1]
     assert first | second <= {bytes(row) for row in known}
     assert not (apart and n > 1 and first & second)
-    gaps = np.linalg.norm(new[:, None, None] - found.places, axis=3)
+    gaps = np.linalg.norm(new[:, None, None] - found.samples, axis=3)
     np.testing.assert_allclose(found.distances(torch.tensor(new)), gaps.min(2).T, rtol=1e-3)
-    assert (found.distances(torch.tensor(found.places[0]))[0] == 0).all()
+    assert (found.distances(torch.tensor(found.samples[0]))[0] == 0).all()
 
 
 @pytest.mark.parametrize("far", [5, 8, 20, 100])
@@ -422,6 +448,6 @@ def test_the_centre_is_that_of_normal_rows(kind, far):
     """It holds most normal rows, and no other, where a quarter are far away."""
     X, outlier = contaminated(kind, 0.25, far)
     x = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
-    held = Centre(x).holds(torch.tensor(x))
+    held = Center(x).holds(torch.tensor(x))
     assert 0.69 <= held.mean() <= 0.71
     assert not held[outlier].any()
