@@ -28,7 +28,7 @@ FITS = {
 }
 SCORED = {"full": (1_000_000, 30), "quick": (1_000_000, 30), "tiny": (500, 5)}
 SIDE = {"full": 8192, "quick": 8192, "tiny": 64}
-FORMATS = {"float32": torch.float32, "bf16": torch.bfloat16}
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def synchronised(run, device):
@@ -67,7 +67,7 @@ def fits(args, limits):
             "bare loop": (bare, "float32"),
             "sktae": (sktae, "float32"),
             "sktae step by step": (partial(sktae, many_steps=math.inf), "float32"),
-            "sktae bf16": (partial(sktae, precision="bf16"), "bf16"),
+            "sktae bf16": (partial(sktae, precision="bfloat16"), "bfloat16"),
         }
         for run, _ in contestants.values():
             run(X[: 4 * batch_size], batch_size, 1)

@@ -40,7 +40,7 @@ MEASURES = {
     "share_of_limit": ("Share of the limit", "{:.2%}"),
     "memory_mb": ("Memory, MB", "{:.1f}"),
     "file_mb": ("File, MB", "{:.1f}"),
-    "road": ("Road that the fit took", "{}"),
+    "training_path": ("Road that the fit took", "{}"),
 }
 # What is run for those that are about detectors and need data.
 QUALITY = {

@@ -84,7 +84,7 @@ def lap(run: Callable[[], Any]) -> Lap:
     wall, cpu = time.perf_counter(), time.process_time()
     result = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Lap(wall, cpu, str(getattr(result, "road_", None) or ""))
+    return Lap(wall, cpu, str(getattr(result, "training_path_", None) or ""))
 
 
 def interleaved(
@@ -190,7 +190,7 @@ def rows_of(
             row[f"{kind}_median"], row[f"{kind}_min"] = median(times), min(times)
             ratios = [a / b for a, b in zip(times, base, strict=True) if b]
             row[f"{kind}_ratio"] = median(ratios) if ratios else np.nan
-        yield {**row, "share": shares.get(name, 1), "road": own[-1].road, **facts}
+        yield {**row, "share": shares.get(name, 1), "training_path": own[-1].road, **facts}
 
 
 def finish(rows: Iterable[dict[str, Any]], args: argparse.Namespace) -> None:

@@ -41,7 +41,7 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
     may differ in rows, seeds, budgets, stopping, rates, and the numbers in their objective; what
     changes the network or the size of a batch makes a stack of its own. What cannot be stacked is
     fitted by its own `fit`: other estimators, estimators with callbacks, other optimizers than
-    Adam. The fitted attribute `road_` says what was done.
+    Adam. The fitted attribute `training_path_` says what was done.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
     >>> from sktae import Autoencoder, fit_many
     >>> X, _ = load_iris(return_X_y=True)
     >>> models = [Autoencoder(2, learning_rate=rate) for rate in (0.001, 0.01)]
-    >>> [model.road_ for model in fit_many(models, [X, X])]
+    >>> [model.training_path_ for model in fit_many(models, [X, X])]
     ['stacked', 'stacked']
     """
     estimators = list(estimators)

@@ -116,9 +116,9 @@ default="silu"
         how far a row is from those.
         "unknown" serves both, each less well than if you say what you know.
 
-    score_method : {"combined", "residual", "neighbours", "error"}, default="combined"
+    score_method : {"combined", "residual", "neighbors", "error"}, default="combined"
         What scores measure. "residual": what the network cannot reproduce, whitened by how
-        residuals vary together. "neighbours": how far code and residual are from those of other
+        residuals vary together. "neighbors": how far code and residual are from those of other
         rows. "combined": the sum of both, each on the scale of its tail in training. "error": the
         mean of the squared errors, and nothing else. It may be changed after the fit; `offset_`
         stays where the fit put it.
@@ -136,9 +136,9 @@ default="silu"
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", ...; "auto" takes CUDA if there is one.
 
-    precision : {"float32", "bf16"}, default="float32"
-        In what numbers the network computes while it is trained. "bf16" takes half the memory and
-        pays on recent GPUs; parameters, and everything after the fit, stay in float32.
+    precision : {"float32", "bfloat16"}, default="float32"
+        In what numbers the network computes while it is trained. "bfloat16" takes half the memory
+        and pays on recent GPUs; parameters, and everything after the fit, stay in float32.
 
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit.
@@ -179,7 +179,7 @@ default="silu"
     n_iter_ : int
         Training steps taken.
 
-    road_ : {"plain", "traced", "stacked", "skorch"}
+    training_path_ : {"plain", "traced", "stacked", "skorch"}
         How the steps were taken: one by one, replayed from a recording, for many models at once,
         or by skorch for callbacks that listen to batches and for optimizers other than Adam. It
         makes no difference to the numbers, but that a stack may round its sums otherwise.
@@ -215,11 +215,11 @@ default="silu"
     validation_fraction: Fraction = 0.1
     patience: Count = 5
     training_data: Literal["unknown", "clean", "contaminated"] = "unknown"
-    score_method: Literal["combined", "residual", "neighbours", "error"] = "combined"
+    score_method: Literal["combined", "residual", "neighbors", "error"] = "combined"
     contamination: Literal["auto"] | Contamination = "auto"
     calibration_fraction: Fraction | None = None
     device: str = "auto"
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
     warm_start: bool = False
     init_from: BaseEstimator | None = None
     trainable: Part = "all"
@@ -408,7 +408,7 @@ default="silu"
         self.n_components_ = fitted.spec.n_components
         self.hidden_layer_sizes_ = fitted.spec.widths
         self.n_iter_ = fitted.n_steps
-        self.road_ = fitted.net.road_
+        self.training_path_ = fitted.net.training_path_
         self.outlier_model_ = fitted.outlier_model
         self.offset_ = fitted.offset
         self.calibration_scores_ = fitted.calibration_scores

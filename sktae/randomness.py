@@ -210,7 +210,7 @@ def _shuffle(n: int, rng: torch.Generator) -> Callable[[Tensor], Tensor]:
     return shuffled
 
 
-class seeded_initialisation(TorchFunctionMode):
+class SeededInitialization(TorchFunctionMode):
     """Within this context, parameters are initialised from one explicit generator.
 
     Layers keep their own initialisation rules. The mode is local to the thread, unlike seeding,

@@ -52,16 +52,16 @@ class _Job:
         self.last = _stackable(self.model)
         self.head = fold, _head_params(self.model, params)
         self.error: Exception | None = None
-        self.road = "ordinary"
+        self.training_path = "ordinary"
         self.times: dict[str, float] = {}
 
     def finish(self, outcome: Any, seconds: float) -> None:
         """Note the fitted last step, or an error, and the time that it took."""
         self.times = {"fit_time": seconds + self.times.get("fit_time", 0)}
         if isinstance(outcome, Exception):
-            self.error, self.road = outcome, "failed"
+            self.error, self.training_path = outcome, "failed"
             return
-        self.road = getattr(outcome, "road_", "plain")
+        self.training_path = getattr(outcome, "training_path_", "plain")
         if isinstance(self.model, Pipeline):
             self.model.steps[-1] = (self.model.steps[-1][0], outcome)
         else:
@@ -208,9 +208,10 @@ class _StackedSearch:
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        One value for each candidate, by the names that scikit-learn gives them. "road" is added:
-        how the fits were made, "ordinary" for those made one by one by scikit-learn, "failed" for
-        those that raised an error. `mean_fit_time` is an equal share of the time of all.
+        One value for each candidate, by the names that scikit-learn gives them. "training_path" is
+        added: how the fits were made, "ordinary" for those made one by one by scikit-learn,
+        "failed" for those that raised an error. `mean_fit_time` is an equal share of the time of
+        all.
 
     best_estimator_ : estimator
         The best candidate, fitted on all rows; only with `refit`.
@@ -299,14 +300,14 @@ class _StackedSearch:
         super()._run_search(evaluate if stacked else evaluate_candidates, **context)
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
-        roads = ["ordinary"] * len(out)
+        paths = ["ordinary"] * len(out)
         if hasattr(self, "_counter"):
             jobs = self._counter.jobs
-            roads = [job.road for job in jobs]
+            paths = [job.training_path for job in jobs]
             out = [{**result, **job.times} for result, job in zip(out, jobs, strict=True)]
         results = super()._format_results(candidate_params, n_splits, out, more_results)
-        by_candidate = np.reshape(roads, (len(candidate_params), n_splits))
-        results["road"] = np.array(["+".join(sorted(set(roads))) for roads in by_candidate])
+        by_candidate = np.reshape(paths, (len(candidate_params), n_splits))
+        results["training_path"] = np.array(["+".join(sorted(set(own))) for own in by_candidate])
         return results
 
 

@@ -209,7 +209,7 @@ def test_traced_equals_plain(name, monkeypatch):
         monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
         models.append(quick(E, **params).fit(X))
     plain, traced = models
-    assert (plain.road_, traced.road_) == ("plain", "traced")
+    assert (plain.training_path_, traced.training_path_) == ("plain", "traced")
     np.testing.assert_array_equal(traced.transform(X), plain.transform(X))
     np.testing.assert_array_equal(traced.score_samples(X), plain.score_samples(X))
 
@@ -224,7 +224,7 @@ def test_stacked_equals_sequential(name, monkeypatch):
     for many_steps in (0, 10**9):
         monkeypatch.setattr(stack, "MANY_STEPS", many_steps)
         for one, other in zip(fit_many(map(clone, models), [X, X]), apart, strict=True):
-            assert one.road_ == "stacked"
+            assert one.training_path_ == "stacked"
             np.testing.assert_allclose(one.transform(X), other.transform(X), rtol=1e-3, atol=1e-3)
             scores = [model.score_samples(X) for model in (one, other)]
             np.testing.assert_allclose(*scores, rtol=0.01, atol=0.01)

@@ -19,10 +19,10 @@ from sktae.randomness import (
     Normal,
     Partner,
     Plan,
+    SeededInitialization,
     _shuffle,
     generator,
     seed_of,
-    seeded_initialisation,
 )
 
 
@@ -145,11 +145,11 @@ def test_seed_of():
         lambda: nn.ParameterList([nn.init.orthogonal_(torch.empty(4, 4))]),
     ],
 )
-def test_seeded_initialisation(build):
+def test_SeededInitialization(build):
     """Layers of all kinds start from the seed alone, in any thread."""
 
     def values(seed):
-        with seeded_initialisation(seed):
+        with SeededInitialization(seed):
             return [p.tolist() for p in build().parameters()]
 
     before = torch.get_rng_state()

@@ -370,7 +370,7 @@ def test_scoring_monitor(X):
     """Each epoch is a task with a model that works as if the fit had stopped there."""
     callback = pytest.importorskip("sklearn.callback", reason="new in scikit-learn 1.9")
     monitor = callback.ScoringMonitor(scoring={"score": lambda model, X, y: model.score(X)})
-    model = quick(SparseAutoencoder, penalty="batch-topk").set_callbacks(monitor).fit(X)
+    model = quick(SparseAutoencoder, penalty="batch_topk").set_callbacks(monitor).fit(X)
     log = monitor.get_logs().data_as_pandas
     scores = log.loc[log["task_name"] == "epoch", "score"]
     assert len(scores) == 20
@@ -418,12 +418,12 @@ def test_cuda_agrees_with_cpu(E, X):
             quick(E, device=device, max_steps=max_steps, learning_rate=1e-4).fit(X)
             for device in ("cpu", "cuda")
         )
-        assert cpu.road_ == cuda.road_
+        assert cpu.training_path_ == cuda.training_path_
         np.testing.assert_allclose(cuda.score_samples(X), cpu.score_samples(X), rtol=1e-2)
         stacked = fit_many(
             [quick(E, device="cuda", max_steps=max_steps, learning_rate=1e-4) for _ in range(2)],
             [X, X],
         )
         np.testing.assert_allclose(stacked[0].score_samples(X), cpu.score_samples(X), rtol=1e-2)
-    half = quick(E, device="cuda", precision="bf16", max_steps=80).fit(X)
+    half = quick(E, device="cuda", precision="bfloat16", max_steps=80).fit(X)
     assert np.isfinite(half.score_samples(X)).all()

@@ -63,7 +63,7 @@ def test_top_k_keeps_the_largest():
     ("settings", "share"),
     [
         ({"penalty": "topk", "n_active": 8}, (0.124, 0.126)),
-        ({"penalty": "batch-topk", "n_active": 8}, (0.11, 0.14)),
+        ({"penalty": "batch_topk", "n_active": 8}, (0.11, 0.14)),
         ({"penalty": "l1"}, (0.01, 0.4)),
     ],
 )
@@ -144,13 +144,13 @@ def test_free_bits_keep_the_code_alive(X):
 def test_score_methods_are_deterministic(X):
     """Draws at score time are the same for every row, call and batch."""
     model = VariationalAutoencoder(3, max_steps=50, random_state=0).fit(X)
-    for method in ("combined", "elbo", "monte-carlo", "importance"):
+    for method in ("combined", "elbo", "monte_carlo", "importance"):
         scores = model.set_params(score_method=method).score_samples(X)
         np.testing.assert_array_equal(model.score_samples(X), scores)
         np.testing.assert_array_equal(model.score_samples(X[::-7]), scores[::-7])
         repeated = model.score_samples(np.repeat(X[:1], 3, axis=0))
         assert len(np.unique(repeated)) == 1
-    assert scores.mean() > model.set_params(score_method="monte-carlo").score_samples(X).mean()
+    assert scores.mean() > model.set_params(score_method="monte_carlo").score_samples(X).mean()
 
 
 # -- codes that are chosen -------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_quantized_samples_look_like_the_data(digits):
     assert np.abs(drawn.mean(0) - digits.mean(0)).max() < 0.3 * digits.std()
 
 
-@pytest.mark.parametrize("gradient", ["straight-through", "gumbel"])
+@pytest.mark.parametrize("gradient", ["straight_through", "gumbel"])
 def test_bits_are_yes_or_no(digits, gradient):
     """Codes are zeros and ones, rows come back, and the more so the more bits there are."""
     few, many = (BinaryAutoencoder(n, gradient=gradient, random_state=0) for n in (4, 32))
@@ -401,12 +401,12 @@ def test_attention_keeps_to_the_mask():
 def test_penalties_of_attention(penalty, term, X):
     """Their weight makes them small."""
     terms = [
-        AttentionAutoencoder(penalty=penalty, lam=lam, max_steps=200, random_state=0)
+        AttentionAutoencoder(penalty=penalty, alpha=alpha, max_steps=200, random_state=0)
         .fit(X)
         .history_[f"train_{penalty}"]
         .iloc[-1]
-        / lam
-        for lam in (1e-3, 1.0)
+        / alpha
+        for alpha in (1e-3, 1.0)
     ]
     assert terms[1] < 0.5 * terms[0]
 
@@ -432,11 +432,11 @@ def test_citation_lists_every_reference():
 def test_cross_entropy(E, monkeypatch):
     """Outputs keep between 0 and 1, steps are recorded and stacked, scores are cross-entropies."""
     X = load_digits().data / 16
-    model = E(8, loss="cross-entropy", max_steps=100, random_state=0).fit(X)
+    model = E(8, loss="cross_entropy", max_steps=100, random_state=0).fit(X)
     made = model.reconstruct(X)
     assert 0 <= made.min() < made.max() <= 1
     np.testing.assert_allclose(model.inverse_transform(model.transform(X)), made, atol=1e-4)
-    assert model.road_ == "traced"
+    assert model.training_path_ == "traced"
     monkeypatch.setattr(engine, "MANY_STEPS", 10**9)
     np.testing.assert_array_equal(clone(model).fit(X).transform(X), model.transform(X))
     scores = model.set_params(score_method="error").score_samples(X)
@@ -444,8 +444,8 @@ def test_cross_entropy(E, monkeypatch):
     entropy = -(X * np.log(clipped) + (1 - X) * np.log(1 - clipped)).mean(axis=1)
     np.testing.assert_allclose(-scores, entropy, rtol=1e-2)
     one, other = fit_many([clone(model), clone(model).set_params(random_state=1)], [X, X])
-    assert one.road_ == other.road_ == "stacked"
+    assert one.training_path_ == other.training_path_ == "stacked"
     np.testing.assert_allclose(one.transform(X), model.transform(X), rtol=0.02, atol=0.02)
     with pytest.raises(ValueError, match=r"X must lie between 0 and 1 .* to 16"):
-        E(loss="cross-entropy").fit(16 * X)
+        E(loss="cross_entropy").fit(16 * X)
     assert np.isfinite(model.score_samples(2 * X)).all()  # later rows are cut off

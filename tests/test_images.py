@@ -91,7 +91,7 @@ def test_recorded_and_stacked_images(E, threads, monkeypatch):
         for many_steps in (0, 10**9):
             monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
             models.append(quick(E).fit(X))
-        assert [model.road_ for model in models] == ["traced", "plain"]
+        assert [model.training_path_ for model in models] == ["traced", "plain"]
         np.testing.assert_array_equal(*(model.score_samples(X) for model in models))
         seeds = [quick(E, random_state=seed, max_steps=10) for seed in range(2)]
         # In the range from 0 to 1 or not, which makes other networks of the same parameters.
@@ -99,7 +99,7 @@ def test_recorded_and_stacked_images(E, threads, monkeypatch):
         both = fit_many([*map(clone, seeds), *map(clone, seeds)], tables)
         alone = [clone(model).fit(table) for model, table in zip(both, tables, strict=True)]
         for one, other in zip(both, alone, strict=True):
-            assert one.road_ == "stacked"
+            assert one.training_path_ == "stacked"
             assert one.output_range_ == other.output_range_
             away = one.transform(X) - other.transform(X)
             # Not number by number: at first, Adam goes by the signs of gradients, near 0, too.
@@ -124,7 +124,7 @@ def test_reconstructions_keep_to_the_range(low, high, kind, output, expected):
     """Outputs are squashed to the range that the images have; bytes are taken as they are."""
     X = discs(60)
     X = ((X - X.min()) / np.ptp(X) * (high - low) + low).astype(kind)
-    model = quick(ConvolutionalAutoencoder, output=output, max_steps=100).fit(X)
+    model = quick(ConvolutionalAutoencoder, output_activation=output, max_steps=100).fit(X)
     assert model.output_range_ == expected
     made = model.reconstruct(X)
     assert made.dtype == model.transform(X).dtype == np.result_type(kind, np.float32)
@@ -189,8 +189,8 @@ def test_bad_images_are_refused(E):
             {},
             X.transpose(0, 2, 3, 1),
         ),
-        r"lie between 0 and 1 for output='sigmoid'.* to 2": (
-            {"output": "sigmoid"},
+        r"lie between 0 and 1 for output_activation='sigmoid'.* to 2": (
+            {"output_activation": "sigmoid"},
             X / X.max() * 2,
         ),
         r"n_components=4 and code_channels=2 .* only one": (

@@ -65,7 +65,7 @@ def search():
 
 def series(estimator=None):
     default = quick(max_steps=5, training_data="clean")
-    return WindowedDetector(estimator or default, window=10, random_state=0)
+    return WindowedDetector(estimator or default, window_size=10, random_state=0)
 
 
 # What is fitted first, and what is then interrupted.

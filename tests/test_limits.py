@@ -123,7 +123,7 @@ def top_all_is_plain(X):
 def sparse_penalties_meet(X):
     """Without penalty, and keeping the whole batch, rectified codes are the same."""
     free = SparseAutoencoder(8, penalty="l1", alpha=0.0, **BRIEF)
-    whole = SparseAutoencoder(8, penalty="batch-topk", n_active=8, **BRIEF)
+    whole = SparseAutoencoder(8, penalty="batch_topk", n_active=8, **BRIEF)
     assert_same(free, whole, X, exact=False)
 
 
@@ -132,7 +132,7 @@ def no_divergence_is_plain(X):
     """At weight 0, unit scale and no noise, the bound is half the squared error and a constant."""
     for objective, knobs in (
         (negative_elbo, {"beta": 0.0, "free_bits": 0.0}),
-        (convolutional_variational.negative_elbo, {"kl_weight": 0.0}),
+        (convolutional_variational.negative_elbo, {"beta": 0.0}),
     ):
         x, out, found = terms(objective, "gaussian", **knobs)
         assert torch.equal(found["divergence"], torch.zeros(5, 2))
@@ -146,7 +146,7 @@ def no_divergence_is_cross_entropy(X):
     x, out, found = terms(negative_elbo, "bernoulli", beta=0.0, free_bits=0.0)
     expected = torch.nn.functional.binary_cross_entropy(out.recon, x, reduction="none")
     torch.testing.assert_close(found["reconstruction"], expected)
-    torch.testing.assert_close(Autoencoder(loss="cross-entropy").objective(x, out), expected)
+    torch.testing.assert_close(Autoencoder(loss="cross_entropy").objective(x, out), expected)
 
 
 @limit(VariationalAutoencoder)

@@ -22,8 +22,8 @@ sktime_metrics = pytest.importorskip("sktime.performance_metrics.detection")
 AeonDetector = importlib.import_module("sktae.timeseries.aeon_adapter").AeonDetector
 SktimeDetector = importlib.import_module("sktae.timeseries.sktime_adapter").SktimeDetector
 
-NETWORK = WindowedDetector(quick(max_steps=5), window=5, random_state=0)
-LINEAR = WindowedDetector(PCA(0.9), window=20)
+NETWORK = WindowedDetector(quick(max_steps=5), window_size=5, random_state=0)
+LINEAR = WindowedDetector(PCA(0.9), window_size=20)
 
 
 def jumping(n_channels=1):

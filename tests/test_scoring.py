@@ -112,7 +112,7 @@ def test_explanations_find_the_culprit(E, training_data):
     assert (rank(model, broken[moved], COLUMN[moved]) < 2).mean() >= 0.9
 
 
-@pytest.mark.parametrize("method", ["elbo", "importance", "monte-carlo"])
+@pytest.mark.parametrize("method", ["elbo", "importance", "monte_carlo"])
 def test_every_bound_is_explained(method):
     """A variational autoencoder's own scores are split up too."""
     model, far = quick(VariationalAutoencoder, score_method=method, max_steps=200), NEW.copy()
@@ -209,7 +209,7 @@ def test_rows_are_held_out_of_any_source(how, X, tmp_path):
     [
         (lambda: quick(calibration_fraction=0.2), {"score_method": "error"}),
         (lambda: AutoencoderEnsemble(quick(), n_estimators=2), {"aggregation": "max"}),
-        (lambda: WindowedDetector(quick(), window=9), {"aggregation": "mean"}),
+        (lambda: WindowedDetector(quick(), window_size=9), {"aggregation": "mean"}),
     ],
     ids=["autoencoder", "ensemble", "series"],
 )
@@ -345,10 +345,10 @@ def test_bad_values_are_refused(E, X):
 def test_methods(E, training_data, X):
     """Methods rank differently, may change after the fit, and are what they are called."""
     model, own = fitted(E, training_data), "elbo" if issubclass(E, DensityAutoencoder) else "error"
-    methods = (own, "residual", "neighbours", "combined")
+    methods = (own, "residual", "neighbors", "combined")
     scores = {s: model.set_params(score_method=s).score_samples(NEW) for s in methods}
     assert len({tuple(found.argsort()) for found in scores.values()}) == 4
-    np.testing.assert_allclose(scores["combined"], scores["residual"] + scores["neighbours"])
+    np.testing.assert_allclose(scores["combined"], scores["residual"] + scores["neighbors"])
     if own == "error":
         error = (NEW - model.reconstruct(NEW)) / model._inputs.scale
         np.testing.assert_allclose(scores["error"], -(error**2).mean(1), rtol=1e-3)
@@ -425,7 +425,7 @@ def test_tails():
         assert (np.diff(found) >= 0).all()
 
 
-@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("independent", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 17, 600])
 def test_neighbours(n, apart):
     """Distances are those to the nearest row of each sample; samples may have no row in common."""

@@ -72,7 +72,7 @@ def both(estimator, grid, *data, fit_params=(), classes=(StackedGridSearchCV, Gr
     """Search both ways, and check that the results agree; give ours."""
     how = {"cv": 2, **how}
     ours, theirs = (cls(estimator, grid, **how).fit(*data, **dict(fit_params)) for cls in classes)
-    assert set(ours.cv_results_) == {*theirs.cv_results_, "road"}
+    assert set(ours.cv_results_) == {*theirs.cv_results_, "training_path"}
     for name, expected in theirs.cv_results_.items():
         found = ours.cv_results_[name]
         assert len(found) == len(expected)
@@ -97,7 +97,7 @@ def both(estimator, grid, *data, fit_params=(), classes=(StackedGridSearchCV, Gr
 
 
 def roads(search):
-    return set(search.cv_results_["road"])
+    return set(search.cv_results_["training_path"])
 
 
 @every
@@ -160,7 +160,7 @@ def test_a_failing_candidate_fails_alone(X):
     grid = {"n_components": [2, -1, 3]}
     with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 6"):
         search = both(brief(), grid, X, error_score=-7.0)
-    assert search.cv_results_["road"][1] == "failed"
+    assert search.cv_results_["training_path"][1] == "failed"
     assert search.cv_results_["mean_test_score"][1] == -7
     with pytest.raises(ValueError, match="'n_components' parameter"):
         StackedGridSearchCV(brief(), grid, cv=2, error_score="raise").fit(X)
@@ -175,7 +175,7 @@ def test_a_failing_head_fails_its_candidates(X):
     model = make_pipeline(FunctionTransformer(), brief())
     with pytest.warns(FitFailedWarning):
         search = both(model, {"functiontransformer__func": [None, np.linalg.inv]}, X)
-    assert search.cv_results_["road"][1] == "failed"
+    assert search.cv_results_["training_path"][1] == "failed"
     assert np.isfinite(search.best_score_)
 
 
@@ -201,7 +201,7 @@ def test_other_estimators_are_fitted_as_ever(X, calls, tmp_path):
     assert roads(both(model, grid, X, fit_params=weights)) == {"ordinary"}
     assert not any(calls)
     mixed = both(Pipeline([("model", brief())]), {"model": [brief(), PCA(2)]}, X)
-    first, second = mixed.cv_results_["road"]
+    first, second = mixed.cv_results_["training_path"]
     assert first != second == "ordinary"
     assert [len(tables) for tables in calls if tables] == [2]
 
@@ -280,12 +280,12 @@ def test_says_which_road_was_taken(X, monkeypatch):
 
     def attempt_many(estimators, Xs):
         for i, (estimator, rows) in enumerate(zip(estimators, Xs, strict=True)):
-            estimator.fit(rows).road_ = "traced" if i == 1 else "stacked"
+            estimator.fit(rows).training_path_ = "traced" if i == 1 else "stacked"
         return estimators
 
     monkeypatch.setattr(module, "attempt_many", attempt_many)
     search = StackedGridSearchCV(brief(), FEW, cv=2, refit=False).fit(X)
-    assert list(search.cv_results_["road"]) == ["stacked+traced", "stacked"]
+    assert list(search.cv_results_["training_path"]) == ["stacked+traced", "stacked"]
 
 
 def test_callbacks_of_scikit_learn(X):

@@ -99,7 +99,7 @@ def test_layouts_agree(E):
     rows = quick(E, n_channels=2).fit(flat)
     np.testing.assert_array_equal(rows.score_samples(flat), panel.score_samples(PANEL))
     np.testing.assert_array_equal(rows.reconstruct(flat), panel.reconstruct(PANEL).reshape(150, -1))
-    assert (panel.n_steps_, panel.n_channels_) == (24, 2)
+    assert (panel.sequence_length_, panel.n_channels_) == (24, 2)
     assert (panel.n_features_in_, rows.n_features_in_) == (2, 48)
 
 
@@ -163,7 +163,7 @@ def test_searches_and_stacks(E):
     search = GridSearchCV(make_pipeline(quick(E)), {f"{E.__name__.lower()}__n_components": [1, 2]})
     assert np.isfinite(search.fit(PANEL).cv_results_["mean_test_score"]).all()
     models = fit_many([quick(E, random_state=seed) for seed in (0, 1)], [PANEL, PANEL])
-    assert [model.road_ for model in models] == ["stacked"] * 2
+    assert [model.training_path_ for model in models] == ["stacked"] * 2
     alone = quick(E, random_state=1).fit(PANEL)
     np.testing.assert_allclose(models[1].transform(PANEL), alone.transform(PANEL), atol=1e-3)
 
@@ -285,7 +285,7 @@ def test_refuses_other_sequences_than_those_of_the_fit():
 
 
 def test_sequences_of_one_channel_are_rows():
-    """They may come as either, whichever the fit saw; with n_steps, longer ones may come later."""
+    """They may come as either, as in the fit; with sequence_length, longer ones may come later."""
     shorter = [row[:length] for row, length in zip(ROWS, LENGTHS, strict=True)]
     rows = quick(RecurrentAutoencoder).fit(ROWS)
     panel = quick(RecurrentAutoencoder).fit(ROWS[:, :, np.newaxis])
@@ -294,13 +294,13 @@ def test_sequences_of_one_channel_are_rows():
         np.testing.assert_array_equal(model.transform(ROWS), expected)
         np.testing.assert_array_equal(model.transform(ROWS[:, :, np.newaxis]), expected)
         np.testing.assert_array_equal(model.transform(shorter), rows.transform(shorter))
-    longest = quick(RecurrentAutoencoder, n_steps=30).fit(shorter)
-    assert longest.n_steps_ == 30
+    longest = quick(RecurrentAutoencoder, sequence_length=30).fit(shorter)
+    assert longest.sequence_length_ == 30
     assert (
         longest.inverse_transform(longest.transform(np.hstack([ROWS, ROWS])[:, :30])).shape[1] == 30
     )
-    with pytest.raises(ValueError, match="sequences of 24 steps, but n_steps=20"):
-        quick(RecurrentAutoencoder, n_steps=20).fit(PANEL)
+    with pytest.raises(ValueError, match="sequences of 24 steps, but sequence_length=20"):
+        quick(RecurrentAutoencoder, sequence_length=20).fit(PANEL)
 
 
 def test_graph_of_channels():

@@ -35,13 +35,13 @@ from sktae._training.build import objective_parameters
 from sktae._training.spec import resolve
 from sktae.families.image import ImageMixin
 from sktae.families.sequence import SequenceAutoencoder
-from sktae.randomness import Plan, seeded_initialisation
+from sktae.randomness import Plan, SeededInitialization
 
 KNOBS = {
-    AttentionAutoencoder: [{"lam": 0.0}, {"lam": 0.1}],
+    AttentionAutoencoder: [{"alpha": 0.0}, {"alpha": 0.1}],
     BinaryAutoencoder: [{"balance": 0.0}, {"balance": 2.0}],
     CategoricalAutoencoder: [{"balance": 0.0}, {"balance": 1.0}],
-    ConvolutionalVariationalAutoencoder: [{"kl_weight": 0.5}, {"kl_weight": 2.0}],
+    ConvolutionalVariationalAutoencoder: [{"beta": 0.5}, {"beta": 2.0}],
     ContractiveAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0}],
     SparseAutoencoder: [
         {"penalty": "kl", "alpha": 0.1, "target": 0.1},
@@ -56,7 +56,7 @@ KNOBS = {
 
 def make_run(estimator, x, seed, rate, max_steps, patience):
     """Make a run in double precision, as the engine takes it."""
-    with seeded_initialisation(seed):
+    with SeededInitialization(seed):
         network = estimator.network(resolve(estimator, estimator.inputs().fit(x.numpy()))).double()
     callbacks = []
     if patience:
@@ -121,7 +121,7 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
         frames = [pd.DataFrame(list(run.net.history)).drop(columns=["dur"]) for run in (one, other)]
         frames = [frame.drop(columns=frame.filter(regex="batch")) for frame in frames]
         pd.testing.assert_frame_equal(*frames, rtol=1e-6)
-        assert one.net.road_ == "stacked"
+        assert one.net.training_path_ == "stacked"
     assert len({run.steps.step for run in together}) > 2
 
 
@@ -146,14 +146,14 @@ def test_fit_many_equals_fit(E, params, X):
     together = fit_many(models, [folds[n % 3] for n in range(6)])
     assert together == models
     for one, other in zip(together, apart, strict=True):
-        assert one.road_ == "stacked"
+        assert one.training_path_ == "stacked"
         assert one.n_iter_ == other.n_iter_
         assert_alike(one, other, X)
         assert_alike(one.partial_fit(X), other.partial_fit(X), X)
         assert one.offset_ == pytest.approx(other.offset_, rel=0.01)
 
 
-@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch-topk"])
+@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch_topk"])
 def test_every_penalty_is_stacked(penalty, X):
     """So are the penalties of one class, thresholds and revived units included."""
     models = [
@@ -162,7 +162,7 @@ def test_every_penalty_is_stacked(penalty, X):
     ]
     apart = [clone(model).fit(X) for model in models]
     for one, other in zip(fit_many(models, [X] * 3), apart, strict=True):
-        assert one.road_ == "stacked"
+        assert one.training_path_ == "stacked"
         assert_alike(one, other, X)
 
 
@@ -179,7 +179,7 @@ def test_what_is_not_stacked_is_fitted(X):
     ]
     apart = [clone(model).fit(X) for model in models[:5]]
     fit_many(models, [X] * 7)
-    roads = [getattr(model, "road_", None) for model in models]
+    roads = [getattr(model, "training_path_", None) for model in models]
     assert roads == ["stacked", "plain", "plain", "skorch", "skorch", None, "stacked"]
     for one, other in zip(models, apart, strict=False):
         assert_alike(one, other, X)
@@ -201,7 +201,7 @@ def test_networks_that_cannot_be_stacked_are_fitted(X):
 
     for E in (Branching, Hiding):
         models = fit_many([quick(E, random_state=n) for n in range(2)], [X, X])
-        assert [model.road_ for model in models] == ["plain", "plain"]
+        assert [model.training_path_ for model in models] == ["plain", "plain"]
 
 
 def test_one_failure_stays_one(X):

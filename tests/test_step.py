@@ -33,20 +33,20 @@ def test_traced_equals_plain(E, params, X, monkeypatch):
     """Replayed steps give the bits of plain ones: scores, codes and history."""
     plain = fitted(E, X, monkeypatch, 10**9, **params)
     traced = fitted(E, X, monkeypatch, 0, **params)
-    assert (plain.road_, traced.road_) == ("plain", "traced")
+    assert (plain.training_path_, traced.training_path_) == ("plain", "traced")
     np.testing.assert_array_equal(traced.score_samples(X), plain.score_samples(X))
     np.testing.assert_array_equal(traced.transform(X), plain.transform(X))
     seconds = ["seconds"]
     assert traced.history_.drop(columns=seconds).equals(plain.history_.drop(columns=seconds))
 
 
-@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch-topk"])
+@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch_topk"])
 def test_every_penalty_is_traced(penalty, X, monkeypatch):
     """So do the penalties of one class, each an objective of its own."""
     params = {"penalty": penalty, "n_active": 3}
     plain = fitted(SparseAutoencoder, X, monkeypatch, 10**9, **params)
     traced = fitted(SparseAutoencoder, X, monkeypatch, 0, **params)
-    assert traced.road_ == "traced"
+    assert traced.training_path_ == "traced"
     np.testing.assert_array_equal(traced.score_samples(X), plain.score_samples(X))
 
 
@@ -58,10 +58,10 @@ def test_the_road_depends_on_the_fit(X, monkeypatch):
         def on_batch_end(self, net, **kwargs):
             pass
 
-    assert quick(max_steps=100).fit(X).road_ == "traced"
-    assert quick(max_steps=20).fit(X).road_ == "plain"
-    assert quick(net=AutoencoderNet(callbacks=[Listener()])).fit(X).road_ == "skorch"
-    assert quick(net=AutoencoderNet(optimizer=torch.optim.SGD)).fit(X).road_ == "skorch"
+    assert quick(max_steps=100).fit(X).training_path_ == "traced"
+    assert quick(max_steps=20).fit(X).training_path_ == "plain"
+    assert quick(net=AutoencoderNet(callbacks=[Listener()])).fit(X).training_path_ == "skorch"
+    assert quick(net=AutoencoderNet(optimizer=torch.optim.SGD)).fit(X).training_path_ == "skorch"
 
 
 def test_listening_changes_no_number(X):
@@ -95,7 +95,7 @@ def test_weights_put_elsewhere(X, monkeypatch):
         fitted(Autoencoder, X, monkeypatch, many, net=AutoencoderNet(callbacks=[Reset()]))
         for many in (0, 10**9)
     ]
-    assert [model.road_ for model in models] == ["traced", "plain"]
+    assert [model.training_path_ for model in models] == ["traced", "plain"]
     np.testing.assert_array_equal(*(model.transform(X) for model in models))
     assert not np.array_equal(models[0].transform(X), quick().fit(X).transform(X))
 
@@ -187,11 +187,14 @@ def test_what_cannot_be_repeated(loss):
 @every
 def test_half_precision_is_nearly_the_same(E, X):
     """bf16 changes the fit a little, and nothing after it."""
-    full, half = quick(E, n_components=3).fit(X), quick(E, n_components=3, precision="bf16").fit(X)
+    full, half = (
+        quick(E, n_components=3).fit(X),
+        quick(E, n_components=3, precision="bfloat16").fit(X),
+    )
     assert all(p.dtype == torch.float32 for p in half.net_.module_.parameters())
     assert not np.array_equal(half.reconstruct(X), full.reconstruct(X))
     assert half.score(X) == pytest.approx(full.score(X), abs=0.05)
-    traced = quick(E, n_components=3, precision="bf16", max_steps=100).fit(X)
+    traced = quick(E, n_components=3, precision="bfloat16", max_steps=100).fit(X)
     assert np.isfinite(traced.score_samples(X)).all()
 
 
@@ -220,7 +223,7 @@ def test_networks_that_cannot_be_recorded_train_plainly(X):
 
     for E in (Dropping, Remembering):
         model = quick(E, max_steps=100).fit(X)
-        assert model.road_ == "plain"
+        assert model.training_path_ == "plain"
         assert np.isfinite(model.score_samples(X)).all()
 
 

@@ -30,10 +30,10 @@ from sktae.timeseries.windows import Layout, Windows
 FOREST = IsolationForest(n_estimators=10)
 
 
-def detector(estimator=None, window=20, **params):
+def detector(estimator=None, window_size=20, **params):
     """Make a detector that fits in a moment."""
     estimator = quick(max_steps=10) if estimator is None else estimator
-    return WindowedDetector(estimator, **{"window": window, "random_state": 0, **params})
+    return WindowedDetector(estimator, **{"window_size": window_size, "random_state": 0, **params})
 
 
 def waves(n=600, n_channels=2, seed=0):
@@ -58,9 +58,9 @@ WHY = "the score of a timepoint depends on the rows around it"
 
 @parametrize_with_checks(
     [
-        detector(quick(max_steps=2), window="auto"),
-        detector(PCA(1), window=3, stride=2, aggregation="mean"),
-        detector(IsolationForest(n_estimators=3), window="auto", aggregation="causal"),
+        detector(quick(max_steps=2), window_size="auto"),
+        detector(PCA(1), window_size=3, stride=2, aggregation="mean"),
+        detector(IsolationForest(n_estimators=3), window_size="auto", aggregation="causal"),
     ],
     expected_failed_checks=lambda _: {
         "check_methods_sample_order_invariance": WHY,
@@ -88,7 +88,7 @@ def test_documentation_matches_the_signature():
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("aggregation", ["centre", "causal", "mean"])
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
 @pytest.mark.parametrize(
     "estimator",
     [DenoisingAutoencoder(max_steps=150), PCA(0.9), IsolationForest()],
@@ -113,7 +113,7 @@ def test_the_default_finds_a_missed_beat():
     X[2400:2430] = 0
     model = WindowedDetector(random_state=0, contamination=0.001).fit(X[:1500])
     events = model.events(X[1500:])
-    assert model.window_ == 200
+    assert model.window_size_ == 200
     peak = events.loc[events["score"].idxmin()]
     assert peak["start"] < 915 < peak["end"]
 
@@ -157,7 +157,7 @@ def by_hand(residuals, n_train, reduction, training_data, weights):
 
 @pytest.mark.parametrize("training_data", ["clean", "contaminated"])
 @pytest.mark.parametrize("reduction", ["worst", "mean", "max"])
-@pytest.mark.parametrize("channels", ["apart", "together"])
+@pytest.mark.parametrize("channels", ["independent", "joint"])
 def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
     """Scales, views, residuals, levels, weights, places, smoothing and pooling: all by hand."""
     X, w, n = waves(300, 3), 21, 200
@@ -173,14 +173,14 @@ def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
     ]
     cut[0] -= cut[0].mean(axis=-1, keepdims=True)
     seen = np.stack(cut, axis=1)  # (m, views, channels, w)
-    if channels == "apart":
+    if channels == "independent":
         rows = seen.swapaxes(1, 2).reshape(-1, 2 * w)
     else:
         rows = seen.reshape(-1, 6 * w)
     np.testing.assert_allclose(model._cut([X])[:], rows, atol=1e-9)
     made = model.estimator_.inverse_transform(model.estimator_.transform(rows))
     residuals = np.square(rows - made)
-    if channels == "apart":
+    if channels == "independent":
         residuals = residuals.reshape(-1, 3, 2, w).swapaxes(1, 2)
     residuals = residuals.reshape(seen.shape)
     expected = by_hand(residuals, n, reduction, training_data, [1, 1, 0.03])
@@ -239,7 +239,7 @@ def test_levels_and_scales_come_from_training_rows():
 AGGREGATIONS = [
     {"aggregation": aggregation, "stride": stride, "reduction": reduction}
     for aggregation, reductions in [
-        ("centre", ("worst", "mean", "max")),
+        ("center", ("worst", "mean", "max")),
         ("causal", ("worst", "max")),
         ("mean", ("mean",)),
     ]
@@ -272,7 +272,7 @@ def test_streams_equal_the_whole(estimator, window, how):
 def test_scores_are_local(how):
     """A score knows nothing of rows beyond `delay_`, and little of those before."""
     X = waves(200)
-    model = detector(window=8, **how).fit(X)
+    model = detector(window_size=8, **how).fit(X)
     whole = model.score_samples(X)
     for place in (60, 61, 67, 110):
         other = X.copy()
@@ -291,7 +291,7 @@ def test_scores_are_local(how):
 def test_a_series_does_not_know_in_what_blocks_it_is_scored(monkeypatch):
     """Blocks bound memory and nothing else; windows are never all there at once."""
     X = waves(40_000, 1)
-    model = detector(window=100, estimator=quick(max_steps=2)).fit(X[:1000])
+    model = detector(window_size=100, estimator=quick(max_steps=2)).fit(X[:1000])
     tracemalloc.start()
     whole = model.score_samples(X)
     _, peak = tracemalloc.get_traced_memory()
@@ -316,7 +316,7 @@ def test_streams_begin_anew():
     assert model.score_next(last=True).shape == (0,)
 
 
-@pytest.mark.parametrize("aggregation", ["centre", "causal", "mean"])
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
 def test_short_series_are_scored(aggregation):
     """Series shorter than the window have scores, and those of streams are the same."""
     X = waves()
@@ -368,7 +368,7 @@ def test_windows_are_cut_where_they_are_read():
     flat = Windows(rows, starts, Layout(5, ("raw",), apart=False, flat=True))
     np.testing.assert_array_equal(flat[3], rows[6:11, 0].T.ravel())
     np.testing.assert_array_equal(flat.__getitems__([3, 0]), [flat[3], flat[0]])
-    apart = Windows(rows, starts, Layout(5, ("centred",), apart=True, flat=True))
+    apart = Windows(rows, starts, Layout(5, ("centered",), apart=True, flat=True))
     assert len(apart) == 26
     np.testing.assert_array_equal(apart[7], rows[6:11, 0, 1] - rows[8, 0, 1])
     some = apart.draw(9, seed=0)
@@ -384,7 +384,7 @@ def test_automatic_windows_leave_enough_to_learn_from():
     """ "auto" is at most a quarter of the rows."""
     for n in (1, 3, 4, 50, 799, 800, 1000):
         model = detector(quick(max_steps=1), "auto").fit(waves(n, 1))
-        assert model.window_ == min(200, max(1, n // 4))
+        assert model.window_size_ == min(200, max(1, n // 4))
 
 
 def test_training_windows_are_drawn(monkeypatch):
@@ -426,7 +426,7 @@ def groups():
     return whole, dict(zip(parts, frames, strict=True))
 
 
-@pytest.mark.parametrize("aggregation", ["centre", "causal", "mean"])
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
 def test_series_are_scored_as_if_alone(aggregation):
     """Lists and groups are learnt together and scored one by one, each in its own place."""
     whole, frames = groups()
@@ -493,7 +493,7 @@ def test_calibration_shares_nothing_with_training(how, stride):
 
 
 @each_aggregation
-@pytest.mark.parametrize("views", [("raw",), ("centred", "difference")])
+@pytest.mark.parametrize("views", [("raw",), ("centered", "difference")])
 def test_reasons_add_up(views, how):
     """Contributions of channels add up to the anomaly; the map says where it is."""
     X = waves(200, 3)
@@ -544,7 +544,7 @@ def test_labels_stay_what_they_are():
     frame = pd.DataFrame(waves(800, 2), columns=[7, 8])
     frame.loc[300:310, 8] += 4
     frame["machine"] = np.repeat([0, 1], 400)
-    model = WindowedDetector(PCA(5), window=40, group="machine", random_state=0)
+    model = WindowedDetector(PCA(5), window_size=40, group="machine", random_state=0)
     model.fit(frame[400:]).set_params(contamination=1e-3)
     model.offset_ = np.sort(model.score_samples(frame))[20]
     events = model.events(frame)
@@ -644,7 +644,7 @@ def test_is_deterministic():
     assert np.array_equal(clone(model).fit(X).score_samples(X), scores)
     assert np.array_equal(pickle.loads(pickle.dumps(model)).score_samples(X), scores)
     assert not np.array_equal(detector(random_state=1).fit(X).score_samples(X), scores)
-    WindowedDetector(quick(random_state=None, max_steps=2), window=5).fit(X).predict(X)
+    WindowedDetector(quick(random_state=None, max_steps=2), window_size=5).fit(X).predict(X)
     assert before == repr((np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()))  # noqa: NPY002
 
 
@@ -672,7 +672,7 @@ def test_composes():
     def auc(model, X, y):
         return roc_auc_score(y, -model.score_samples(X))
 
-    pipe = make_pipeline(StandardScaler(), detector(quick(max_steps=100), window=10))
+    pipe = make_pipeline(StandardScaler(), detector(quick(max_steps=100), window_size=10))
     found = cross_val_score(pipe, X, y, cv=TimeSeriesSplit(3), scoring=auc)
     assert (found > 0.9).all()
     for estimator in (
@@ -698,17 +698,20 @@ def test_a_failed_fit_leaves_what_was_there():
     with pytest.raises(ValueError, match="longer"):
         model.fit(X)
     np.testing.assert_array_equal(model.score_samples(X), scores)
-    assert model.window_ == 20
+    assert model.window_size_ == 20
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         (
-            {"window": 601},
-            r"window=601 of WindowedDetector is longer than the series, n_samples=600",
+            {"window_size": 601},
+            r"window_size=601 of WindowedDetector is longer than the series, n_samples=600",
         ),
-        ({"window": 5, "stride": 6}, r"stride=6 of WindowedDetector is longer than window=5"),
+        (
+            {"window_size": 5, "stride": 6},
+            r"stride=6 of WindowedDetector is longer than window_size=5",
+        ),
         ({"views": ("raw", "speed")}, r"'views' parameter .* Got \('raw', 'speed'\) instead"),
         ({"views": ()}, r"'views' parameter .* Got \(\) instead"),
         ({"group": "id"}, r"group='id' is a column .* X must be a DataFrame that has it"),
@@ -758,8 +761,8 @@ def test_few_rows_at_a_time_are_learnt_together():
     """Row by row, a partial fit becomes what it is with as many rows at once as in a window."""
     X = waves(400)
     one, other = (
-        detector(quick(), window=20).fit(X[:200]),
-        detector(quick(), window=20).fit(X[:200]),
+        detector(quick(), window_size=20).fit(X[:200]),
+        detector(quick(), window_size=20).fit(X[:200]),
     )
     for row in X[200:300]:
         one.partial_fit(row[np.newaxis])

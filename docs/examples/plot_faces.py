@@ -4,7 +4,7 @@ Faces from a convolutional variational autoencoder
 
 600 drawn faces of 3 x 64 x 64 are squeezed into 32 numbers each, and drawn again from those. The
 code is a distribution, so that what lies between two faces is a face, too, and so is, mostly, what
-is drawn at random. A `kl_weight` above 1 buys that for a little accuracy.
+is drawn at random. A `beta` above 1 buys that for a little accuracy.
 """
 
 import matplotlib.pyplot as plt
@@ -51,7 +51,7 @@ def draw_faces(n, seed, size=64):
 
 X, _ = draw_faces(600, seed=0)
 new, smiles = draw_faces(300, seed=1)
-model = ConvolutionalVariationalAutoencoder(32, kl_weight=20, max_steps=800, random_state=0)
+model = ConvolutionalVariationalAutoencoder(32, beta=20, max_steps=800, random_state=0)
 model.fit(X)
 print(f"{model.score(new):.0%} of the variance of new faces")
 

@@ -47,7 +47,8 @@ for name, (optimizer, settings, rate, schedule) in choices.items():
     models[name] = model.fit(X)
 for name, model in models.items():
     print(
-        f"{name:26} {model.score(new):.3f}  {model.history_['seconds'].sum():.1f} s, {model.road_}"
+        f"{name:26} {model.score(new):.3f}  {model.history_['seconds'].sum():.1f} s, "
+        f"{model.training_path_}"
     )
 
 # %%

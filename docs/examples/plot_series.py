@@ -24,7 +24,7 @@ X += 0.05 * rng.normal(size=X.shape)
 X.iloc[1400:1410, 0] = X.iloc[1400, 0]
 X.iloc[2200:2230, 1] = -X.iloc[2200:2230, 1]
 
-detector = WindowedDetector(window=48, random_state=0).fit(X[:1000])
+detector = WindowedDetector(window_size=48, random_state=0).fit(X[:1000])
 scores, threshold = detector.score_samples(X), detector.offset_
 events = detector.events(X[1000:])
 print(events.to_string(index=False))

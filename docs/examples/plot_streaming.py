@@ -19,8 +19,10 @@ speed[2400:2450] /= 2
 X = np.sin(speed.cumsum())[:, np.newaxis] + 0.1 * rng.normal(size=(3000, 1))
 
 detectors = {
-    aggregation: WindowedDetector(window=100, aggregation=aggregation, random_state=0).fit(X[:1500])
-    for aggregation in ("centre", "causal")
+    aggregation: WindowedDetector(window_size=100, aggregation=aggregation, random_state=0).fit(
+        X[:1500]
+    )
+    for aggregation in ("center", "causal")
 }
 arrived = {}
 for aggregation, detector in detectors.items():

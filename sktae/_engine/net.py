@@ -46,7 +46,7 @@ class AutoencoderNet(NeuralNet):
     max_grad_norm : float or None, default=None
         Set by the estimator: the largest norm of the gradient.
 
-    precision : {"float32", "bf16"}, default="float32"
+    precision : {"float32", "bfloat16"}, default="float32"
         Set by the estimator: in what numbers the network computes in training.
 
     **kwargs : dict
@@ -168,7 +168,7 @@ class AutoencoderNet(NeuralNet):
     def terms(self, inputs, x):
         """Return the terms of the objective for a batch."""
         kind = torch.device(self.device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
+        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
             return self.criterion_(self.infer(inputs), x)
 
     def limit(self, shape: Sequence[int]) -> float:
@@ -226,7 +226,7 @@ class AutoencoderNet(NeuralNet):
     def _run_openly(self, iterator, training, step_fn, fit_params):
         """Run batches in skorch's way, step by step, for every optimizer and every listener."""
         if training:
-            self.road_ = "skorch"
+            self.training_path_ = "skorch"
         sums: dict[str, Any] = {}
         n_rows = n_batches = 0
         listening = self._listens_to_batches()
@@ -272,7 +272,7 @@ class AutoencoderNet(NeuralNet):
                     torch._foreach_add_(sums, found)
                 else:
                     sums = [value.clone() for value in found]
-        self.road_ = "traced" if isinstance(gradient.step, Replay) else "plain"
+        self.training_path_ = "traced" if isinstance(gradient.step, Replay) else "plain"
         n_steps = steps.step - start
         return dict(zip(gradient.names, sums, strict=True)), n_steps * len(x), n_steps
 

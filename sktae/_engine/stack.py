@@ -104,7 +104,7 @@ class Run:
 
     def end(self) -> None:
         if self.error is None:
-            self.net.road_ = "stacked"
+            self.net.training_path_ = "stacked"
             self.net.notify("on_train_end", X=self.steps, y=self.valid)
 
 
@@ -151,8 +151,7 @@ class Stack:
     """So many rows of parameters, and the models that they belong to at present."""
 
     def __init__(self, runs: Sequence[Run], knobs: Sequence[str]):
-        first = runs[0]
-        flat = first.vector.detach()
+        first, flat = runs[0], runs[0].vector.detach()
         rows = (len(runs), len(flat))
         self.values, self.gradients = flat.new_zeros(rows), flat.new_zeros(rows)
         self.exp_avg, self.exp_avg_sq = flat.new_zeros(rows), flat.new_zeros(rows)
@@ -181,8 +180,8 @@ class Stack:
         kind = torch.device(net.device).type
 
         def single(weights, knobs, inputs, x):
-            bf16 = torch.autocast(kind, torch.bfloat16, enabled=net.precision == "bf16")
-            with bf16, _with_a_model_axis():
+            bf16 = torch.autocast(kind, torch.bfloat16, enabled=net.precision == "bfloat16")
+            with bf16, ModelAxis():
                 out = functional_call(net.module_, weights, inputs)
                 return objective.terms(out, x, {**objective.knobs, **knobs})
 
@@ -320,7 +319,7 @@ class Stack:
         return update
 
 
-class _with_a_model_axis(TorchFunctionMode):
+class ModelAxis(TorchFunctionMode):
     """Spares linear maps the kernels that a model axis would add to their bias.
 
     Fused attention, which knows no such axis, is computed by hand.

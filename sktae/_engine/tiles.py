@@ -28,7 +28,7 @@ _TILE_NUMBERS, _LAYER_NUMBERS = 2**22, 2**18
 MANY_TILES = 16
 
 
-class _aligned_linear(TorchFunctionMode):
+class AlignedLinear(TorchFunctionMode):
     """Pads the results of linear maps to whole vector registers.
 
     Kernels for odd widths treat the last rows of a batch differently, so that a row's result
@@ -83,7 +83,7 @@ def in_tiles(
     # A power of two: the last rows of other numbers would be treated by kernels of their own.
     size = 1 << (max(1, min(most, of_layer, of_rows)).bit_length() - 1)
     step: Any = Step(prepared)
-    aligned = _aligned_linear()
+    aligned = AlignedLinear()
     if network.training:
         network.eval()
     with torch.no_grad():

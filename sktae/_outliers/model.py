@@ -31,7 +31,7 @@ WEIGHTS = {
 _MEASURES = {
     "combined": ("residual", "near", "central"),
     "residual": ("residual",),
-    "neighbours": ("near", "central"),
+    "neighbors": ("near", "central"),
 }
 
 

@@ -28,7 +28,7 @@ from sktae._training.spec import resolve
 from sktae._training.state import Fitted, Memory
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
-from sktae.randomness import Plan, drawn, generator, seeded_initialisation
+from sktae.randomness import Plan, SeededInitialization, drawn, generator
 
 # The network is diagnosed on so many rows, fewer where its layers are large, drawn from so many.
 _PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = 1024, 2**24, 2**20
@@ -77,7 +77,7 @@ class Fit:
         self.params = params = plain_copy(estimator)
         self.earlier = before.memory if before is not None and resume and one_pass else None
         self.spec = resolve(params, self.inputs)
-        with seeded_initialisation(seed):
+        with SeededInitialization(seed):
             network = params.network(self.spec)
         if not isinstance(network, AutoencoderModule):
             raise TypeError(

@@ -54,13 +54,13 @@ class Network(AutoencoderModule):
         return Attended(self.decode(code), code, weights, slope)
 
 
-def contractive(x, out, *, lam):
-    return {"reconstruction": squared(x, out.recon), "contraction": lam * out.slope}
+def contractive(x, out, *, alpha):
+    return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.slope}
 
 
-def decisive(x, out, *, lam):
+def decisive(x, out, *, alpha):
     entropy = torch.special.entr(out.weights.clamp(min=1e-9)).sum(3).mean(1)
-    return {"reconstruction": squared(x, out.recon), "entropy": lam * entropy}
+    return {"reconstruction": squared(x, out.recon), "entropy": alpha * entropy}
 
 
 class AttentionAutoencoder(BaseAutoencoder):
@@ -91,7 +91,7 @@ class AttentionAutoencoder(BaseAutoencoder):
     penalty : {"contraction", "entropy"}, default="contraction"
         What is kept small: how far the code moves with the row, or how many columns one looks at.
 
-    lam : float, default=0.01
+    alpha : float, default=0.01
         Weight :math:`\\lambda` of the penalty.
 
     mask : array-like of shape (n_tokens, n_tokens) or None, default=None
@@ -117,7 +117,7 @@ class AttentionAutoencoder(BaseAutoencoder):
     n_heads: Count = 4
     dropout: Rate = 0.1
     penalty: Literal["contraction", "entropy"] = "contraction"
-    lam: NonNegative = 0.01
+    alpha: NonNegative = 0.01
     mask: Table | None = None
 
     def network(self, spec):

@@ -32,7 +32,7 @@ class Network(AutoencoderModule):
         drive = logits if u is None else logits + logistic(u)
         code = (drive > 0).to(x.dtype)
         rate = logits.sigmoid()
-        soft = rate if self.gradient == "straight-through" else (drive / self.temperature).sigmoid()
+        soft = rate if self.gradient == "straight_through" else (drive / self.temperature).sigmoid()
         return Bits(self.decode(straight_through(soft, code)), code, rate)
 
     def diagnose(self, out):
@@ -54,7 +54,7 @@ class BinaryAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    gradient : {"straight-through", "gumbel"}, default="straight-through"
+    gradient : {"straight_through", "gumbel"}, default="straight_through"
         How the encoder learns from bits, which have no slope: by that of their probability, or of a
         smooth stand-in with the same noise.
 
@@ -81,7 +81,7 @@ class BinaryAutoencoder(BaseAutoencoder):
     [0.0, 1.0]
     """
 
-    gradient: Literal["straight-through", "gumbel"] = "straight-through"
+    gradient: Literal["straight_through", "gumbel"] = "straight_through"
     temperature: Positive = 0.5
     balance: NonNegative = 1.0
 

@@ -1,7 +1,6 @@
 """Convolutional variational autoencoder (Kingma & Welling 2014; maps after Rombach et al. 2022)."""
 
 from functools import partial
-from typing import ClassVar
 
 from sktae.families.density import DensityAutoencoder
 from sktae.families.image import ImageMixin
@@ -10,10 +9,10 @@ from sktae.nn.losses import kl_to_normal
 from sktae.parameters import NonNegative
 
 
-def negative_elbo(likelihood, x, out, *, kl_weight):
+def negative_elbo(likelihood, x, out, *, beta):
     return {
         "reconstruction": LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale),
-        "divergence": kl_weight * kl_to_normal(out.code, out.logvar),
+        "divergence": beta * kl_to_normal(out.code, out.logvar),
     }
 
 
@@ -24,7 +23,7 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
 
     Parameters
     ----------
-    kl_weight : float, default=1.0
+    beta : float, default=1.0
         Weight :math:`\\beta` of the divergence from the prior. Maps that are only to be compressed
         take a very small one.
 
@@ -44,9 +43,7 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
     (5, 8, 8)
     """
 
-    _weight: ClassVar[str] = "kl_weight"
-
-    kl_weight: NonNegative = 1.0
+    beta: NonNegative = 1.0
 
     def inputs(self):
         return self._images(unit_interval=self.likelihood == "bernoulli")

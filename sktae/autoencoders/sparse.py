@@ -60,7 +60,7 @@ class Network(AutoencoderModule):
 
     def calibrate(self, x):
         """Fix the threshold: the smallest activation kept where they are one batch."""
-        if self.penalty == "batch-topk":
+        if self.penalty == "batch_topk":
             with torch.no_grad():
                 kept = batch_top_k(self.encoder(x).relu(), self.n_active)
             self.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
@@ -87,14 +87,14 @@ class SparseAutoencoder(BaseAutoencoder):
 
     Minimises :math:`\\|x - g(z)\\|^2` plus :math:`\\alpha \\sum_j |z_j| \\|w_j\\|` ("l1", with the
     decoder's weights :math:`w_j`), plus :math:`\\alpha \\sum_j KL(\\rho \\| \\bar z_j)` ("kl"), or
-    with all but the largest activations set to 0, in each row ("topk") or batch ("batch-topk").
+    with all but the largest activations set to 0, in each row ("topk") or batch ("batch_topk").
 
     Parameters
     ----------
     hidden_layer_sizes : sequence of int, default=()
         Widths of the encoder's hidden layers; the decoder mirrors them.
 
-    penalty : {"l1", "kl", "topk", "batch-topk"}, default="topk"
+    penalty : {"l1", "kl", "topk", "batch_topk"}, default="topk"
         What makes the code sparse.
 
     alpha : float, default=1.0
@@ -105,7 +105,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     n_active : int, default=16
         Units active in a row for "topk", where they may be negative, or on average for
-        "batch-topk", where they are not. From `n_components_` on, all that qualify are.
+        "batch_topk", where they are not. From `n_components_` on, all that qualify are.
 
     References
     ----------
@@ -125,7 +125,7 @@ class SparseAutoencoder(BaseAutoencoder):
     """
 
     hidden_layer_sizes: Widths = ()
-    penalty: Literal["l1", "kl", "topk", "batch-topk"] = "topk"
+    penalty: Literal["l1", "kl", "topk", "batch_topk"] = "topk"
     alpha: NonNegative = 1.0
     target: Fraction = 0.05
     n_active: Count = 16

@@ -1,7 +1,7 @@
 """What all autoencoders share whose code is a distribution."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 
@@ -16,7 +16,7 @@ from sktae.nn.posteriors import NormalCode
 from sktae.parameters import Count
 from sktae.randomness import generator
 
-Scoring = Literal["combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"]
+Scoring = Literal["combined", "residual", "neighbors", "elbo", "monte_carlo", "importance"]
 
 
 class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
@@ -31,17 +31,14 @@ class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
         How rows scatter around their reconstruction; the scale of each column's noise is learnt.
         "bernoulli" is for values from 0 to 1 and ignores `standardize`; later rows are cut off.
 
-    score_method : {"combined", "residual", "neighbours", "elbo", "monte-carlo", "importance"}, \
+    score_method : {"combined", "residual", "neighbors", "elbo", "monte_carlo", "importance"}, \
 default="combined"
         What scores measure: as elsewhere or, in nats, the bound at the mean of the code, its mean
         over draws, the same for every row and call, or the bound weighted by importance.
 
     n_draws : int, default=16
-        Number of draws for "monte-carlo" and "importance".
+        Number of draws for "monte_carlo" and "importance".
     """
-
-    # What the weight of the divergence is called.
-    _weight: ClassVar[str] = "beta"
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
     score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
@@ -81,7 +78,7 @@ default="combined"
         if last["active_units"] == 0 and last["step"] >= 100:
             return (
                 f"The posterior of {type(self).__name__} collapsed: no component of the code "
-                f"depends on the row. Lower {self._weight}, or train longer (max_steps)."
+                f"depends on the row. Lower beta, or train longer (max_steps)."
             )
 
     def _row_errors(self, network, x, method):
@@ -91,7 +88,7 @@ default="combined"
         eps = torch.randn((int(self.n_draws), *size), generator=generator(0, "score"))
         outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
         nll = torch.stack([self.error(x, out).flatten(1).sum(1) for _, out in outs])
-        if method == "monte-carlo":
+        if method == "monte_carlo":
             return nll.mean(0) + self.surprise(outs[0][1])
         ratio = torch.stack([normal_log_ratio(out.code, out.logvar, e).sum(1) for e, out in outs])
         return math.log(self.n_draws) - (ratio - nll).logsumexp(0)

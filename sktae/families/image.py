@@ -59,7 +59,7 @@ default="leaky_relu"
         of images of 3 x 512 x 512, 3 stages and 4 channels make codes of 4 x 64 x 64. `transform`
         gives it as a row; `code_shape_` is its shape. `n_components` must then be "auto".
 
-    output : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
+    output_activation : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
         What keeps reconstructions in the range of images: nothing, or a squashing function for
         values from 0 to 1, or from -1 to 1. Bytes are 0 to 1 in parts of 255. "auto" goes by the
         range of `X` and cuts off what lies beyond. Squashing functions may get stuck at an end of
@@ -89,7 +89,7 @@ default="leaky_relu"
     batch_size: Count = 32
     image_shape: Widths | None = None
     code_channels: Count | None = None
-    output: Literal["auto", "linear", "sigmoid", "tanh"] = "auto"
+    output_activation: Literal["auto", "linear", "sigmoid", "tanh"] = "auto"
 
     def inputs(self):
         return self._images()
@@ -107,7 +107,7 @@ default="leaky_relu"
                 f"n_components={self.n_components} and code_channels={self.code_channels} of "
                 f"{name} both say how large the code is; set only one of them."
             )
-        return Image(self.standardize, self.image_shape, self.output, unit_interval)
+        return Image(self.standardize, self.image_shape, self.output_activation, unit_interval)
 
     def _auto(self, shape):
         base, stages = super()._auto(shape), _STAGES_OF_MAPS
@@ -157,7 +157,7 @@ default="leaky_relu"
         if images.range is not None and not images.unit_interval:
             ends = np.transpose([images.range] * len(images.shift))
             low, high = torch.from_numpy((ends - images.shift) / images.scale).float()
-            decoder.append(Within(low, high, squash=self.output != "auto"))
+            decoder.append(Within(low, high, squash=self.output_activation != "auto"))
         return encoder, decoder
 
     def inverse_transform(self, X):

@@ -12,18 +12,18 @@ class LossMixin(Declared):
 
     Parameters
     ----------
-    loss : {"squared", "cross-entropy"}, default="squared"
-        What reconstructions are measured by. "cross-entropy" is for values from 0 to 1, which it
+    loss : {"squared", "cross_entropy"}, default="squared"
+        What reconstructions are measured by. "cross_entropy" is for values from 0 to 1, which it
         takes as they are, whatever `standardize`; outputs are squashed to that range, and later
         rows cut off.
     """
 
-    loss: Literal["squared", "cross-entropy"] = "squared"
+    loss: Literal["squared", "cross_entropy"] = "squared"
 
     @property
     def _squashed(self) -> bool:
         """Whether the network's outputs lie between 0 and 1."""
-        return self.loss == "cross-entropy"
+        return self.loss == "cross_entropy"
 
     def inputs(self):
         return Tabular(self.standardize and not self._squashed, self._squashed)

@@ -61,7 +61,7 @@ class SequenceAutoencoder(BaseAutoencoder):
     padding_token : int or None, default=None
         The token that stands for none, beside NaN.
 
-    n_steps : int or "auto", default="auto"
+    sequence_length : int or "auto", default="auto"
         Steps of the longest sequence that may come, where lengths differ; "auto" for the longest of
         the fit.
 
@@ -71,7 +71,7 @@ class SequenceAutoencoder(BaseAutoencoder):
 
     Attributes
     ----------
-    n_steps_ : int
+    sequence_length_ : int
         Steps of the longest sequence.
 
     n_channels_ : int
@@ -84,19 +84,19 @@ class SequenceAutoencoder(BaseAutoencoder):
     n_channels: Count = 1
     n_tokens: Count | Literal["auto"] | None = None
     padding_token: int | None = None
-    n_steps: Count | Literal["auto"] = "auto"
+    sequence_length: Count | Literal["auto"] = "auto"
     patch_size: Count | Literal["auto"] = "auto"
 
     def inputs(self):
         tokens = self.n_tokens, self.padding_token
-        return Sequence(self.standardize, self.n_channels, *tokens, self.n_steps)
+        return Sequence(self.standardize, self.n_channels, *tokens, self.sequence_length)
 
     @property
     def objective(self):
         return squared_error if self.n_tokens is None else negative_log_likelihood
 
     @property
-    def n_steps_(self):
+    def sequence_length_(self):
         return self._inputs.shape[0]
 
     @property

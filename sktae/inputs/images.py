@@ -41,7 +41,7 @@ class Image(Inputs):
     image_shape : tuple of int or None, default=None
         Channels, height and width, or height and width.
 
-    output : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
+    output_activation : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
         The range of the values: any; 0 to 1, or 0 to 255 for bytes; -1 to 1. "auto" finds out.
 
     unit_interval : bool, default=False
@@ -51,7 +51,7 @@ class Image(Inputs):
 
     standardize: bool
     image_shape: Any = None
-    output: str = "auto"
+    output_activation: str = "auto"
     unit_interval: bool = False
 
     def __post_init__(self) -> None:
@@ -126,11 +126,11 @@ class Image(Inputs):
     def _range(self, X: Any) -> tuple[float, float] | None:
         """Return the range that the output shall keep to."""
         if X.dtype == np.uint8:
-            return None if self.output == "linear" and not self.unit_interval else _BYTES
+            return None if self.output_activation == "linear" and not self.unit_interval else _BYTES
         if self.unit_interval:
             return RANGES["sigmoid"]
-        if self.output != "auto":
-            return RANGES.get(self.output)
+        if self.output_activation != "auto":
+            return RANGES.get(self.output_activation)
         low, high = extremes(X)
         for bounds in RANGES.values():
             if bounds[0] - _TOLERANCE <= low and high <= bounds[1] + _TOLERANCE:
@@ -143,7 +143,9 @@ class Image(Inputs):
             return
         (low, high), (least, largest) = self.range, extremes(X)
         if least < low - _TOLERANCE or largest > high + _TOLERANCE:
-            what = "this likelihood or loss" if self.unit_interval else f"output={self.output!r}"
+            what = f"output_activation={self.output_activation!r}"
+            if self.unit_interval:
+                what = "this likelihood or loss"
             raise ValueError(
                 f"X must lie between {low:g} and {high:g} for {what}, but its values run from "
                 f"{least:.4g} to {largest:.4g}; scale it."

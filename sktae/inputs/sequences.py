@@ -35,7 +35,7 @@ class Sequence(Inputs):
     padding_token : int or None, default=None
         The token that stands for none.
 
-    n_steps : int or "auto", default="auto"
+    sequence_length : int or "auto", default="auto"
         Steps of the longest sequence that may come; "auto" for the longest of the fit.
     """
 
@@ -45,7 +45,7 @@ class Sequence(Inputs):
     n_channels: int
     n_tokens: Any = None
     padding_token: int | None = None
-    n_steps: Any = "auto"
+    sequence_length: Any = "auto"
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate sequences; panels and lists are filled up with NaN to the length of the fit."""
@@ -87,13 +87,16 @@ class Sequence(Inputs):
         )
 
     def _lengthened(self, X: np.ndarray, reset: bool) -> np.ndarray:
-        n_steps = self.n_steps
-        steps = (X.shape[1] if n_steps == "auto" else n_steps) if reset else self.shape[0]
+        sequence_length = self.sequence_length
+        steps = self.shape[0]
+        if reset:
+            steps = X.shape[1] if sequence_length == "auto" else sequence_length
         X = np.pad(X, ((0, 0), (0, steps - X.shape[1]), (0, 0)), constant_values=np.nan)
         return X.reshape(len(X), -1) if not reset and self.flat else X
 
     def _check_layout(self, estimator: Any, flat: bool, shape: Any, reset: bool) -> None:
-        name, n_channels, n_steps = type(estimator).__name__, self.n_channels, self.n_steps
+        name, n_channels = type(estimator).__name__, self.n_channels
+        length = self.sequence_length
         if flat and shape[1] % n_channels:
             raise ValueError(
                 f"X has rows of {shape[1]} values, which n_channels={n_channels} of {name} does "
@@ -109,16 +112,16 @@ class Sequence(Inputs):
                 f"X has {shape[2]} channels, but {name} was fitted on sequences of {self.shape[1]}."
             )
         steps = shape[1] // n_channels if flat else shape[1]
-        if n_steps != "auto" and (steps > n_steps or (flat and steps < n_steps)):
+        if length != "auto" and (steps > length or (flat and steps < length)):
             raise ValueError(
-                f"X has sequences of {steps} steps, but n_steps={n_steps} of {name}; set it to "
-                f"'auto', or to as many as sequences have at most."
+                f"X has sequences of {steps} steps, but sequence_length={length} of {name}; set it "
+                f"to 'auto', or to as many as sequences have at most."
             )
         if not reset and steps > self.shape[0]:
             raise ValueError(
                 f"X has sequences of up to {steps} steps, but {name} was fitted on up to "
-                f"{self.shape[0]}; cut them, set n_steps for the fit, or score long series with "
-                f"WindowedDetector."
+                f"{self.shape[0]}; cut them, set sequence_length for the fit, or score long series "
+                f"with WindowedDetector."
             )
 
     def _check_values(self, X: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class AeonDetector(BaseSeriesAnomalyDetector):
     >>> from sktae.timeseries.aeon_adapter import AeonDetector
     >>> X = np.sin(np.arange(1200) / 5)
     >>> X[1000:1010] = 0
-    >>> detector = AeonDetector(WindowedDetector(window=30, random_state=0)).fit(X[:800])
+    >>> detector = AeonDetector(WindowedDetector(window_size=30, random_state=0)).fit(X[:800])
     >>> bool(990 < detector.predict(X).argmax() < 1020)
     True
     """

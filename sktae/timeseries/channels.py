@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-VIEWS = ("raw", "centred", "difference")
+VIEWS = ("raw", "centered", "difference")
 
 
 # Beyond this many standard deviations, a value says no more.
@@ -31,8 +31,8 @@ class Channels:
 
     Parameters
     ----------
-    views : tuple of {"raw", "centred", "difference"}
-        What is seen of each channel. Until windows are cut, "centred" is the same as "raw".
+    views : tuple of {"raw", "centered", "difference"}
+        What is seen of each channel. Until windows are cut, "centered" is the same as "raw".
 
     standardize : bool
         Whether the fitted rows get mean 0 and variance 1.

@@ -65,7 +65,7 @@ class WindowedDetector(TimelineMixin, Declared):
         `transform` and `inverse_transform`, or a detector with `score_samples`. None is
         `DenoisingAutoencoder(training_data="clean")`.
 
-    window : int or "auto", default="auto"
+    window_size : int or "auto", default="auto"
         Rows in a window. "auto" is 200, and at most a quarter of the rows of the longest series.
 
     stride : int, default=1
@@ -76,12 +76,12 @@ class WindowedDetector(TimelineMixin, Declared):
         Whether each channel is scaled by the fitted rows, to mean 0 and variance 1, and cut off at
         20 standard deviations. A channel that stood still in the fitted rows keeps its units.
 
-    views : tuple or list of {"raw", "centred", "difference"}, default=("centred", "difference")
+    views : tuple or list of {"raw", "centered", "difference"}, default=("centered", "difference")
         What the estimator sees of each channel: its values, how they lie around their mean in the
         window, or by how much they differ from those one row before. Without "raw", a new level is
         an anomaly where it begins, not as long as it lasts.
 
-    channels : {"apart", "together"}, default="apart"
+    channels : {"independent", "joint"}, default="independent"
         Whether the estimator sees one channel of a window at a time, learning from all of them, or
         all in one row. Where it is asked for its own score, it sees them together.
 
@@ -94,8 +94,8 @@ class WindowedDetector(TimelineMixin, Declared):
         What becomes of the errors at the times of a window: the mean of the largest eighth, or of
         all, or the largest.
 
-    aggregation : {"centre", "causal", "mean"}, default="centre"
-        How errors of windows come to timepoints. "centre": to the middle of the window, then
+    aggregation : {"center", "causal", "mean"}, default="center"
+        How errors of windows come to timepoints. "center": to the middle of the window, then
         smoothed by a mean as long as a window. "causal": to its last row, smoothed over the past,
         so that a score is there at once, but reacts later; until the first window is complete, it
         is what is usual. "mean": the errors at a timepoint in all windows that cover it, without
@@ -134,7 +134,7 @@ class WindowedDetector(TimelineMixin, Declared):
     estimator_ : estimator
         The fitted copy of `estimator`.
 
-    window_ : int
+    window_size_ : int
         Rows in a window.
 
     delay_ : int
@@ -158,21 +158,21 @@ class WindowedDetector(TimelineMixin, Declared):
     >>> from sktae import DenoisingAutoencoder, WindowedDetector
     >>> X = np.sin(np.arange(1200) / 5)[:, np.newaxis]
     >>> X[1000:1010] = 0
-    >>> detector = WindowedDetector(window=30, random_state=0).fit(X[:800])
+    >>> detector = WindowedDetector(window_size=30, random_state=0).fit(X[:800])
     >>> scores = detector.score_samples(X)
     >>> scores.shape, bool(990 < scores.argmin() < 1020)
     ((1200,), True)
     """
 
     estimator: BaseEstimator | None = positional(None)
-    window: Literal["auto"] | Count = "auto"
+    window_size: Literal["auto"] | Count = "auto"
     stride: Count = 1
     standardize: bool = True
-    views: tuple | list = ("centred", "difference")
-    channels: Literal["apart", "together"] = "apart"
+    views: tuple | list = ("centered", "difference")
+    channels: Literal["independent", "joint"] = "independent"
     errors: Literal["auto", "score"] = "auto"
     reduction: Literal["worst", "mean", "max"] = "worst"
-    aggregation: Literal["centre", "causal", "mean"] = "centre"
+    aggregation: Literal["center", "causal", "mean"] = "center"
     training_data: Literal["clean", "contaminated"] = "clean"
     max_windows: Count = 20_000
     group: str | None = None
@@ -246,12 +246,12 @@ class WindowedDetector(TimelineMixin, Declared):
         self._begin(max(map(len, series)))
         parts = [rows[: self._n_train(len(rows))] for rows in series]
         longest = max(map(len, parts))
-        if longest < self.window_:
+        if longest < self.window_size_:
             raise ValueError(
                 f"calibration_fraction={self.calibration_fraction} of {type(self).__name__} "
                 f"leaves too little to learn from: {longest} rows of n_samples="
-                f"{max(map(len, series))}, less than window={self.window_}, since {self._gap} rows "
-                f"before those held out are left out as well."
+                f"{max(map(len, series))}, less than window_size={self.window_size_}, since "
+                f"{self._gap} rows before those held out are left out as well."
             )
         self._channels.fit([part for part in parts if len(part)])
         windows = self._cut(parts)
@@ -276,9 +276,9 @@ class WindowedDetector(TimelineMixin, Declared):
         rows = np.concatenate([self._memory, rows])
         n_before = len(rows) - self._n_waiting
         windows = self._cut([rows])
-        windows.starts = windows.starts[windows.starts + self.window_ > n_before]
+        windows.starts = windows.starts[windows.starts + self.window_size_ > n_before]
         self._remember(rows)
-        if self._n_waiting >= self.window_ and len(windows):
+        if self._n_waiting >= self.window_size_ and len(windows):
             self._n_waiting = 0
             self.estimator_.partial_fit(self._readable(self._drawn(windows)))
             self._learn_errors(self._cut([self._memory]))
@@ -287,17 +287,17 @@ class WindowedDetector(TimelineMixin, Declared):
     def _begin(self, n_rows):
         """Settle what a fit goes by, where the longest series has so many rows."""
         name, stride, views = type(self).__name__, self.stride, self.views
-        window = self.window
+        window = self.window_size
         if window == "auto":
             window = min(_WINDOW, max(1, n_rows // _SHARE))
         if window > n_rows:
             raise ValueError(
-                f"window={window} of {name} is longer than the series, n_samples={n_rows}; make it "
-                f"shorter, or 'auto'."
+                f"window_size={window} of {name} is longer than the series, n_samples={n_rows}; "
+                f"make it shorter, or 'auto'."
             )
         if stride > window:
             raise ValueError(
-                f"stride={stride} of {name} is longer than window={window}, so that no window "
+                f"stride={stride} of {name} is longer than window_size={window}, so that no window "
                 f"would see the rows between; set it to {window} at most."
             )
         if not views or not set(views) <= set(VIEWS):
@@ -305,14 +305,14 @@ class WindowedDetector(TimelineMixin, Declared):
                 f"The 'views' parameter of {name} must be a tuple of "
                 f"{', '.join(map(repr, VIEWS))}. Got {views!r} instead."
             )
-        self.window_ = window
+        self.window_size_ = window
         self._gap = (2 * window if self.aggregation == "causal" else window) + stride - 1
         self._seed = seed_of(self.random_state)
         self.estimator_ = self._new_estimator()
         ours = isinstance(self.estimator_, BaseAutoencoder)
         self._channels = Channels(views, self.standardize, np.float32 if ours else np.float64)
         self._by_features = self._tells_features()
-        apart = self._by_features and self.channels == "apart"
+        apart = self._by_features and self.channels == "independent"
         flat = not get_tags(self.estimator_).input_tags.three_d_array
         self._layout = Layout(window, views, apart, flat)
 
@@ -338,7 +338,7 @@ class WindowedDetector(TimelineMixin, Declared):
         seen = [self._channels(rows, rows[:0]) for rows in parts]
         firsts = np.cumsum([0, *map(len, parts)])
         starts = [
-            first + np.arange(0, len(rows) - self.window_ + 1, self.stride)
+            first + np.arange(0, len(rows) - self.window_size_ + 1, self.stride)
             for first, rows in zip(firsts, parts, strict=False)
         ]
         return Windows(np.concatenate(seen), np.concatenate(starts), self._layout)
@@ -385,7 +385,7 @@ class WindowedDetector(TimelineMixin, Declared):
             warnings.warn(
                 f"{self.estimator_!r} reproduces the windows of the fit exactly, so that scores of "
                 f"{type(self).__name__} are those of rounding; give it a smaller code than "
-                f"window={self.window_} allows.",
+                f"window_size={self.window_size_} allows.",
                 UserWarning,
                 stacklevel=5,  # where the user calls fit
             )
@@ -402,7 +402,7 @@ class WindowedDetector(TimelineMixin, Declared):
 
     def _remember(self, rows):
         """Keep the last rows of a series, from the beginning of a window on."""
-        n = max(_MEMORY, 2 * self.window_)
+        n = max(_MEMORY, 2 * self.window_size_)
         self._memory = rows[max(0, len(rows) - n) // self.stride * self.stride :].copy()
 
 

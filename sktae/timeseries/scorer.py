@@ -230,7 +230,7 @@ class TimelineMixin(OutlierMixin):
         return self._new_stream(kind).push(rows, *self._ways(kind), last=True)
 
     def _new_stream(self, kind):
-        usual, size = self._errors.usual, (self.window_, self.stride)
+        usual, size = self._errors.usual, (self.window_size_, self.stride)
         if kind == "map" or self.aggregation == "mean":
             collect = Overlapped(*size, len(usual))
         else:
@@ -267,7 +267,7 @@ class TimelineMixin(OutlierMixin):
         outliers, found = np.flatnonzero(scores < self.offset_), []
         if len(outliers) and self._errors.by_features:
             contributions = self._through(rows, "channels")
-        cuts = np.flatnonzero(np.diff(outliers) > self.window_) + 1
+        cuts = np.flatnonzero(np.diff(outliers) > self.window_size_) + 1
         for span in np.split(outliers, cuts) if len(outliers) else []:
             start, end = span[0], span[-1]
             peak = start + scores[start : end + 1].argmin()

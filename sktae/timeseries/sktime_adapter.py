@@ -44,7 +44,7 @@ class SktimeDetector(BaseDetector):
     >>> from sktae.timeseries.sktime_adapter import SktimeDetector
     >>> X = np.sin(np.arange(1200) / 5)
     >>> X[1000:1010] = 0
-    >>> windowed = WindowedDetector(window=30, random_state=0)
+    >>> windowed = WindowedDetector(window_size=30, random_state=0)
     >>> events = SktimeDetector(windowed, task="segmentation").fit(X[:800]).predict(X)
     >>> 1005 in events["ilocs"].iloc[-1]
     True

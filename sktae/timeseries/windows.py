@@ -77,7 +77,7 @@ class Windows(Dataset):
         # (rows, views, channels, times), where sums over times are the same bits for any rows
         found = np.ascontiguousarray(view[self.starts[places], :, groups])
         for i, name in enumerate(layout.views):
-            if name == "centred":
+            if name == "centered":
                 found[:, i] -= found[:, i].mean(axis=-1, keepdims=True)
         if layout.flat:
             return found.reshape(len(found), -1)
