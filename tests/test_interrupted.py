@@ -75,10 +75,7 @@ CASES = {
     "warm start": (lambda: [quick(warm_start=True).fit(X)], lambda m: m.fit(X[:100])),
     "partial_fit": (lambda: [quick().partial_fit(X)], lambda m: m.partial_fit(X[:100] + 1)),
     "fit_many": (
-        lambda: (
-            [quick(random_state=n).fit(X) for n in range(3)]
-            + [IsolationForest(n_estimators=3).fit(X)]
-        ),
+        lambda: [quick(random_state=n).fit(X) for n in range(3)] + [forest().fit(X)],
         lambda *models: fit_many(models, [FRAME] * 4),
     ),
     "ensemble": (
