@@ -49,10 +49,21 @@ sphinx_gallery_conf = {
 }
 
 
-def section(title, names):
+# What a new autoencoder is written with; CONTRIBUTING shows how.
+AUTHORS = [
+    "nn.module.AutoencoderModule",
+    "base.Spec",
+    "base.Auto",
+    "inputs.protocol.Inputs",
+    *(f"randomness.{name}" for name in ("Normal", "Uniform", "Mask", "Partner", "Label")),
+]
+
+
+def section(title, names, template=None):
     """List names under a title; autosummary makes a page of each."""
-    head = [title, "-" * len(title), "", ".. autosummary::", "   :toctree:", ""]
-    return "\n".join([*head, *(f"   {name}" for name in names), "", ""])
+    head = [title, "-" * len(title), "", ".. autosummary::", "   :toctree:"]
+    head += [f"   :template: autosummary/{template}.rst"] if template else []
+    return "\n".join([*head, "", *(f"   {name}" for name in names), "", ""])
 
 
 def write_reference():
@@ -64,6 +75,7 @@ def write_reference():
     page += section("Estimators", classes) + section("Functions", functions)
     page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", sktae.metrics.__all__)
     page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", sktae.plot.__all__)
+    page += ".. currentmodule:: sktae\n\n" + section("For authors of autoencoders", AUTHORS, "own")
     index = Path(__file__).parent / "api" / "index.rst"
     index.parent.mkdir(exist_ok=True)
     index.write_text(page)

@@ -52,119 +52,124 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     Declared,
 ):
-    """Base of all autoencoders.
+    """Base class of all autoencoders.
 
-    A subclass states its network and its objective; the rest is inherited.
+    A subclass defines its network and its objective, and inherits the rest.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Size of the code. A small number reduces dimensions; "auto" is 128, an over-complete code
-        for most tables, which is best for detecting outliers.
+        Number of components of the code. A small number reduces dimensions. "auto" is 128, more
+        than most tables have columns, which is best for detecting outliers.
 
     hidden_layer_sizes : sequence of int or "auto", default="auto"
-        Widths of the encoder's hidden layers; the decoder mirrors them. "auto" is (128,), and
-        (128, 64) before a code of a given size.
+        Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
+        (128,), and (128, 64) where the code has fewer numbers than a row.
 
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
 default="silu"
-        What stands between the layers.
+        Activation function of the hidden layers.
 
     standardize : bool, default=True
-        Whether the network sees each column with mean 0 and variance 1. What comes out is in the
-        units of `X` either way. Not wanted where all columns have the same unit, as pixels do, and
-        those that hardly vary should count little.
+        Whether columns are scaled to mean 0 and variance 1 before they enter the network. Results
+        are in the units of `X` either way. Set it to False where all columns have the same unit, as
+        pixels do, and columns that hardly vary should count little.
 
     learning_rate : float or "auto", default="auto"
-        Step size of the optimizer, at its largest. "auto" is 0.002, and 0.01 where `n_components`
-        is given, since to squeeze rows through a small code is harder.
+        Largest step size of the optimizer. "auto" is 0.002, and 0.01 where the code has fewer
+        numbers than a row.
 
     schedule : {"cosine", "constant"}, default="cosine"
-        How the learning rate moves over the steps of a fit: down to 0 along a cosine, or not at
-        all. `partial_fit`, which knows no end, keeps it constant.
+        How the learning rate changes during a fit: "cosine" lowers it to 0 along half a cosine.
+        `partial_fit`, which has no last step, keeps it constant.
 
     weight_decay : float, default=0.0
-        Decoupled weight decay of the optimizer.
+        Weight decay of the optimizer, decoupled from the gradient as in AdamW.
 
     max_grad_norm : float or None, default=1.0
-        Longer gradients are shortened to this norm, counted for each feature; None for no limit.
+        Gradients longer than this, times the number of features, are scaled down to that norm. None
+        for no limit.
 
     batch_size : int, default=128
-        Rows in a training step. With fewer rows, all of them.
+        Number of rows in a training step. If there are fewer rows, a step takes all of them.
 
     max_steps : int, "auto" or None, default="auto"
-        Training steps. "auto" is 500, whatever the number of rows; where `n_components` is given,
-        it is at most 120 passes over them, or small tables would be learnt by heart.
+        Number of training steps. "auto" is 500, whatever the number of rows. Where the code has
+        fewer numbers than a row, it is also at most 120 passes over the rows, or the network would
+        memorize small tables.
 
     max_epochs : int or None, default=None
-        Passes over the rows. With both limits, the first one reached ends the fit.
+        Number of passes over the rows. If both limits are set, the fit ends at the first one.
 
     early_stopping : bool, default=False
-        Whether to hold out some rows, stop once their loss no longer falls, and keep the best
-        weights.
+        Whether to hold out some rows, to stop when their loss no longer falls, and to keep the
+        weights with the lowest loss.
 
     validation_fraction : float, default=0.1
         Share of the rows, drawn at random, that `early_stopping` holds out.
 
     patience : int, default=5
-        Epochs without improvement that `early_stopping` bears.
+        Number of epochs without improvement after which `early_stopping` stops.
 
     training_data : {"unknown", "clean", "contaminated"}, default="unknown"
-        What you know of the training rows. "clean": all of them are normal, so whatever is unlike
-        every one of them is an outlier; score new rows then, not those of the fit. "contaminated":
-        some are outliers, so the network is trained on the central 70 % of the rows, and scores ask
-        how far a row is from those.
-        "unknown" serves both, each less well than if you say what you know.
+        What you know about the training rows. "clean": all are normal, so a row is an outlier if it
+        is unlike every one of them. "contaminated": some are outliers, so the network is trained on
+        the central 70 % of the rows, and scores measure the distance from those. "unknown" works
+        for both cases, each less well than if you say which it is.
 
     score_method : {"combined", "residual", "neighbors", "error"}, default="combined"
-        What scores measure. "residual": what the network cannot reproduce, whitened by how
-        residuals vary together. "neighbors": how far code and residual are from those of other
-        rows. "combined": the sum of both, each on the scale of its tail in training. "error": the
-        mean of the squared errors, and nothing else. It may be changed after the fit; `offset_`
-        stays where the fit put it.
+        What scores measure. "residual": the Mahalanobis distance of the residual, that is of the
+        row minus its reconstruction. "neighbors": the distance to the nearest training rows in the
+        space of codes and residuals. "combined": the sum of both, each as the log of its tail
+        probability among the training rows. "error": the mean squared error. If it is changed after
+        the fit, `score_samples` uses the new method, but `decision_function` and `predict` raise an
+        error, because `offset_` is a threshold for the old one.
 
     contamination : float or "auto", default="auto"
-        Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. With `calibration_fraction`, the share of false alarms among new rows instead. It
-        does not change the fit.
+        Share of the training rows that `predict` labels as outliers; "auto" is 1 %. With
+        `calibration_fraction`, it is the rate of false alarms among new rows instead. It sets
+        `offset_` and changes nothing else.
 
     calibration_fraction : float or None, default=None
-        Share of the rows, drawn at random, that the fit does not see; their scores give `p_values`
-        and the threshold of `predict`. "auto" `contamination` is then 1 %, or as little as so many
-        rows can assure. `partial_fit` holds out none.
+        Share of the rows, drawn at random, that are held out of the fit. Their scores give
+        `p_values` and the threshold of `predict`. With `contamination="auto"`, the false alarm rate
+        is then 1 %, or the lowest rate that so many rows can guarantee. `partial_fit` holds out no
+        rows.
 
     device : str, default="auto"
-        Where to compute: "cpu", "cuda", "mps", ...; "auto" takes CUDA if there is one.
+        Device of torch: "cpu", "cuda", "mps" and so on. "auto" is "cuda" if there is a GPU, else
+        "cpu".
 
     precision : {"float32", "bfloat16"}, default="float32"
-        In what numbers the network computes while it is trained. "bfloat16" takes half the memory
-        and pays on recent GPUs; parameters, and everything after the fit, stay in float32.
+        Number format of the network during training. "bfloat16" takes half the memory and is faster
+        on recent GPUs. Parameters, and everything after the fit, are float32.
 
     warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last fit.
+        Whether `fit` starts from the weights of the last fit.
 
     init_from : estimator or None, default=None
-        A fitted autoencoder of the same structure, whose weights and column scales a new fit begins
-        with. Put it into scikit-learn's `FrozenEstimator` where this estimator will be cloned, as
-        in searches.
+        A fitted autoencoder of the same structure. A new fit starts from its weights and keeps its
+        column scales. Wrap it in scikit-learn's `FrozenEstimator` where this estimator will be
+        cloned, as in searches.
 
     trainable : {"all", "decoder", "head"}, default="all"
-        What a fit changes: all weights, those of the decoder, or those of its last layer.
+        Which weights a fit changes: all, those of the decoder, or those of its last layer.
 
     random_state : int, RandomState instance or None, default=None
-        The same number gives the same model. Global generators are not touched.
+        Seed of all random draws. The same number gives the same model. The global generators of
+        NumPy and torch are neither used nor changed.
 
     verbose : int, default=0
-        Above 0, `fit` shows a progress bar.
+        If above 0, `fit` shows a progress bar.
 
     net : AutoencoderNet or None, default=None
-        Prototype of the skorch net, for all that skorch offers: optimizer classes, callbacks. What
-        the estimator has a parameter for is set here, not there.
+        Prototype of the skorch net, for what the estimator has no parameter for, such as another
+        optimizer class or skorch's callbacks.
 
     Attributes
     ----------
     n_components_ : int
-        Size of the code.
+        Number of components of the code.
 
     hidden_layer_sizes_ : tuple of int
         Widths of the encoder's hidden layers.
@@ -174,15 +179,16 @@ default="silu"
 
     history_ : pandas.DataFrame
         One row for each epoch: steps so far, losses, the terms of the objective by name, learning
-        rate, seconds. Where `max_epochs` is None, an epoch is a twentieth of the budget.
+        rate, seconds. If `max_epochs` is None, an epoch is a twentieth of the training steps.
 
     n_iter_ : int
-        Training steps taken.
+        Number of training steps taken.
 
     training_path_ : {"plain", "traced", "stacked", "skorch"}
-        How the steps were taken: one by one, replayed from a recording, for many models at once,
-        or by skorch for callbacks that listen to batches and for optimizers other than Adam. It
-        makes no difference to the numbers, but that a stack may round its sums otherwise.
+        How the training steps were computed: one by one, replayed from a recording, for many models
+        at once, or by skorch, which is needed for callbacks that listen to batches and for
+        optimizers other than Adam and AdamW. All give the same model; only "stacked" may differ in
+        the rounding of sums.
 
     offset_ : float
         Threshold on `score_samples`.
@@ -191,7 +197,7 @@ default="silu"
         What residuals and codes of normal rows are like.
 
     calibration_scores_ : ndarray or None
-        Scores of the rows that `calibration_fraction` held out, in ascending order.
+        Scores of the rows held out by `calibration_fraction`, in ascending order.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -251,29 +257,95 @@ default="silu"
             With weights drawn by torch's own rules, which are seeded around this call.
         """
 
-    # objective(x, out, *, alpha) is the equation of the paper: from rows (n, *shape) and what the
-    # network made of them, to a tensor or to named terms, each with one value for each row or each
-    # element; they are added up. Its keyword-only arguments are hyperparameters of the estimator.
-    # It is a static method, or a property that chooses between functions.
-    objective: ClassVar[Callable[..., Any]]
+    @staticmethod
+    @abstractmethod
+    def objective(x: Tensor, out: Any) -> Tensor | dict[str, Tensor]:
+        """Return what training minimizes: the equation of the paper.
+
+        Write it as a static method, or as a property that chooses between functions. Further
+        keyword-only arguments are filled with the hyperparameters of the same names. In a stack of
+        models they are tensors, so compute with them by torch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            A batch of rows.
+
+        out : NamedTuple
+            What the network returned for them.
+
+        Returns
+        -------
+        terms : Tensor, or dict of Tensor by name
+            Each with one value for each row, (n,), or for each element, (n, ...). All are added up,
+            and their mean over rows is the loss; `history_` lists them by name. A penalty on the
+            batch as a whole is given to each row undivided.
+        """
 
     def inputs(self) -> Inputs:
-        """Return how rows become tensors; tables of numbers by default."""
+        """Return how rows become tensors, and what range their values must have.
+
+        Returns
+        -------
+        inputs : Inputs
+            By default `Tabular(self.standardize)`, for tables of numbers.
+        """
         return Tabular(self.standardize)
 
     @staticmethod
     def error(x: Tensor, out: Any) -> Tensor:
-        """Return the error of each element, (n, *shape), for `score_method="error"`."""
+        """Return the error of each element, for `score_method="error"`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            Rows.
+
+        out : NamedTuple
+            What the network returned for them.
+
+        Returns
+        -------
+        error : Tensor of shape (n, ...)
+            By default the squared error of `out.recon`.
+        """
         return squared(x, out.recon)
 
     @staticmethod
     def residual(x: Tensor, out: Any) -> Tensor:
-        """Return what the network did not reproduce, (n, ...), for all other scores."""
+        """Return what the network did not reproduce, for all scores but "error".
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            Rows.
+
+        out : NamedTuple
+            What the network returned for them.
+
+        Returns
+        -------
+        residual : Tensor of shape (n, ...)
+            By default `x - out.recon`.
+        """
         return x - out.recon
 
-    # surprise(out) is how unlikely the code of each row is, (n,), in the units of `error`, for
-    # models with a likelihood. The score "error" is then the sum of both, else the mean error.
-    surprise: ClassVar[Any] = None
+    @staticmethod
+    def surprise(out: Any) -> Tensor | None:
+        """Return how unlikely the code of each row is, for models with a likelihood.
+
+        Parameters
+        ----------
+        out : NamedTuple
+            What the network returned for rows.
+
+        Returns
+        -------
+        surprise : Tensor of shape (n,), or None
+            In the units of `error`. The anomaly score is then the sum of both; with None, the
+            default, it is the mean of `error`.
+        """
+        return None
 
     # -- what few subclasses change ------------------------------------------------------------
 
@@ -292,8 +364,8 @@ default="silu"
     def _row_errors(self, network: AutoencoderModule, x: Tensor, method: str) -> Tensor:
         """Return how badly rows are reproduced, whatever those of training were, (n,)."""
         out = network(x)
-        error = self.error(x, out).flatten(1)
-        return error.mean(1) if self.surprise is None else error.sum(1) + self.surprise(out)
+        error, surprise = self.error(x, out).flatten(1), self.surprise(out)
+        return error.mean(1) if surprise is None else error.sum(1) + surprise
 
     def _complaint(self, last: dict[str, Any], spec: Spec) -> str | None:
         """Say what went wrong in a fit, given the last row of its history, and what to do."""
@@ -311,8 +383,8 @@ default="silu"
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or torch Dataset
-            The rows to learn from. What is too large to be held in memory may be a
-            `numpy.memmap`, or a Dataset of rows: batches are read while the last ones are learnt.
+            The training rows. A table larger than memory may be a `numpy.memmap` or a Dataset of
+            rows; the next batches are read while the network trains on the last ones.
 
         y : Ignored
             Here for scikit-learn's conventions.
@@ -328,14 +400,13 @@ default="silu"
     def partial_fit(self, X, y=None):
         """Train for one pass over a chunk of rows.
 
-        Column scales are those of the first chunk; what scores compare rows with, and the
-        threshold, those of a sample of all chunks. The learning rate is constant, and no rows are
-        held out.
+        Columns are scaled as in the first chunk. Scores and the threshold come from a sample of all
+        chunks so far. The learning rate is constant, and no rows are held out.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows to learn from.
+            The next training rows.
 
         y : Ignored
             Here for scikit-learn's conventions.

@@ -18,6 +18,7 @@ from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, NonNegative, constraints
 
 PACKAGE = Path(sktae.__file__).parent
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 FILES = sorted(PACKAGE.rglob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 
@@ -94,6 +95,31 @@ def test_files_stay_small_and_clean(path):
         assert not re.search(word, text), word
     private = [m for m in imported(path) if m.startswith("sklearn") and "._" in m]
     assert not private or path.stem == "parameters"
+
+
+def listed(title, stop):
+    """Return the names in backticks that begin rows and items of a section of CONTRIBUTING."""
+    section = CONTRIBUTING.read_text().split(title)[1].split(stop)[0]
+    return [re.findall(r"`(\w+)", line) for line in section.splitlines() if "`" in line]
+
+
+def test_contributing_lists_the_floors():
+    """The floors that a newcomer reads are those that are tested."""
+    floors = listed("its own package:\n", "- Gallery files")
+    assert [set(rooms) for rooms in floors] == FLOORS[:-1]
+
+
+def test_contributing_lists_the_contract():
+    """The hooks that a newcomer reads are all there are, and each has a docstring."""
+    rows = listed("| of the estimator", "Where a parameter chooses")
+    hooks, own = {names[0] for names in rows}, {"fit", "partial_fit", "set_params", "history_"}
+    fields = set(inspect.signature(BaseAutoencoder).parameters)
+    estimator = {n for n in vars(BaseAutoencoder) if n[0] != "_"} - fields - own
+    network = {n for n in vars(AutoencoderModule) if n[0] != "_"} - {"overrides"}
+    assert hooks == estimator | network
+    documented = [getattr(BaseAutoencoder, n) for n in estimator]
+    documented += [getattr(AutoencoderModule, n) for n in network - {"noise", "layer_size"}]
+    assert all(hook.__doc__ for hook in documented)
 
 
 def test_every_estimator_is_exported():

@@ -56,11 +56,11 @@ class Inputs(Protocol):
         ...
 
     def to_tensor(self, rows: Tensor) -> Tensor:
-        """Turn raw rows into what the network sees, (n, *shape)."""
+        """Turn raw rows into what the network sees, (n, ...)."""
         ...
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Turn what the network gave, (n, *shape), into rows in the layout and units of `X`."""
+        """Turn what the network gave, (n, ...), into rows in the layout and units of `X`."""
         ...
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:

@@ -56,16 +56,16 @@ _SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
 class Coded(NamedTuple):
     """What the simplest network returns."""
 
-    recon: Tensor  # (n, *shape)
+    recon: Tensor  # (n, ...)
     code: Tensor  # (n, k)
 
 
 class Decoded(NamedTuple):
     """What a network returns whose outputs may be squashed."""
 
-    recon: Tensor  # (n, *shape)
+    recon: Tensor  # (n, ...)
     code: Tensor  # (n, k)
-    natural: Tensor  # (n, *shape), the same before it is squashed
+    natural: Tensor  # (n, ...), the same before it is squashed
 
 
 def activation_layer(name: str) -> nn.Module:

@@ -45,7 +45,7 @@ class AutoencoderModule(nn.Module, ABC):
 
         Parameters
         ----------
-        x : Tensor of shape (n, *shape)
+        x : Tensor of shape (n, ...)
             Rows.
 
         *noise : Tensor
@@ -55,11 +55,11 @@ class AutoencoderModule(nn.Module, ABC):
         Returns
         -------
         out : NamedTuple
-            `recon`, (n, *shape); `code`, (n, k); and whatever the objective reads.
+            `recon`, (n, ...); `code`, (n, k); and whatever the objective reads.
         """
 
     def decode(self, code: Tensor) -> Tensor:
-        """Decode codes, (n, k) to (n, *shape); by default with the layers in `decoder`."""
+        """Decode codes, (n, k) to (n, ...); by default with the layers in `decoder`."""
         return self.decoder(code)
 
     def diagnose(self, out: Any) -> dict[str, Tensor]:
@@ -89,7 +89,7 @@ class AutoencoderModule(nn.Module, ABC):
 
         Parameters
         ----------
-        x : Tensor of shape (n, *shape)
+        x : Tensor of shape (n, ...)
             A sample of the training rows.
         """
 

@@ -13,11 +13,11 @@ from sktae.randomness import Normal
 class Posterior(NamedTuple):
     """What networks with a normal code return."""
 
-    recon: Tensor  # (n, *shape)
+    recon: Tensor  # (n, ...)
     code: Tensor  # (n, k), the mean of the code
     logvar: Tensor  # (n, k), its log variance
     z: Tensor  # (n, k), a draw of it, or the mean again
-    natural: Tensor  # (n, *shape), the decoder's output: means, or logits
+    natural: Tensor  # (n, ...), the decoder's output: means, or logits
     log_scale: Tensor  # (*shape), of the noise around the means
 
 
