@@ -56,6 +56,7 @@ KNOBS = {
 
 def make_run(estimator, x, seed, rate, max_steps, patience):
     """Make a run in double precision, as the engine takes it."""
+    estimator.set_params(n_components=3)
     with SeededInitialization(seed):
         network = estimator.network(resolve(estimator, estimator.inputs().fit(x.numpy()))).double()
     callbacks = []
