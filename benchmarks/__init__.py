@@ -1,0 +1,1 @@
+"""How fast and how good sktae is, beside others; see README.md."""

@@ -1,0 +1,113 @@
+"""Write the page on benchmarks, its charts and the guide's table of models from the results.
+
+Nothing is measured, and all of it is committed, so the site is built without running this. With
+--data, four of the series are drawn too.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from importlib import import_module
+from inspect import getdoc
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks._lib.charts import fit_chart, rank_chart, series_chart
+from benchmarks._lib.results import RESULTS, read
+from benchmarks._lib.tables import markdown, seconds, speed_tables
+from benchmarks.quality import NAMES, series
+from benchmarks.quality.summaries import of_tables
+from benchmarks.speed import CASES
+
+DOCS = Path(__file__).parents[1] / "docs"
+PICTURES = DOCS / "benchmarks"
+CHARTS = {"fit": ("speed/fit.csv", fit_chart), "tabular": ("quality/tabular.csv", rank_chart)}
+HEAD = """<!-- Written by `python -m benchmarks.page`: edit the files in benchmarks. -->
+
+```{include} ../benchmarks/README.md
+```"""
+# What stands before the tables.
+FIRST = {
+    "fit": "![Time of the same fit, as a multiple of a bare loop's](benchmarks/fit.png)",
+    "tabular": "A *rank* is among all that were run here; a *place* is the one that a detector "
+    "would take if it alone joined the published ones, who have theirs among themselves. Both are "
+    "means over the sets, and lower is better. *AUROC on half of the sets* is mean and standard "
+    "deviation over random halves, which says how much hangs on the choice of sets.\n\n"
+    "![Mean ranks of detectors](benchmarks/tabular.png)",
+    "series": "Four of the series with the anomaly that the default finds: labels are red, and the "
+    "rows that it learnt from lie left of the dotted line.\n\n"
+    "![Four series, their scores and labels](benchmarks/series.png)",
+}
+
+
+def section(
+    group: str, name: str, title: str, asked: object, tables: Callable, results: Path
+) -> str:
+    """Write the part of the page that answers one question."""
+    data = " --data DIR" if hasattr(asked, "DATA") else ""
+    command = f"```console\n$ python -m benchmarks.{group} {name}{data}\n```"
+    parts, path = [f"## {title}", getdoc(asked), command], results / group / f"{name}.csv"
+    if path.exists():
+        parts += [FIRST[name]] if name in FIRST else []
+        parts += tables(read(path))
+    else:
+        parts.append("No results are kept yet.")
+    return "\n\n".join(parts)
+
+
+def sections(results: Path) -> Iterator[str]:
+    for name, case in CASES.items():
+        yield section("speed", name, case.title, case.compared, speed_tables, results)
+    for name in NAMES:
+        module = import_module(f"benchmarks.quality.{name}")
+        yield section("quality", name, module.TITLE, module, module.tables, results)
+
+
+def benchmarks(results: Path) -> str:
+    """Write the page."""
+    return "\n\n".join([HEAD, *sections(results)]) + "\n"
+
+
+def models(results: Path) -> str:
+    """Write the table of the guide that compares all models of the gallery."""
+    codes = read(results / "quality" / "reduction.csv")
+    codes = codes[(codes.pixels == "standardized") & (codes.n_components == 8)]
+    codes = codes.groupby("model").mean(numeric_only=True)
+    names = [*codes.index.drop("PCA"), "PCA", "IsolationForest"]
+    found = of_tables(read(results / "quality" / "tabular.csv")).xs("clean", level="protocol")
+    told = found[found.index.get_level_values("told").isin(["told", ""])].droplevel("told")
+    cells = {"R²": codes.r2, "Digits told": codes.accuracy}
+    for setting, title in (("semi", "AUROC, clean"), ("unsup", "AUROC, contaminated")):
+        cells[title] = told.xs(setting, level="setting").auroc
+    frame = pd.DataFrame(cells).reindex(names).map("{:.1f}".format)
+    frame["Fit"] = codes.fit_seconds.map(seconds).reindex(frame.index)
+    return markdown(frame.replace("nan", "").fillna("")) + "\n"
+
+
+# By their paths in the folder of the documentation.
+TEXTS = {"benchmarks.md": benchmarks, "benchmarks/models.md": models}
+
+
+def draw(name: str, folder: Path = PICTURES) -> None:
+    """Draw a chart, with a note in it that tells which results it shows."""
+    source, chart = CHARTS[name]
+    path = RESULTS / source
+    note = {"Description": sha256(path.read_bytes()).hexdigest()}
+    chart(read(path)).savefig(folder / f"{name}.png", dpi=110, metadata=note)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help=series.DATA)
+    args = parser.parse_args(argv)
+    for name, write in TEXTS.items():
+        (DOCS / name).write_text(write(RESULTS))
+    for name in CHARTS:
+        draw(name)
+    if args.data:
+        series_chart(args.data).savefig(PICTURES / "series.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()

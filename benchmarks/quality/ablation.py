@@ -1,0 +1,80 @@
+"""What is each ingredient of the default detector worth?
+
+`DenoisingAutoencoder` as it is, and with one thing changed, on the same tables, in the protocol
+*dte*, with one seed. After one training step the network is as it was drawn: what is then left is
+due to the measures of the score alone. Without a network they are taken of the row itself, which is
+a code that is not learnt. A score that differs little from these owes little to the network: so it
+is in the setting *unsup*, where what counts is which rows pass for central, and not in *semi*.
+"""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from benchmarks._lib.tables import circumstances, markdown, pairs, seconds
+from benchmarks.quality import tabular
+from benchmarks.quality.summaries import PUBLISHED
+from sktae import Autoencoder, BaseAutoencoder, DenoisingAutoencoder
+from sktae.nn.layers import Coded
+
+TITLE = "What each ingredient of a score is worth"
+DATA, KEYS, SEEDS = tabular.DATA, tabular.KEYS, 1
+
+
+class NoNetwork(BaseAutoencoder):
+    """The terms of the score, on the input alone."""
+
+    def network(self, shape):
+        return Unchanged()
+
+    @staticmethod
+    def objective(x, out):
+        return out.recon
+
+
+class Unchanged(nn.Module):
+    """The row is its own code, and nothing of it is explained."""
+
+    noise = ()
+
+    def __init__(self):
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def decode(self, code):
+        return self.nothing * torch.zeros_like(code)
+
+    def forward(self, x):
+        return Coded(self.decode(x), x)
+
+
+denoising = partial(partial, DenoisingAutoencoder)
+
+CONTESTANTS = {
+    "as it is": DenoisingAutoencoder,
+    "after one training step": denoising(max_steps=1),
+    "without a network": partial(NoNetwork, max_steps=1),
+    "the residual alone": denoising(score_method="residual"),
+    "neighbours alone": denoising(score_method="neighbours"),
+    "the mean squared error": denoising(score_method="error"),
+    "a code of 8": denoising(n_components=8),
+    "noise 0.1": denoising(noise_level=0.1),
+    "no noise": Autoencoder,
+    "150 steps": denoising(max_steps=150),
+    "1000 steps": denoising(max_steps=1000),
+}
+
+
+sets = partial(tabular.sets, detectors=CONTESTANTS)
+
+
+def tables(frame):
+    frame = frame[(frame.protocol == "dte") & (frame.told != PUBLISHED)]
+    means = frame.groupby(["setting", "told", "detector"])[["auroc", "ap"]].mean()
+    wide = pairs(means.auroc, " / ", means.ap).unstack(["setting", "told"]).reindex(CONTESTANTS)
+    wide.columns = [f"{setting}, {told}" for setting, told in wide]
+    wide["Fit"] = frame.groupby("detector").fit_seconds.mean().map(seconds)
+    yield "**AUROC / AP**"
+    yield markdown(wide.dropna())
+    yield circumstances(frame)

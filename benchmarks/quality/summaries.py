@@ -1,0 +1,69 @@
+"""What the results of detectors amount to: means over sets, and places among published ones."""
+
+import numpy as np
+import pandas as pd
+
+PUBLISHED = "published"  # says of numbers that they were not measured here
+N_HALVES = 200
+
+
+def of_tables(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each protocol, setting, detector and what it was told, the best first.
+
+    Everything is of the mean over seeds on each set. `rank` is among all that were run, `place` the
+    one that a detector would take if it alone joined the published ones, who have theirs among
+    themselves. `half_mean` and `half_sd` are of the mean AUROC on random halves of the sets.
+    """
+    parts = {}
+    for key, part in frame.groupby(["protocol", "setting"]):
+        is_published = part.told == PUBLISHED
+        own, theirs = (on_sets(each, "auroc") for each in (part[~is_published], part[is_published]))
+        measured = means(own).assign(
+            ap=on_sets(part, "ap").mean(),
+            rank=ranks(own),
+            place=places(own, theirs),
+            fit_seconds=on_sets(part, "fit_seconds").mean(),
+        )
+        known = [means(theirs).assign(place=ranks(theirs))] if len(theirs) else []
+        parts[key] = pd.concat([measured.sort_values("rank"), *known])
+    return pd.concat(parts, names=["protocol", "setting"])
+
+
+def on_sets(part: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Give each set a row and each detector a column; take the mean over seeds."""
+    return part.pivot_table(index="set", columns=["detector", "told"], values=column)
+
+
+def means(auroc: pd.DataFrame) -> pd.DataFrame:
+    rng, n = np.random.default_rng(0), len(auroc)  # the same halves for all
+    member = np.zeros((N_HALVES, n))
+    for half in member:
+        half[rng.permutation(n)[: max(1, n // 2)]] = 1
+    sums, counts = member @ auroc.fillna(0).to_numpy(), member @ auroc.notna().to_numpy()
+    halves = pd.DataFrame(sums / counts, columns=auroc.columns)
+    columns = {"auroc": auroc.mean(), "half_mean": halves.mean(), "half_sd": halves.std()}
+    return pd.DataFrame(columns)
+
+
+def ranks(auroc: pd.DataFrame) -> pd.Series:
+    return auroc.rank(axis=1, ascending=False).mean()
+
+
+def places(auroc: pd.DataFrame, published: pd.DataFrame) -> pd.Series:
+    theirs = published.reindex(auroc.index).dropna(how="all")
+
+    def place(own: pd.Series) -> float:
+        own = own.round(2)[theirs.index].dropna()  # with the published digits
+        known = theirs.loc[own.index]
+        better, same = known.gt(own, axis=0).sum(axis=1), known.eq(own, axis=0).sum(axis=1)
+        return (1 + better + same / 2).mean()
+
+    return auroc.apply(place)
+
+
+def of_series(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return means over series, of the means over seeds, the best detector first."""
+    by = ["kind", "fit", "detector"]
+    on_series = frame.groupby([*by, "set"])[["vus_pr", "vus_roc", "seconds"]].mean().groupby(by)
+    found = on_series.mean().assign(series=on_series.size())
+    return found.sort_values(["kind", "fit", "vus_pr"], ascending=[True, True, False])

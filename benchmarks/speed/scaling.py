@@ -1,0 +1,84 @@
+"""How time and memory grow with the number of rows, and of points of a series."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._lib.cases import case, compare, table
+from benchmarks._lib.measure import alone, lap, memory_rise
+from sktae import Autoencoder, WindowedDetector
+
+CHUNK = 100_000
+
+
+def write(path, n_rows, n_features):
+    """Write a table in chunks, so that even a large one needs little memory here."""
+    shape = (n_rows, n_features)
+    mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    for start in range(0, n_rows, CHUNK):
+        size = min(CHUNK, n_rows - start)
+        mapped[start : start + size] = table(size, n_features, seed=start)
+    mapped.flush()
+
+
+def mapped_fit(path):
+    X = np.load(path, mmap_mode="r")
+    Autoencoder(max_steps=2, device="cpu", random_state=0).fit(X[:1000])  # imports, first calls
+    return partial(Autoencoder(device="cpu", random_state=0).fit, X)
+
+
+@case(
+    "From a thousand rows to ten million",
+    full=[(10**k, 30) for k in (3, 4, 5, 6, 7)],
+    tiny=[(1000, 5)],
+)
+def scaling(args, n_rows, n_features):
+    """How do the time and the memory of a default fit grow with the number of rows?
+
+    The rows lie in a file that is mapped into memory; each fit has a process of its own. The memory
+    counted is what the process takes for itself while it fits: the pages of the file are the
+    system's, which takes them back when it needs to. The file is written to the folder for
+    temporary files (`TMPDIR`) and deleted again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.npy"
+        write(path, n_rows, n_features)
+        return compare(
+            args,
+            f"{n_rows:,} x {n_features}",
+            {"sktae": partial(alone, args, lap, mapped_fit, path)},
+            "sktae",
+            memory={"sktae": alone(args, memory_rise, mapped_fit, path)},
+            file_mb=path.stat().st_size / 2**20,
+        )
+
+
+def series_run(task, n_points):
+    rng = np.random.default_rng(0)
+    X = np.sin(np.arange(n_points) / 20) + 0.1 * rng.normal(size=n_points)
+    X = X.reshape(-1, 1)
+    WindowedDetector(random_state=0).fit(X[:500]).score_samples(X[:500])  # imports, first calls
+    model = WindowedDetector(random_state=0)
+    return partial(model.fit if task == "fit" else model.fit(X).score_samples, X)
+
+
+@case(
+    "From ten thousand points to a million",
+    full=[(task, 10**k) for k in (4, 5, 6) for task in ("fit", "score")],
+    tiny=[("score", 500)],
+)
+def series_scaling(args, task, n_points):
+    """How do the time and the memory of a detector for series grow with the number of points?
+
+    The default detector learns from all points, and then scores them; each fit and each score has a
+    process of its own. The memory counted is what the process takes for itself beyond the series.
+    """
+    return compare(
+        args,
+        f"{task}, {n_points:,} points",
+        {"sktae": partial(alone, args, lap, series_run, task, n_points)},
+        "sktae",
+        memory={"sktae": alone(args, memory_rise, series_run, task, n_points)},
+    )

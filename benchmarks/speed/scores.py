@@ -1,0 +1,136 @@
+"""Scoring a large table, and a single row."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks._lib.cases import case, compare, table
+from benchmarks._lib.contestants import ONE_BY_ONE, Layers, pyod_fit, skorch_fit, sktae_fit
+from benchmarks._lib.measure import alone, memory_rise
+from benchmarks._lib.results import PYOD
+
+TILE = 2048
+BATCH = 256  # of those that keep the size of their training batches
+
+
+# -- contestants: from the number of columns to a function that scores rows ------------------------
+
+
+def matrix_products(n_features):
+    maps = [each for each in Layers(n_features) if isinstance(each, nn.Linear)]
+    weights = [each.weight.detach().T for each in maps]
+    outs = [torch.empty(TILE, each.out_features) for each in maps]
+
+    @torch.inference_mode()
+    def score(X):
+        for tile in torch.from_numpy(X).split(TILE):
+            for weight, out in zip(weights, outs, strict=True):
+                tile = torch.mm(tile, weight, out=out[: len(tile)])
+
+    return score
+
+
+def torch_whole(n_features):
+    network = Layers(n_features)
+
+    @torch.inference_mode()
+    def score(X):
+        x = torch.from_numpy(X).float()
+        return (x - network(x)).square().sum(1)
+
+    return score
+
+
+def torch_tiles(n_features):
+    whole = torch_whole(n_features)
+    return lambda X: np.concatenate([whole(X[i : i + TILE]) for i in range(0, len(X), TILE)])
+
+
+def fitted(fit, n_features):
+    return fit(table(20 * BATCH, n_features), BATCH, 1)
+
+
+def skorch(n_features):
+    net = fitted(skorch_fit, n_features)
+
+    def score(X):
+        X = X.astype(np.float32, copy=False)
+        return ((X - net.predict(X)) ** 2).sum(axis=1)
+
+    return score
+
+
+SCORERS = {
+    "torch in tiles": torch_tiles,
+    "torch whole array": torch_whole,
+    "sktae": lambda n_features: fitted(sktae_fit, n_features).score_samples,
+    "skorch": skorch,
+}
+if PYOD:
+    SCORERS["PyOD AutoEncoder"] = lambda n_features: fitted(pyod_fit, n_features).decision_function
+
+
+# -- cases -----------------------------------------------------------------------------------------
+
+
+def scoring(name, n_rows, n_features, dtype):
+    """Make the run of one contestant."""
+    score = SCORERS[name](n_features)
+    X = table(n_rows, n_features)
+    score(X[: 4 * TILE])  # imports and first calls
+    return partial(score, X.astype(dtype))
+
+
+@case(
+    "Scoring",
+    full=[(1_000_000, 30, 0.1, dtype) for dtype in ("float32", "float64")],
+    tiny=[(2000, 5, 1, "float64")],
+)
+def score(args, n_rows, n_features, share, dtype):
+    """How fast are rows scored, and how much memory does that take?
+
+    All score with d-64-16-64-d. The floor is what the four matrix products alone take, on tiles
+    that stay in the cache, into memory that is already there; the share of the floor is its time
+    over that of a contestant. Memory is the rise while scoring, in a process of its own.
+    """
+    scorers = {name: make(n_features) for name, make in SCORERS.items()}
+    task = n_rows, n_features, dtype
+    memory = {name: alone(args, memory_rise, scoring, name, *task) for name in scorers}
+    X, shares = table(n_rows, n_features).astype(dtype), dict.fromkeys(ONE_BY_ONE, share)
+    for each in scorers.values():
+        each(X[: 4 * TILE])  # first calls
+    runs = {
+        name: partial(each, X[: int(shares.get(name, 1) * n_rows)])
+        for name, each in scorers.items()
+    }
+    runs["matrix products"] = partial(matrix_products(n_features), table(n_rows, n_features))
+    setting = f"{n_rows:,} x {n_features}, {dtype}"
+    rows = compare(args, setting, runs, "torch in tiles", shares=shares, memory=memory)
+    least = rows[-1]["wall_median"]
+    for row in rows:
+        row["million_rows_per_s"] = n_rows / row["wall_median"] / 1e6
+        row["share_of_floor"] = least / row["wall_median"]
+    return rows
+
+
+@case("Scoring a single row", full=[(30, 200)], tiny=[(5, 2)])
+def score_row(args, n_features, calls):
+    """How long does it take to score a single row?
+
+    All score with d-64-16-64-d, time and again.
+    """
+    X, runs = table(2, n_features)[:1], {}
+    for name, make in SCORERS.items():
+        if name != "torch in tiles":
+            score = make(n_features)
+            score(X)
+            runs[name] = partial(repeated, score, X, calls)
+    setting = f"1 x {n_features}, float32"
+    return compare(args, setting, runs, "torch whole array", calls=calls)
+
+
+def repeated(score, X, calls):
+    for _ in range(calls):
+        score(X)
