@@ -1,15 +1,11 @@
 """How the site is built; nothing is fetched while building."""
 
 import inspect
-import sys
 from pathlib import Path
 
 import sktae
 import sktae.metrics
 import sktae.plot
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-from render import render
 
 project = "sktae"
 author = "the sktae developers"
@@ -25,7 +21,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "examples"]  # the examples appear as the gallery
+# The examples appear as the gallery, and a table of benchmarks is part of a page.
+exclude_patterns = ["_build", "examples", "benchmarks/models.md"]
 templates_path = ["_templates"]
 
 html_theme = "pydata_sphinx_theme"
@@ -94,4 +91,3 @@ def setup(app):
 
 
 write_reference()
-render()

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from benchmarks import page
 from benchmarks._lib.cases import CASES, summed_up
 from benchmarks._lib.charts import series_chart
 from benchmarks._lib.measure import Lap, alone, in_turns, memory_rise
-from benchmarks._lib.results import PYOD, arguments, read, store
+from benchmarks._lib.results import PYOD, RESULTS, arguments, read, store
 from benchmarks.quality import NAMES, ablation, summaries, tabular
 from benchmarks.quality.__main__ import main as quality
 from benchmarks.speed.__main__ import main as speed
@@ -142,6 +143,21 @@ def test_chart_of_series(waves):
     """Series of either kind are drawn."""
     titles = [axes.get_title("left") for axes in series_chart(Path(waves[1])).axes]
     assert [title[:7] for title in titles] == ["1_uni_a", "2_multi"]
+
+
+@pytest.mark.parametrize("name", page.TEXTS)
+def test_pages_are_current(name):
+    """What is committed is what `python -m benchmarks.page` makes of the results."""
+    is_current = (page.DOCS / name).read_text() == page.TEXTS[name](RESULTS)
+    assert is_current, "results or docstrings have changed: run python -m benchmarks.page"
+
+
+@pytest.mark.parametrize("name", page.CHARTS)
+def test_charts_are_current(name, tmp_path):
+    """A committed chart was drawn from the results as they are, and can be drawn again."""
+    page.draw(name, tmp_path)
+    texts = [Image.open(folder / f"{name}.png").text for folder in (page.PICTURES, tmp_path)]
+    assert texts[0]["Description"] == texts[1]["Description"]
 
 
 def test_the_page_needs_no_results(tmp_path):
