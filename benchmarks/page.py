@@ -76,10 +76,10 @@ def models(results: Path) -> str:
     codes = codes.groupby("model").mean(numeric_only=True)
     names = [*codes.index.drop("PCA"), "PCA", "IsolationForest"]
     found = of_tables(read(results / "quality" / "tabular.csv")).xs("clean", level="protocol")
-    told = found[found.index.get_level_values("told").isin(["told", ""])].droplevel("told")
+    found = found.drop(index=["unknown"], level="training_data").droplevel("training_data")
     cells = {"R²": codes.r2, "Digits told": codes.accuracy}
     for setting, title in (("semi", "AUROC, clean"), ("unsup", "AUROC, contaminated")):
-        cells[title] = told.xs(setting, level="setting").auroc
+        cells[title] = found.xs(setting, level="setting").auroc
     frame = pd.DataFrame(cells).reindex(names).map("{:.1f}".format)
     frame["Fit"] = codes.fit_seconds.map(seconds).reindex(frame.index)
     return markdown(frame.replace("nan", "").fillna("")) + "\n"

@@ -89,21 +89,21 @@ def test_detectors_of_tables(run, tables):
     ours, others = ["Autoencoder", "AutoencoderEnsemble"], ["IsolationForest", "LOF", "OCSVM"]
     found, text = run(quality, "tabular", *tables, "--only", *ours, *others)
     assert not found.duplicated(tabular.KEYS).any()
-    measured = found[found.told != "published"]
-    assert measured.groupby(["detector", "told"]).size().to_dict() == {
-        **dict.fromkeys(itertools.product(ours, ["told", "untold"]), 4),
+    measured = found[found.training_data != "published"]
+    assert measured.groupby(["detector", "training_data"]).size().to_dict() == {
+        **dict.fromkeys(itertools.product(ours, ["given", "unknown"]), 4),
         **{(name, ""): 4 for name in others},
     }
     assert found.auroc.between(0, 100).all()
-    assert set(found.detector[found.told == "published"]) == {"KNN", "VAE"}
-    assert text.count("| AutoencoderEnsemble, told | ") == 4
+    assert set(found.detector[found.training_data == "published"]) == {"KNN", "VAE"}
+    assert text.count("| AutoencoderEnsemble, given | ") == 4
 
 
 @pytest.mark.slow
 def test_variants_of_the_score(run, tables):
     """All variants are measured, and the page shows them in their order."""
     found, text = run(quality, "ablation", *tables)
-    assert set(found.detector[found.told != "published"]) == set(ablation.CONTESTANTS)
+    assert set(found.detector[found.training_data != "published"]) == set(ablation.CONTESTANTS)
     rows = [text.index(f"| {name} | ") for name in ablation.CONTESTANTS]
     assert rows == sorted(rows)
 
@@ -186,11 +186,11 @@ def test_results_can_be_made_in_parts(tmp_path):
 
 def test_ranks_and_places_on_tables():
     """Seeds are averaged first; a place is among the published ones, and ties share theirs."""
-    columns = ["detector", "told", "set", "seed", "auroc"]
+    columns = ["detector", "training_data", "set", "seed", "auroc"]
     rows = [
-        ("A", "untold", "one", 0, 80.0),
-        ("A", "untold", "one", 1, 90.0),
-        ("A", "untold", "two", 0, 65.0),
+        ("A", "unknown", "one", 0, 80.0),
+        ("A", "unknown", "one", 1, 90.0),
+        ("A", "unknown", "two", 0, 65.0),
         ("B", "", "one", 0, 70.0),
         ("B", "", "two", 0, 60.0),
         ("P", "published", "one", None, 85.0),
@@ -199,8 +199,8 @@ def test_ranks_and_places_on_tables():
         ("Q", "published", "two", None, 70.0),
     ]
     frame = pd.DataFrame(rows, columns=columns).assign(protocol="dte", setting="semi")
-    frame["ap"] = frame["fit_seconds"] = frame.auroc.where(frame.told != "published")
-    found = summaries.of_tables(frame).loc["dte", "semi"].droplevel("told")
+    frame["ap"] = frame["fit_seconds"] = frame.auroc.where(frame.training_data != "published")
+    found = summaries.of_tables(frame).loc["dte", "semi"].droplevel("training_data")
     assert list(found.index) == ["A", "B", "P", "Q"]
     assert list(found.auroc) == [75, 65, 70, 65]
     assert list(found["rank"])[:2] == [1, 2]

@@ -19,10 +19,14 @@ COLORS = {
     "skorch": "#5b8db8",
     "PyOD AutoEncoder": "#2a9d5c",
 }
-# Who is in the chart of ranks, by what they were told: color, style and label.
+# Who is in the chart of ranks, by training_data: color, style and label.
 KINDS = {
-    "untold": (COLORS["sktae"], {}, "sktae"),
-    "told": (COLORS["sktae"], {"markerfacecolor": "white", "zorder": 3}, "sktae, told"),
+    "unknown": (COLORS["sktae"], {}, "sktae"),
+    "given": (
+        COLORS["sktae"],
+        {"markerfacecolor": "white", "zorder": 3},
+        "sktae, training_data given",
+    ),
     "": (COLORS["bare loop"], {}, "others, run here"),
     PUBLISHED: (COLORS["skorch"], {}, "published"),
 }
@@ -77,18 +81,18 @@ def rank_chart(frame: pd.DataFrame) -> Figure:
 
 
 def rank_axes(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw a line for each detector, with a dot for each of what it was told."""
+    """Draw a line for each detector, with a dot for each value of training_data."""
     column = "place" if part.place.notna().any() else "rank"
-    lines = part[part.told != "told"].sort_values(column)
-    lines = list(zip(lines.told, lines.detector, strict=True))
-    for told, (color, style, label) in KINDS.items():
-        own = part[part.told == told]
-        at = [lines.index(("untold" if told == "told" else told, name)) for name in own.detector]
+    lines = part[part.training_data != "given"].sort_values(column)
+    lines = list(zip(lines.training_data, lines.detector, strict=True))
+    for kind, (color, style, label) in KINDS.items():
+        own = part[part.training_data == kind]
+        at = [lines.index(("unknown" if kind == "given" else kind, name)) for name in own.detector]
         axes.plot(own[column], at, "o", color=color, label=label, markersize=5, **style)
     styled(axes, [name for _, name in lines], xlabel=f"mean {column}")
     axes.tick_params(labelsize=8)
-    for text, (told, _) in zip(axes.get_yticklabels(), lines, strict=True):
-        text.set_color(KINDS[told][0])
+    for text, (kind, _) in zip(axes.get_yticklabels(), lines, strict=True):
+        text.set_color(KINDS[kind][0])
 
 
 def series_chart(data: Path) -> Figure:

@@ -42,7 +42,9 @@ def arguments(
 
 def read(path: Path) -> pd.DataFrame:
     """Read results; a commit is no number, even if it looks like one."""
-    return pd.read_csv(path, dtype={"told": str, "commit": str}).fillna({"told": ""})
+    return pd.read_csv(path, dtype={"training_data": str, "commit": str}).fillna(
+        {"training_data": ""}
+    )
 
 
 def store(rows: Iterable[Mapping[str, Any]], path: Path, keys: Sequence[str] = ()) -> pd.DataFrame:

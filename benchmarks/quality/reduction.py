@@ -2,11 +2,11 @@
 
 The table is scikit-learn's digits with pixels from 0 to 1. A random half of the rows trains a
 model, the other half tests it. R² is the share of their variance that comes back from the code, in
-pixels as they are; the accuracy is how often the five training rows with the nearest codes tell the
-digit. Autoencoders are given the size of the code and nothing else, but that those of images are
-told the shape, and those of sequences read an image line by line. They standardize columns, and so
-does a scaler for PCA; in a second round nobody does. Numbers are means over splits, which are also
-the seeds, in percent.
+pixels as they are; the accuracy is how often the five training rows with the nearest codes predict
+the digit. Autoencoders are given the size of the code and nothing else, but that those of images
+are given the shape, and those of sequences read an image line by line. They standardize columns,
+and so does a scaler for PCA; in a second round nobody does. Numbers are means over splits, which
+are also the seeds, in percent.
 """
 
 import time

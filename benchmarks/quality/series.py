@@ -2,9 +2,9 @@
 
 They are those of TSB-AD that were used to develop this project's default: 26 of one channel, 22 of
 several. In *prefix*, a detector learns from the first rows, which hold no anomaly, and judges the
-whole series; in *whole*, it learns from what it judges, and `WindowedDetector` is told so by
-`training_data`. Labels serve the measures only, which are the volumes under the surfaces of
-precision and recall (VUS-PR) and of the ROC curve (VUS-ROC), with the buffer that TSB-AD gives.
+whole series; in *whole*, it learns from what it judges, and its `training_data` says so. Labels
+serve the measures only, which are the volumes under the surfaces of precision and recall (VUS-PR)
+and of the ROC curve (VUS-ROC), with the buffer that TSB-AD gives.
 
 `WindowedDetector` appears with its default, and with other estimators inside; those of sequences
 take at most 500 steps of training. *no model* is the control: squared differences of neighbouring
@@ -49,7 +49,7 @@ DATA = (
     "published_vus_pr_{uni,multi}.csv; the originals are the series and the tables of results of "
     "TSB-AD, in the repository TheDatumOrg/TSB-AD on GitHub and on its web page."
 )
-FITS = {"prefix": "clean", "whole": "contaminated"}  # and what there is to be told
+FITS = {"prefix": "clean", "whole": "contaminated"}  # and what training_data are
 KEYS, SEEDS = ["kind", "fit", "set", "detector", "seed"], 3
 KINDS = {"uni": "one channel", "multi": "several channels"}
 BEST = 5  # so many of the published detectors are shown

@@ -8,7 +8,7 @@ N_HALVES = 200
 
 
 def of_tables(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each protocol, setting, detector and what it was told, the best first.
+    """Return a row for each protocol, setting, detector and training_data, the best first.
 
     Everything is of the mean over seeds on each set. `rank` is among all that were run, `place` the
     one that a detector would take if it alone joined the published ones, who have theirs among
@@ -16,7 +16,7 @@ def of_tables(frame: pd.DataFrame) -> pd.DataFrame:
     """
     parts = {}
     for key, part in frame.groupby(["protocol", "setting"]):
-        is_published = part.told == PUBLISHED
+        is_published = part.training_data == PUBLISHED
         own, theirs = (on_sets(each, "auroc") for each in (part[~is_published], part[is_published]))
         measured = means(own).assign(
             ap=on_sets(part, "ap").mean(),
@@ -31,7 +31,7 @@ def of_tables(frame: pd.DataFrame) -> pd.DataFrame:
 
 def on_sets(part: pd.DataFrame, column: str) -> pd.DataFrame:
     """Give each set a row and each detector a column; take the mean over seeds."""
-    return part.pivot_table(index="set", columns=["detector", "told"], values=column)
+    return part.pivot_table(index="set", columns=["detector", "training_data"], values=column)
 
 
 def means(auroc: pd.DataFrame) -> pd.DataFrame:

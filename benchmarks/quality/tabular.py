@@ -4,13 +4,14 @@ All have the parameters they come with. In the setting *semi* they learn from ha
 rows and judge the rest and all anomalies; in *unsup* they learn from and judge rows of both sorts.
 Labels serve the measures only, which are the area under the ROC curve (AUROC) and the average
 precision (AP), both in percent. Autoencoders of this project appear twice: once as they are, and
-once *told* by `training_data` whether there are anomalies among the training rows. They scale
-columns themselves; for the others, columns are standardized. The ensemble has four denoising ones.
+once with `training_data` *given*, which says whether anomalies are among the training rows. They
+scale columns themselves; for the others, columns are standardized. The ensemble has four denoising
+ones.
 
 The protocol *dte* is that of the table of 26 detectors published with "On Diffusion Modeling for
 Anomaly Detection" (ICLR 2024), so places can be compared: sets below 1,000 rows are resampled to
 1,000 before the split, which puts copies of training rows among those to be judged and flatters
-detectors that memorise, and *unsup* learns from a bootstrap. The protocol *clean* does neither, so
+detectors that memorize, and *unsup* learns from a bootstrap. The protocol *clean* does neither, so
 *semi* is the same there for sets of 1,000 rows or more. In both, sets above 50,000 rows are cut to
 50,000. Unlike in the published table, at most 10,000 rows are learnt from and at most 20,000
 judged, drawn at random.
@@ -49,9 +50,9 @@ DATA = (
     "(BSD-2), and the tables of 'On Diffusion Modeling for Anomaly Detection' (ICLR 2024)."
 )
 PROTOCOLS = ("dte", "clean")
-SETTINGS = {"semi": "clean", "unsup": "contaminated"}  # and what there is to be told
+SETTINGS = {"semi": "clean", "unsup": "contaminated"}  # and what training_data are
 FEWEST, MOST, MOST_TRAINED, MOST_JUDGED = 1_000, 50_000, 10_000, 20_000
-KEYS, SEEDS = ["protocol", "setting", "set", "detector", "told", "seed"], 3
+KEYS, SEEDS = ["protocol", "setting", "set", "detector", "training_data", "seed"], 3
 
 
 # -- detectors -------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ def measured(
     """Fit a detector, have it judge, and compare with the labels; return a row a protocol."""
     part = split(X, y, key["protocol"], key["setting"], key["seed"])
     train, test = part.train, part.test
-    if not key["told"]:
+    if not key["training_data"]:
         scaler = StandardScaler().fit(part.scaled_by)
         train, test = scaler.transform(train), scaler.transform(test)
     model = make()
@@ -168,12 +169,12 @@ def fits(args: Namespace, detectors: Mapping, name: str, X: np.ndarray, y: np.nd
     small = {"max_steps": 2} if args.size == "tiny" else {}
     for (setting, truth), detector in product(SETTINGS.items(), args.only):
         is_same = setting == "semi" and len(X) >= FEWEST
-        told = {"": None} if detector in PEERS else {"told": truth, "untold": "unknown"}
+        given = {"": None} if detector in PEERS else {"given": truth, "unknown": "unknown"}
         seeds = range(1 if detector in SLOW else args.repeats)
         protocols = [PROTOCOLS] if is_same else [[protocol] for protocol in PROTOCOLS]
-        for same, label, seed in product(protocols, told, seeds):
+        for same, label, seed in product(protocols, given, seeds):
             key = dict(zip(KEYS, (same[0], setting, name, detector, label, seed), strict=True))
-            settings = {"training_data": told[label], "random_state": seed, **small}
+            settings = {"training_data": given[label], "random_state": seed, **small}
             make = partial(detectors[detector], **(settings if label else {"seed": seed}))
             yield partial(measured, X, y, same, key, make)
 
@@ -185,7 +186,7 @@ def sets(args: Namespace, detectors: Mapping = CONTESTANTS) -> Iterator[tuple]:
             continue
         with np.load(path) as table:
             X, y = table["X"].astype(float), table["y"].astype(int)
-        key = {"protocol": "dte", "told": PUBLISHED}
+        key = {"protocol": "dte", "training_data": PUBLISHED}
         quoted = [
             row
             for setting in SETTINGS
@@ -197,7 +198,7 @@ def sets(args: Namespace, detectors: Mapping = CONTESTANTS) -> Iterator[tuple]:
 
 
 def tables(frame: pd.DataFrame) -> Iterator[str]:
-    found = of_tables(frame).drop(index=PUBLISHED, level="told", errors="ignore")
+    found = of_tables(frame).drop(index=PUBLISHED, level="training_data", errors="ignore")
     for (protocol, setting), part in found.groupby(level=["protocol", "setting"]):
         cells = {
             "AUROC": part.auroc.map("{:.1f}".format),
@@ -207,7 +208,7 @@ def tables(frame: pd.DataFrame) -> Iterator[str]:
             "Place": part.place.dropna().map("{:.1f}".format),
             "Fit": part.fit_seconds.map(seconds),
         }
-        names = [name + ", told" * (told == "told") for *_, name, told in part.index]
+        names = [name + ", given" * (given == "given") for *_, name, given in part.index]
         yield f"**Protocol {protocol}, setting {setting}**"
         yield markdown(pd.DataFrame(cells).dropna(axis=1).set_axis(names))
-    yield circumstances(frame[frame.told != PUBLISHED])
+    yield circumstances(frame[frame.training_data != PUBLISHED])
