@@ -16,11 +16,9 @@ was chosen on exactly these series: take its numbers as the best case.
 """
 
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,12 +60,12 @@ WINDOW = 200
 class NoModel:
     """Squared differences of neighbouring rows, smoothed twice; channels are scaled by the fit."""
 
-    def fit(self, X: np.ndarray) -> "NoModel":
+    def fit(self, X):
         self.scale = np.where((scale := X.std(axis=0)) > 0, scale, 1.0)
         self.window = min(WINDOW, max(1, len(X) // 4))
         return self
 
-    def score_samples(self, X: np.ndarray) -> np.ndarray:
+    def score_samples(self, X):
         steps = np.diff(X / self.scale, axis=0, prepend=X[:1] / self.scale)
         found = np.square(steps).mean(axis=1)
         box = np.ones(self.window)
@@ -80,21 +78,21 @@ class NoModel:
 class Sub:
     """A detector of PyOD on windows in the manner of TSB-AD, placed at their middles."""
 
-    def __init__(self, path: str, **settings: Any):
+    def __init__(self, path, **settings):
         self.model = pyod(path, **settings)
 
-    def fit(self, X: np.ndarray) -> "Sub":
+    def fit(self, X):
         self.window = min(period(X[:, 0]), len(X) // 4)
         self.model.fit(self.windows(X))
         return self
 
-    def windows(self, X: np.ndarray) -> np.ndarray:
+    def windows(self, X):
         found = sliding_window_view(X, self.window, axis=0)
         scale = found.std(axis=-1, keepdims=True)
         found = (found - found.mean(axis=-1, keepdims=True)) / np.where(scale > 0, scale, 1.0)
         return found.reshape(len(found), -1)
 
-    def score_samples(self, X: np.ndarray) -> np.ndarray:
+    def score_samples(self, X):
         found = self.model.decision_function(self.windows(X))
         places = np.arange(len(X)) - self.window // 2
         return -found[np.clip(places, 0, len(found) - 1)]
@@ -103,20 +101,20 @@ class Sub:
 class Bridged:
     """A detector of PyOD behind its own bridge for series, with the parameters it comes with."""
 
-    def __init__(self, **settings: Any):
+    def __init__(self, **settings):
         self.model = pyod(
             "ts_od.TimeSeriesOD", detector=pyod("auto_encoder.AutoEncoder", **settings)
         )
 
-    def fit(self, X: np.ndarray) -> "Bridged":
+    def fit(self, X):
         self.model.fit(X)
         return self
 
-    def score_samples(self, X: np.ndarray) -> np.ndarray:
+    def score_samples(self, X):
         return -self.model.decision_function(X)
 
 
-INSIDE: dict[str, Any] = {
+INSIDE = {
     "default": None,
     "Autoencoder": Autoencoder(),
     "PCA": PCA(16),
@@ -127,7 +125,7 @@ INSIDE: dict[str, Any] = {
     "AutoregressiveAutoencoder": AutoregressiveAutoencoder(max_steps=500),
 }
 # What is called with what is known of the training data, and a seed.
-CONTESTANTS: dict[str, Callable[[str, int], Any]] = {
+CONTESTANTS = {
     **{
         name: lambda truth, seed, inside=inside: WindowedDetector(
             inside, training_data=truth, random_state=seed
@@ -158,21 +156,21 @@ class Series(NamedTuple):
     window: int  # of the measures
 
 
-def listed(data: Path) -> list[Series]:
+def listed(data):
     """Read which series there are."""
     frame = pd.read_csv(data / "manifest.csv")
     rows = frame[["kind", "name", "file", "train_len", "vus_window"]].itertuples(index=False)
     return [Series(kind, name, data / file, n, window) for kind, name, file, n, window in rows]
 
 
-def loaded(series: Series) -> tuple[np.ndarray, np.ndarray]:
+def loaded(series):
     """Read the values and the labels of a series."""
     with np.load(series.path) as arrays:
         X, y = arrays["X"].astype(float), arrays["y"].astype(int)
     return X.reshape(len(X), -1), y
 
 
-def measured(series: Series, key: dict[str, Any], size: str) -> list[dict[str, Any]]:
+def measured(series, key, size):
     """Fit a detector, have it judge, and compare with the labels."""
     X, y = loaded(series)
     model = CONTESTANTS[key["detector"]](FITS[key["fit"]], key["seed"])
@@ -190,7 +188,7 @@ def measured(series: Series, key: dict[str, Any], size: str) -> list[dict[str, A
 # -- all of them -----------------------------------------------------------------------------------
 
 
-def fits(args: Namespace, series: Series) -> Iterator[Callable]:
+def fits(args, series):
     """Yield what is to be done on a series."""
     for name in args.only:
         if series.kind != "uni" and name in ONE_CHANNEL:
@@ -201,7 +199,7 @@ def fits(args: Namespace, series: Series) -> Iterator[Callable]:
                 yield partial(measured, series, dict(zip(KEYS, values, strict=True)), args.size)
 
 
-def sets(args: Namespace) -> Iterator[tuple]:
+def sets(args):
     for series in listed(args.data):
         if args.sets and not any(part in series.name for part in args.sets):
             continue
@@ -210,7 +208,7 @@ def sets(args: Namespace) -> Iterator[tuple]:
         yield series.name, fits(args, series), quoted
 
 
-def tables(frame: pd.DataFrame) -> Iterator[str]:
+def tables(frame):
     """Yield the tables, with the best published detectors."""
     for (kind, fit), part in of_series(frame).groupby(level=["kind", "fit"], sort=False):
         part = part.droplevel(["kind", "fit"])[: BEST if fit == PUBLISHED else None]

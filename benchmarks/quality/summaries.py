@@ -7,7 +7,7 @@ PUBLISHED = "published"  # says of numbers that they were not measured here
 N_HALVES = 200
 
 
-def of_tables(frame: pd.DataFrame) -> pd.DataFrame:
+def of_tables(frame):
     """Return a row for each protocol, setting, detector and training_data, the best first.
 
     Everything is of the mean over seeds on each set. `rank` is among all that were run, `place` the
@@ -29,12 +29,12 @@ def of_tables(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, names=["protocol", "setting"])
 
 
-def on_sets(part: pd.DataFrame, column: str) -> pd.DataFrame:
+def on_sets(part, column):
     """Give each set a row and each detector a column; take the mean over seeds."""
     return part.pivot_table(index="set", columns=["detector", "training_data"], values=column)
 
 
-def means(auroc: pd.DataFrame) -> pd.DataFrame:
+def means(auroc):
     rng, n = np.random.default_rng(0), len(auroc)  # the same halves for all
     member = np.zeros((N_HALVES, n))
     for half in member:
@@ -45,14 +45,14 @@ def means(auroc: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def ranks(auroc: pd.DataFrame) -> pd.Series:
+def ranks(auroc):
     return auroc.rank(axis=1, ascending=False).mean()
 
 
-def places(auroc: pd.DataFrame, published: pd.DataFrame) -> pd.Series:
+def places(auroc, published):
     theirs = published.reindex(auroc.index).dropna(how="all")
 
-    def place(own: pd.Series) -> float:
+    def place(own):
         own = own.round(2)[theirs.index].dropna()  # with the published digits
         known = theirs.loc[own.index]
         better, same = known.gt(own, axis=0).sum(axis=1), known.eq(own, axis=0).sum(axis=1)
@@ -61,7 +61,7 @@ def places(auroc: pd.DataFrame, published: pd.DataFrame) -> pd.Series:
     return auroc.apply(place)
 
 
-def of_series(frame: pd.DataFrame) -> pd.DataFrame:
+def of_series(frame):
     """Return means over series, of the means over seeds, the best detector first."""
     by = ["kind", "fit", "detector"]
     on_series = frame.groupby([*by, "set"])[["vus_pr", "vus_roc", "seconds"]].mean().groupby(by)

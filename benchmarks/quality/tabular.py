@@ -23,12 +23,10 @@ others: take what is written here as the best case, above all against detectors 
 """
 
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -58,23 +56,23 @@ KEYS, SEEDS = ["protocol", "setting", "set", "detector", "training_data", "seed"
 # -- detectors -------------------------------------------------------------------------------------
 
 
-def ensemble(random_state: int, **settings: Any) -> AutoencoderEnsemble:
+def ensemble(random_state, **settings):
     member = DenoisingAutoencoder(**settings)
     return AutoencoderEnsemble(member, n_estimators=4, random_state=random_state)
 
 
-def pyod(path: str, **settings: Any) -> Any:
+def pyod(path, **settings):
     """Make a detector of PyOD, which is imported only where it takes part."""
     module, name = path.split(".")
     return getattr(import_module(f"pyod.models.{module}"), name)(**settings)
 
 
 # What is called with training_data and random_state, and what is called with a seed.
-GALLERY: dict[str, Callable[..., Any]] = {
+GALLERY = {
     **{Estimator.__name__: Estimator for Estimator in all_estimators()},
     "AutoencoderEnsemble": ensemble,
 }
-PEERS: dict[str, Callable[[int], Any]] = {
+PEERS = {
     "IsolationForest": lambda seed: IsolationForest(random_state=seed),
     "LOF": lambda seed: LocalOutlierFactor(novelty=True),
     "OCSVM": lambda seed: OneClassSVM(),
@@ -96,7 +94,7 @@ if PYOD:
 CONTESTANTS = GALLERY | PEERS
 
 
-def anomaly(model: Any, X: np.ndarray) -> np.ndarray:
+def anomaly(model, X):
     """Return larger numbers for more unusual rows; PyOD's sign is not scikit-learn's."""
     if type(model).__module__.startswith("pyod."):
         return model.decision_function(X)
@@ -113,7 +111,7 @@ class Split(NamedTuple):
     scaled_by: np.ndarray  # rows that say how the peers' are standardized
 
 
-def split(X: np.ndarray, y: np.ndarray, protocol: str, setting: str, seed: int) -> Split:
+def split(X, y, protocol, setting, seed):
     """Draw the rows to learn from and those to judge."""
     rng = np.random.default_rng(seed)
     if protocol == "dte" and len(X) < FEWEST:
@@ -136,9 +134,7 @@ def split(X: np.ndarray, y: np.ndarray, protocol: str, setting: str, seed: int) 
     return Split(X[train], X[test], y[test], X[train] if setting == "semi" else X)
 
 
-def measured(
-    X: np.ndarray, y: np.ndarray, protocols: Sequence[str], key: dict[str, Any], make: Callable
-) -> list[dict[str, Any]]:
+def measured(X, y, protocols, key, make):
     """Fit a detector, have it judge, and compare with the labels; return a row a protocol."""
     part = split(X, y, key["protocol"], key["setting"], key["seed"])
     train, test = part.train, part.test
@@ -164,7 +160,7 @@ def measured(
 # -- all of them -----------------------------------------------------------------------------------
 
 
-def fits(args: Namespace, detectors: Mapping, name: str, X: np.ndarray, y: np.ndarray) -> Iterator:
+def fits(args, detectors, name, X, y):
     """Yield what is to be done on a set; what is the same in both protocols is done once."""
     small = {"max_steps": 2} if args.size == "tiny" else {}
     for (setting, truth), detector in product(SETTINGS.items(), args.only):
@@ -179,7 +175,7 @@ def fits(args: Namespace, detectors: Mapping, name: str, X: np.ndarray, y: np.nd
             yield partial(measured, X, y, same, key, make)
 
 
-def sets(args: Namespace, detectors: Mapping = CONTESTANTS) -> Iterator[tuple]:
+def sets(args, detectors=CONTESTANTS):
     for path in sorted(args.data.glob("*.npz")):
         name = path.stem
         if args.sets and not any(part in name for part in args.sets):
@@ -197,7 +193,7 @@ def sets(args: Namespace, detectors: Mapping = CONTESTANTS) -> Iterator[tuple]:
         yield name, fits(args, detectors, name, X, y), quoted
 
 
-def tables(frame: pd.DataFrame) -> Iterator[str]:
+def tables(frame):
     found = of_tables(frame).drop(index=PUBLISHED, level="training_data", errors="ignore")
     for (protocol, setting), part in found.groupby(level=["protocol", "setting"]):
         cells = {
