@@ -105,15 +105,15 @@ def series_chart(data: Path) -> Figure:
     figure = Figure(figsize=(10, 2.2 * len(chosen)), layout="constrained")
     for axes, series in zip(figure.subplots(len(chosen)), chosen.values(), strict=True):
         X, y = loaded(series)
-        model = WindowedDetector(random_state=0).fit(X[: series.n_train])
+        model = WindowedDetector(random_state=0).fit(X[: series.train_len])
         anomaly = -model.score_samples(X)
         scale = np.where((scale := X.std(axis=0)) > 0, scale, 1.0)
         axes.plot(np.clip((X - X.mean(axis=0)) / scale, -4, 4) / 4, lw=0.3, color="#5b8db8")
         axes.plot(1.2 + anomaly / anomaly.max(), lw=1, color="black")
         for start, end in np.flatnonzero(np.diff(np.pad(y, 1))).reshape(-1, 2):
             axes.axvspan(start, end, color="#d62728", alpha=0.3, lw=0)
-        axes.axvline(series.n_train, color="0.5", ls=":")
-        measure = vus_pr(y, anomaly, window=series.window)
+        axes.axvline(series.train_len, color="0.5", ls=":")
+        measure = vus_pr(y, anomaly, window=series.vus_window)
         axes.set_title(f"{series.name}: VUS-PR {measure:.2f}", loc="left", fontsize=9)
         axes.set_yticks([0, 1.7], ["series", "anomaly"])
         axes.spines[["top", "right"]].set_visible(False)

@@ -17,8 +17,7 @@ was chosen on exactly these series: take its numbers as the best case.
 
 import time
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -148,19 +147,10 @@ if PYOD:
 # -- one fit ---------------------------------------------------------------------------------------
 
 
-class Series(NamedTuple):
-    kind: str
-    name: str
-    path: Path
-    n_train: int
-    window: int  # of the measures
-
-
 def listed(data):
     """Read which series there are."""
-    frame = pd.read_csv(data / "manifest.csv")
-    rows = frame[["kind", "name", "file", "train_len", "vus_window"]].itertuples(index=False)
-    return [Series(kind, name, data / file, n, window) for kind, name, file, n, window in rows]
+    rows = pd.read_csv(data / "manifest.csv").to_dict("records")
+    return [SimpleNamespace(**row, path=data / row["file"]) for row in rows]
 
 
 def loaded(series):
@@ -177,11 +167,11 @@ def measured(series, key, size):
     if size == "tiny" and hasattr(getattr(model, "estimator", None), "max_steps"):
         model = clone(model).set_params(estimator__max_steps=2)
     begin = time.perf_counter()
-    model.fit(X if key["fit"] == "whole" else X[: series.n_train])
+    model.fit(X if key["fit"] == "whole" else X[: series.train_len])
     found = -model.score_samples(X)
     row = {**key, "seconds": time.perf_counter() - begin}
     for name, measure in (("vus_pr", vus_pr), ("vus_roc", vus_roc)):
-        row[name] = measure(y, found, window=series.window)
+        row[name] = measure(y, found, window=series.vus_window)
     return [row]
 
 
