@@ -91,7 +91,7 @@ def bare_twin(network, objective, X, batch_size, steps):
 
 def continued(model, X, steps):
     """Return what takes some more steps of one long fit, which has recorded its step before."""
-    fit = Fit(model, Prepared(model, X, seed=0), seed=0)
+    fit = Fit(model, Prepared(model, X, None, seed=0), seed=0)
     fit.steps.block = steps
 
     def run():

@@ -35,7 +35,7 @@ def lap(run: Run) -> Lap:
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     if isinstance(result, Lap):  # measured in another process
         return result
-    return Lap(wall, cpu, str(getattr(result, "road_", None) or ""))
+    return Lap(wall, cpu, str(getattr(result, "training_path_", None) or ""))
 
 
 def in_turns(runs: Mapping[str, Run], rounds: int) -> dict[str, list[Lap]]:

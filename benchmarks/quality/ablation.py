@@ -18,6 +18,7 @@ from benchmarks.quality import tabular
 from benchmarks.quality.summaries import PUBLISHED
 from sktae import Autoencoder, BaseAutoencoder, DenoisingAutoencoder
 from sktae.nn.layers import Coded
+from sktae.nn.module import AutoencoderModule
 
 TITLE = "What each ingredient of a score is worth"
 DATA, KEYS, SEEDS = tabular.DATA, tabular.KEYS, 1
@@ -26,7 +27,7 @@ DATA, KEYS, SEEDS = tabular.DATA, tabular.KEYS, 1
 class NoNetwork(BaseAutoencoder):
     """The terms of the score, on the input alone."""
 
-    def network(self, shape):
+    def network(self, spec):
         return Unchanged()
 
     @staticmethod
@@ -34,10 +35,8 @@ class NoNetwork(BaseAutoencoder):
         return out.recon
 
 
-class Unchanged(nn.Module):
+class Unchanged(AutoencoderModule):
     """The row is its own code, and nothing of it is explained."""
-
-    noise = ()
 
     def __init__(self):
         super().__init__()
@@ -57,7 +56,7 @@ CONTESTANTS = {
     "after one training step": denoising(max_steps=1),
     "without a network": partial(NoNetwork, max_steps=1),
     "the residual alone": denoising(score_method="residual"),
-    "neighbours alone": denoising(score_method="neighbours"),
+    "neighbors alone": denoising(score_method="neighbors"),
     "the mean squared error": denoising(score_method="error"),
     "a code of 8": denoising(n_components=8),
     "noise 0.1": denoising(noise_level=0.1),

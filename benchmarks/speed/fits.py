@@ -9,6 +9,7 @@ from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.contestants import FITS, ONE_BY_ONE, bare_twin, n_steps, sktae_fit, train
 from benchmarks._lib.measure import alone, lap
 from sktae import Autoencoder, all_estimators
+from sktae._training.spec import resolve
 from sktae.families.image import ImageMixin
 from sktae.families.sequence import SequenceAutoencoder
 
@@ -75,8 +76,7 @@ def fit_gallery(args, n_rows, n_features, batch_size, epochs):
 
 def default_loop(model, X, steps):
     """Train the network of an estimator in a loop of one's own."""
-    model.n_components_, model.hidden_layer_sizes_ = model.auto_components, (128,)
-    network = model.network(X.shape[1:])
+    network = model.network(resolve(model, model.inputs().fit(X)))
 
     def loss(batch):
         return mse_loss(network(batch).recon, batch)

@@ -39,7 +39,7 @@ def operations_per_second(side, dtype, device):
 def with_share(rows, n_scored, n_features, side, device):
     """Compare the operations of the linear maps with what the device can do."""
     for row in rows:
-        dtype = torch.bfloat16 if row["contestant"].endswith("bf16") else torch.float32
+        dtype = torch.bfloat16 if row["contestant"].endswith("bfloat16") else torch.float32
         done = 4 * (n_features * HIDDEN + HIDDEN * CODE) * n_scored / row["wall_median"]
         yield {**row, "share_of_limit": done / operations_per_second(side, dtype, device)}
 
@@ -74,7 +74,7 @@ def gpu_fit(args, n_rows, n_features, batch_size, epochs, side):
         "bare loop": bare_loop,
         "sktae": fitted,
         "sktae step by step": partial(fitted, many_steps=math.inf),
-        "sktae bf16": partial(fitted, precision="bf16"),
+        "sktae bf16": partial(fitted, precision="bfloat16"),
     }
     runs = {}
     for contestant, fit in fits.items():
