@@ -161,9 +161,9 @@ def test_whatever_torch_computes(loss):
         x = torch.randn(8, 7)
         w.data.copy_(torch.randn(7, 6))
         (value,) = step(x)
-        expected = step.places[0].clone(), value
+        expected = step.outputs[0].clone(), value
         (found,) = replay(x)
-        assert torch.equal(step.places[0], expected[0])
+        assert torch.equal(step.outputs[0], expected[0])
         assert torch.equal(found, expected[1])
 
 

@@ -1,4 +1,16 @@
-"""Giving recorded kernels fixed own, so that they can be called again and again."""
+"""Bind recorded kernels to fixed buffers, so that a replay does nothing but call kernels.
+
+This is the back end of a small compiler. In order:
+
+- constant folding: calls that give the same result in every replay are left out (`_varying_calls`);
+- dead code elimination: calls that no result depends on are left out (`_needed_calls`);
+- output aliasing: results are computed directly in the tensors where the caller wants them
+  (`_alias_outputs`);
+- liveness analysis: a buffer is used again after the last kernel that reads it (`bind`), so a
+  replay touches little memory, and finds it in the cache.
+
+The order of the kernels that remain is that of the recording, so sums are rounded the same way.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
@@ -8,12 +20,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from sktae._engine.record import Call, Unrecordable, memory, packet, tensors, written
+from sktae._engine.record import Call, Unrecordable, kernel_name, mutated, storage_id, tensors
 
-# Their out= kernels resize a result that is a sum.
+# Their out= variants resize the given tensor if the loss is a sum, instead of writing into it.
 _WITHOUT_OUT = {"smooth_l1_loss", "huber_loss"}
-# Their results take no more than the shape of their arguments.
-_SHAPED = {
+# Their results depend on the shapes of their arguments only, not on the values.
+_READ_SHAPE_ONLY = {
     "ones_like",
     "zeros_like",
     "full_like",
@@ -27,11 +39,10 @@ _ARITHMETIC = {"add", "sub", "mul", "div"}
 
 
 class Binder:
-    """Gives results a place and kernels their arguments, once and for all.
+    """Assigns a buffer to each result, and gives each kernel its arguments once and for all.
 
-    Memory is told apart by its storage, so a view, however it was taken, is a place in the memory
-    of what it views. Memory that is read no more goes back to a pool, which keeps a replay in the
-    cache.
+    Buffers belong to storages, not to tensors: a view, however it was taken, is then a view of the
+    buffer of its base, and taking it costs nothing in a replay.
 
     Parameters
     ----------
@@ -39,110 +50,128 @@ class Binder:
         What was recorded.
 
     varying : sequence of tensors
-        What will hold other values in a replay; all else that the calls did not make is constant.
+        What may hold other values in each replay. Everything else that no call creates, such as a
+        mask of the network, is constant.
     """
 
     def __init__(self, calls: Sequence[Call], varying: Sequence[Tensor]):
         self.calls = calls
-        # What is changed in place must be made anew in each replay.
-        changed = {memory(t) for call in calls for t in written(call)}
-        self.live = {memory(t) for t in varying} | changed
-        self.places: dict[int, Tensor] = {}
-        self.pool: dict[tuple[int, torch.dtype], list[Tensor]] = {}
+        # What is changed in place must be created again in each replay: a replay that began with
+        # the values of the last one would add to them.
+        changed = {storage_id(t) for call in calls for t in mutated(call)}
+        self.varying = {storage_id(t) for t in varying} | changed
+        self.buffers: dict[int, Tensor] = {}  # by storage of the recording
+        self.pool: dict[tuple[int, torch.dtype], list[Tensor]] = {}  # buffers to be used again
 
     def bind(
-        self, results: Sequence[Tensor], wishes: Sequence[Tensor]
+        self, results: Sequence[Tensor], outputs: Sequence[Tensor]
     ) -> tuple[list[Tensor], list[Callable[[], Any]]]:
-        """Return where results will lie, the first ones as wished, and what brings them there."""
-        calls = self._needed(self._live(), results)
-        made = {memory(t) for call in calls for t in self._made(call)}
-        self._grant(wishes, results, calls, made)
-        lasting = set(self.places) | {memory(t) for t in results}
-        mortal = made - lasting
-        last = {memory(t): n for n, call in enumerate(calls) for t in _arguments(call)}
+        """Return where results will be, the first in `outputs`, and the calls that compute them.
+
+        Binding runs the kernels, too: this is how `_bind_call` learns which variants exist.
+        """
+        calls = self._needed_calls(self._varying_calls(), results)
+        created = {storage_id(t) for call in calls for t in self._created(call)}
+        self._alias_outputs(outputs, results, calls, created)
+        # The caller reads results after the last call, so their buffers are never used again.
+        kept = set(self.buffers) | {storage_id(t) for t in results}
+        temporary = created - kept
+        last_use = {storage_id(t): n for n, call in enumerate(calls) for t in _arguments(call)}
         bound: list[Callable[[], Any]] = []
         for n, call in enumerate(calls):
-            dying = {memory(t) for t in _arguments(call) if last[memory(t)] == n} & mortal
-            bound.append(self._bound(call, dying))
-            for free in dying & self.places.keys():
-                place = self.places.pop(free)
-                self.pool.setdefault((place.numel(), place.dtype), []).append(place)
-        found = [self._at(result) for result in results]
-        for n, wish in enumerate(wishes):
-            if found[n].data_ptr() != wish.data_ptr():
-                bound.append(partial(wish.copy_, found[n]))
-                found[n] = wish
-        return found, bound
+            unused = {storage_id(t) for t in _arguments(call) if last_use[storage_id(t)] == n}
+            unused &= temporary
+            bound.append(self._bind_call(call, unused))
+            # Only now: a kernel that is not elementwise must not write where it still reads.
+            for storage in unused & self.buffers.keys():
+                buffer = self.buffers.pop(storage)
+                self.pool.setdefault((buffer.numel(), buffer.dtype), []).append(buffer)
+        final = [self._in_buffer(result) for result in results]
+        for n, output in enumerate(outputs):
+            if final[n].data_ptr() != output.data_ptr():  # could not be computed there
+                bound.append(partial(output.copy_, final[n]))
+                final[n] = output
+        return final, bound
 
-    def _grant(
+    def _alias_outputs(
         self,
-        wishes: Sequence[Tensor],
+        outputs: Sequence[Tensor],
         results: Sequence[Tensor],
         calls: Sequence[Call],
-        made: set[int],
+        created: set[int],
     ) -> None:
-        """Let results be computed where they are wanted, if all that views them fits there."""
+        """Use outputs as buffers of results, which saves a copy of each in every replay.
+
+        A storage can be replaced by an output only if every tensor that views it, results of
+        kernels in between included, can be had as a view of the output.
+        """
         used = [t for call in calls for t in (*_arguments(call), *tensors(call.result))]
-        for result, wish in zip(results, wishes, strict=False):
-            own = memory(result)
-            views = [t for t in used if memory(t) == own]
-            wanted = own in made - self.places.keys() and result.is_contiguous()
-            if wanted and all(_fits(t, wish) for t in (result, *views)):
-                self.places[own] = wish
+        for result, output in zip(results, outputs, strict=False):
+            storage = storage_id(result)
+            views = [t for t in used if storage_id(t) == storage]
+            # Not a constant, not twice the same storage.
+            possible = storage in created - self.buffers.keys() and result.is_contiguous()
+            if possible and all(_fits(t, output) for t in (result, *views)):
+                self.buffers[storage] = output
 
     def _read(self, call: Call) -> list[Tensor]:
         """List the tensors whose values a call depends on."""
-        return [] if packet(call.kernel) in _SHAPED else _arguments(call)
+        return [] if kernel_name(call.kernel) in _READ_SHAPE_ONLY else _arguments(call)
 
-    def _made(self, call: Call) -> list[Tensor]:
-        """List the results of a call that have memory of their own."""
-        known = {memory(t) for t in _arguments(call)}
-        return [t for t in tensors(call.result) if memory(t) not in known]
+    def _created(self, call: Call) -> list[Tensor]:
+        """List the results of a call that are no views of its arguments."""
+        arguments = {storage_id(t) for t in _arguments(call)}
+        return [t for t in tensors(call.result) if storage_id(t) not in arguments]
 
-    def _live(self) -> Iterator[Call]:
-        """Leave out views, and what is the same in every replay."""
-        live = self.live
-        made: set[int] = set()
+    def _varying_calls(self) -> Iterator[Call]:
+        """Leave out views, and calls whose result is the same in every replay.
+
+        The recording has computed these results already; they are used as they are.
+        """
+        varying = self.varying
+        created: set[int] = set()
         for call in self.calls:
-            changed = {memory(t) for t in written(call)}
-            if not changed <= made:
+            changed = {storage_id(t) for t in mutated(call)}
+            # A replay could not undo a change of the caller's own tensors, such as running means.
+            if not changed <= created:
                 raise Unrecordable(f"{call.kernel} changes in place what it did not make")
-            new = {memory(t) for t in self._made(call)}
-            made |= new
-            read = {memory(t) for t in self._read(call)}
-            if (new or changed) and (read | new) & live:
-                live |= new
+            new = {storage_id(t) for t in self._created(call)}
+            created |= new
+            read = {storage_id(t) for t in self._read(call)}
+            if (new or changed) and (read | new) & varying:
+                varying |= new
                 yield call
 
-    def _needed(self, calls: Iterator[Call], results: Sequence[Tensor]) -> list[Call]:
-        """Leave out what no result depends on."""
-        needed = {memory(t) for t in results}
+    def _needed_calls(self, calls: Iterator[Call], results: Sequence[Tensor]) -> list[Call]:
+        """Leave out calls that no result depends on, walking back from the results."""
+        needed = {storage_id(t) for t in results}
         kept = []
         for call in reversed(list(calls)):
-            if needed & {memory(t) for t in [*self._made(call), *written(call)]}:
-                needed |= {memory(t) for t in self._read(call)}
+            if needed & {storage_id(t) for t in [*self._created(call), *mutated(call)]}:
+                needed |= {storage_id(t) for t in self._read(call)}
                 kept.append(call)
         return kept[::-1]
 
-    def _at(self, tensor: Tensor) -> Tensor:
-        """Return the tensor at its place: in bound memory, or where it has always been."""
-        place = self.places.get(memory(tensor))
-        if place is None:
+    def _in_buffer(self, tensor: Tensor) -> Tensor:
+        """Return a tensor as a view of the buffer of its storage; inputs and constants stay."""
+        buffer = self.buffers.get(storage_id(tensor))
+        if buffer is None:
             return tensor.detach()
-        if not place.is_contiguous():  # a wish, which fits
-            return place.view(tensor.shape)
-        offset = place.storage_offset() + tensor.storage_offset()
-        return place.as_strided(tensor.shape, tensor.stride(), offset)
+        if not buffer.is_contiguous():  # an output; `_fits` has made sure that this works
+            return buffer.view(tensor.shape)
+        offset = buffer.storage_offset() + tensor.storage_offset()
+        return buffer.as_strided(tensor.shape, tensor.stride(), offset)
 
-    def _bound(self, call: Call, dying: set[int]) -> Callable[[], Any]:
-        new = self._made(call)
+    def _bind_call(self, call: Call, unused: set[int]) -> Callable[[], Any]:
+        """Return a call without arguments that writes into buffers; `unused` is read here last."""
+        new = self._created(call)
         args = self._with_scalars(call) if new else call.args
-        args, kwargs = tree_map_only(Tensor, self._at, (args, call.kwargs))
-        if not new:
+        args, kwargs = tree_map_only(Tensor, self._in_buffer, (args, call.kwargs))
+        if not new:  # in place
             return partial(call.kernel, *args, **kwargs)
         for result in new:
-            self._place(call, result, dying)
-        outs = [self._at(t) for t in tensors(call.result)]
+            self._allocate(call, result, unused)
+        outs = [self._in_buffer(t) for t in tensors(call.result)]
         if call.kernel in _COPIES:
             return partial(outs[0].copy_, args[0])
         for function, names, more in _out_variants(call.kernel, outs[0].device.type):
@@ -151,49 +180,55 @@ class Binder:
             )
             try:
                 attempt()
-            except (TypeError, RuntimeError):  # not the arguments that this one takes
+            except (TypeError, RuntimeError):  # this variant does not take these arguments
                 continue
             return attempt
-        return partial(_assign, outs, partial(call.kernel, *args, **kwargs))
+        # No variant writes into given tensors: allocate the result in each replay, and copy it.
+        return partial(_copy_results, outs, partial(call.kernel, *args, **kwargs))
 
     def _with_scalars(self, call: Call) -> tuple:
-        """Read a number where a tensor holds the same constant everywhere, and numbers as tensors.
+        """Turn constants of elementwise calls into tensors of one number, where that is faster.
 
-        Both are the fastest form of the same arithmetic.
+        A constant tensor that is the same everywhere, such as the gradient of a mean, is then not
+        read from memory. A Python number is not made into a tensor anew by each call. Neither may
+        change the dtype or the shape of the result: so all tensors have its dtype already, and one
+        that is not replaced has its shape.
         """
-        result, given = call.result, tensors(call.args)
+        result, arguments = call.result, tensors(call.args)
         if (
             torch.Tag.pointwise not in call.kernel.tags
-            or any(t.dtype != result.dtype for t in given)
-            or not any(t.shape == result.shape and memory(t) in self.live for t in given)
+            or any(t.dtype != result.dtype for t in arguments)
+            or not any(t.shape == result.shape and storage_id(t) in self.varying for t in arguments)
         ):
             return call.args
 
         def scalar(value: Any) -> Any:
             if isinstance(value, Tensor):
-                fixed = value.numel() > 1 and memory(value) not in self.live
-                uniform = fixed and bool((value == value.flatten()[0]).all())
+                constant = value.numel() > 1 and storage_id(value) not in self.varying
+                uniform = constant and bool((value == value.flatten()[0]).all())
                 return value.flatten()[0].clone() if uniform else value
-            if isinstance(value, int | float) and packet(call.kernel) in _ARITHMETIC:
+            if isinstance(value, int | float) and kernel_name(call.kernel) in _ARITHMETIC:
                 return torch.tensor(value, dtype=result.dtype, device=result.device)
             return value
 
         return tuple(map(scalar, call.args))
 
-    def _place(self, call: Call, result: Tensor, dying: set[int]) -> None:
-        own = memory(result)
-        if own in self.places:
+    def _allocate(self, call: Call, result: Tensor, unused: set[int]) -> None:
+        """Give the storage of a result a buffer: of an argument, of the pool, or a new one."""
+        storage = storage_id(result)
+        if storage in self.buffers:  # an output, or two results share the storage
             return
         if torch.Tag.pointwise in call.kernel.tags:
-            # Elementwise, so it may write over an argument that is read here for the last time.
-            for old in dying & self.places.keys():
-                views = [t for t in tensors(call.args) if memory(t) == old]
-                if all(_alike(view, result) for view in views):
-                    self.places[own] = self.places.pop(old)
+            # Each number depends on the numbers at its own position only. So the result may
+            # overwrite an argument that is read here for the last time, if the layouts agree.
+            for argument in unused & self.buffers.keys():
+                views = [t for t in tensors(call.args) if storage_id(t) == argument]
+                if all(_same_layout(view, result) for view in views):
+                    self.buffers[storage] = self.buffers.pop(argument)
                     return
         size = result.untyped_storage().nbytes() // result.element_size()
         free = self.pool.get((size, result.dtype))
-        self.places[own] = (
+        self.buffers[storage] = (
             free.pop() if free else torch.empty(size, dtype=result.dtype, device=result.device)
         )
 
@@ -202,21 +237,21 @@ def _arguments(call: Call) -> list[Tensor]:
     return tensors([call.args, call.kwargs])
 
 
-def _fits(tensor: Tensor, wish: Tensor) -> bool:
-    """Tell whether a place can stand for all the memory that a tensor views."""
+def _fits(tensor: Tensor, output: Tensor) -> bool:
+    """Tell whether a tensor covers its whole storage and can be a view of an output instead."""
     size = tensor.untyped_storage().nbytes() // tensor.element_size()
-    if not (tensor.numel() == wish.numel() == size):
+    if not (tensor.numel() == output.numel() == size):
         return False
-    if wish.is_contiguous():
+    if output.is_contiguous():  # then any strides of the tensor are possible
         return True
     try:
-        wish.view(tensor.shape)
+        output.view(tensor.shape)
     except RuntimeError:
         return False
     return tensor.is_contiguous()
 
 
-def _alike(a: Tensor, b: Tensor) -> bool:
+def _same_layout(a: Tensor, b: Tensor) -> bool:
     return (
         a.dtype == b.dtype
         and a.shape == b.shape
@@ -225,36 +260,40 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     )
 
 
-def _assign(places: Sequence[Tensor], function: Callable[[], Any]) -> None:
-    for place, value in zip(places, tensors(function()), strict=True):
-        place.copy_(value)
+def _copy_results(buffers: Sequence[Tensor], function: Callable[[], Any]) -> None:
+    for buffer, value in zip(buffers, tensors(function()), strict=True):
+        buffer.copy_(value)
 
 
 @cache
 def _out_variants(kernel: Any, device: str) -> list[tuple[Any, list[str], tuple]]:
-    """List what computes the same into given tensors: function, names of these, more arguments.
+    """List functions that compute the same into given tensors: with their names, more arguments.
 
     Torch's own functions come first: they parse their arguments faster than overloads do.
     """
-    name = packet(kernel)
+    name = kernel_name(kernel)
     if name in _WITHOUT_OUT:
         return []
+    # These two have no out= variant, but are cases of functions that have one.
     if kernel is torch.ops.aten.relu.default:
         return [(torch.clamp_min, ["out"], (0,))]
     if kernel is torch.ops.aten.sum.default:
         return [(torch.sum, ["out"], ([],))]
-    found: list[tuple[Any, list[str], tuple]] = []
+    variants: list[tuple[Any, list[str], tuple]] = []
     overload = _out_overload(kernel, device)
     if name in _ARITHMETIC or (overload and overload[1] == ["out"]):
-        homes = (torch._C._VariableFunctions, torch._C._nn)
-        found += [(getattr(home, name), ["out"], ()) for home in homes if hasattr(home, name)]
+        modules = (torch._C._VariableFunctions, torch._C._nn)
+        variants += [(getattr(m, name), ["out"], ()) for m in modules if hasattr(m, name)]
     if overload:
-        found.append((overload[0]._op, overload[1], ()))
-    return found
+        variants.append((overload[0]._op, overload[1], ()))
+    return variants
 
 
 def _out_overload(kernel: Any, device: str) -> tuple[Any, list[str]] | None:
-    """Find the overload that writes into given tensors and has a kernel of its own."""
+    """Find the overload that writes into given tensors and has a kernel of its own.
+
+    Overloads without one allocate the result and copy it, which `_copy_results` does as well.
+    """
 
     def inputs(schema: Any) -> list[tuple[str, str]]:
         return [(a.name, str(a.type)) for a in schema.arguments if not a.is_out]

@@ -1,4 +1,10 @@
-"""Writing down which kernels a function of tensors calls."""
+"""Record which kernels a function of tensors calls.
+
+The recording is made below autograd, where torch dispatches kernels: so it holds the kernels of the
+backward pass too, and none of the Python code that led to them. It is only of use if the same list
+of kernels is right for other values of the same shapes, so whatever depends on values or on a
+global generator is refused here.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+# Torch tags the kernels that a fixed list of kernels could not repeat.
 _REFUSED = {
     torch.Tag.nondeterministic_seeded: "draws from the global generator",
     torch.Tag.dynamic_output_shape: "has a result whose shape depends on values",
@@ -22,7 +29,7 @@ class Unrecordable(Exception):
 
 @dataclass
 class Call:
-    """One kernel that ran."""
+    """One kernel that ran. It keeps its tensors alive, so their storages stay distinct."""
 
     kernel: Any
     args: tuple
@@ -30,8 +37,8 @@ class Call:
     result: Any
 
 
-class Tape(TorchDispatchMode):
-    """Writes down every kernel that runs in this context."""
+class Recorder(TorchDispatchMode):
+    """Within this context, lists every kernel that runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,42 +51,48 @@ class Tape(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         for tag, why in _REFUSED.items():
-            if tag in func.tags and not _harmless(func, args, kwargs):
+            if tag in func.tags and not _is_repeatable(func, args, kwargs):
                 raise Unrecordable(f"{func} {why}")
         result = func(*args, **kwargs)
         self.calls.append(Call(func, args, kwargs, result))
         return result
 
 
-def packet(kernel: Any) -> str:
+def kernel_name(kernel: Any) -> str:
+    """Return the name that all overloads of a kernel share, such as "add"."""
     return kernel.overloadpacket.__name__
 
 
-def _harmless(kernel: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
-    """Say whether a kernel does not do, with these arguments, what it is tagged for."""
-    if packet(kernel) == "index":
-        return not _masks(args[1])
+def _is_repeatable(kernel: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Tell whether these arguments rule out what the kernel is tagged for.
+
+    Indexing has a shape that depends on values only for boolean masks, and attention draws random
+    numbers only for dropout. Without these exceptions, hardly any sequence model could be recorded.
+    """
+    if kernel_name(kernel) == "index":
+        return not _has_mask(args[1])
     names = [argument.name for argument in kernel._schema.arguments]
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    return "dropout_p" in names and not given.get("dropout_p", 0.0)
+    by_name = {**dict(zip(names, args, strict=False)), **kwargs}
+    return "dropout_p" in names and not by_name.get("dropout_p", 0.0)
 
 
-def _masks(indices: Sequence[Tensor | None]) -> bool:
+def _has_mask(indices: Sequence[Tensor | None]) -> bool:
     return any(index is not None and index.dtype == torch.bool for index in indices)
 
 
-def memory(tensor: Tensor) -> int:
-    """Identify the memory behind a tensor; views of one memory share it."""
+def storage_id(tensor: Tensor) -> int:
+    """Identify the storage behind a tensor; all views of one storage share it."""
     return tensor.untyped_storage()._cdata
 
 
 def tensors(tree: Any) -> list[Tensor]:
+    """List the tensors in nested tuples, lists and dictionaries."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
-def written(call: Call) -> Iterator[Tensor]:
-    """List the arguments that a kernel changes in place."""
+def mutated(call: Call) -> Iterator[Tensor]:
+    """List the arguments that a kernel changes in place, as its schema declares them."""
     for position, argument in enumerate(call.kernel._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
-            given = call.args[position : position + 1] or [call.kwargs.get(argument.name)]
-            yield from tensors(given)
+            values = call.args[position : position + 1] or [call.kwargs.get(argument.name)]
+            yield from tensors(values)
