@@ -1,4 +1,9 @@
-"""The parameters of a network as one vector, updated by one kernel."""
+"""The parameters of a network as one vector, updated by one kernel.
+
+Optimizers such as Adam treat each number by itself. So the parameters of a network can lie in one
+vector, of which the network's own parameters are views, and one kernel updates them all instead of
+one for each parameter. Gradients and moments lie in vectors of the same layout.
+"""
 
 import functools
 import math
@@ -9,37 +14,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Vectors end with a whole register, so that a stack of them is treated like each alone. So that a
-# product is rounded alike wherever they lie, parameters begin where a line of the cache does.
-_LANES, _LINE = 64, 16
+# Vectors are padded to a multiple of 64 numbers, whole registers of a CPU (8 or 16 float32 each).
+# Stacked vectors are updated by one kernel over all rows: without a remainder at its end, each row
+# goes through the same vector instructions as alone.
+_VECTOR_MULTIPLE = 64
+# Parameters begin at multiples of 16 float32, which is a cache line (64 bytes). How a product of
+# matrices is rounded can depend on the alignment of its factors, so it is the same for all.
+_CACHE_LINE = 16
 
 
 def flatten(parameters: Iterable[Tensor]) -> nn.Parameter:
     """Move parameters into one vector; they become views of it."""
     parameters = list(parameters)
-    flat = torch.cat([F.pad(p.detach().flatten(), (0, -p.numel() % _LINE)) for p in parameters])
-    flat = nn.Parameter(torch.cat([flat, flat.new_zeros(-len(flat) % _LANES)]))
+    padded = [F.pad(p.detach().flatten(), (0, -p.numel() % _CACHE_LINE)) for p in parameters]
+    flat = torch.cat(padded)
+    flat = nn.Parameter(torch.cat([flat, flat.new_zeros(-len(flat) % _VECTOR_MULTIPLE)]))
     for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
         parameter.data = view
     return flat
 
 
 def views(flat: Tensor, shapes: Sequence[torch.Size], transposed: bool = False) -> list[Tensor]:
-    """Cut a vector, or each row of a matrix, into tensors of these shapes.
+    """View a vector, or each row of a matrix, as tensors of these shapes, without the padding.
 
-    With `transposed`, matrices lie in memory column by column.
+    With `transposed`, matrices lie in memory column by column, as a stack of models wants them.
     """
     sizes = [math.prod(shape) for shape in shapes]
-    rooms = [size + -size % _LINE for size in sizes]
-    parts = flat.detach()[..., : sum(rooms)].split(rooms, -1)
-    found = []
-    for room, size, shape in zip(parts, sizes, shapes, strict=True):
-        part = room[..., :size]
+    padded_sizes = [size + -size % _CACHE_LINE for size in sizes]
+    padded_parts = flat.detach()[..., : sum(padded_sizes)].split(padded_sizes, -1)
+    parts = []
+    for padded, size, shape in zip(padded_parts, sizes, shapes, strict=True):
+        part = padded[..., :size]
         if transposed and len(shape) == 2:
-            found.append(part.unflatten(-1, tuple(shape)[::-1]).mT)
+            parts.append(part.unflatten(-1, tuple(shape)[::-1]).mT)
         else:
-            found.append(part.unflatten(-1, tuple(shape)) if shape else part.squeeze(-1))
-    return found
+            parts.append(part.unflatten(-1, tuple(shape)) if shape else part.squeeze(-1))
+    return parts
 
 
 def shapes(parameters: Iterable[Tensor]) -> list[torch.Size]:
@@ -52,13 +62,14 @@ def total(terms: Mapping[str, Tensor]) -> Tensor:
 
 
 def clip(gradient: Tensor, limit: float | Tensor) -> None:
-    """Shorten gradients, one in each row of the last axis, that are longer than the limit."""
+    """Scale gradients that are longer than the limit down to it; the last axis holds a gradient."""
     norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+    # As torch.nn.utils.clip_grad_norm_ does, its small number against division by zero included.
     gradient.mul_((limit / (norm + 1e-6)).clamp_(max=1.0))
 
 
 def fuses(optimizer: torch.optim.Optimizer) -> bool:
-    """Tell whether the optimizer's step is one call of torch's fused kernel."""
+    """Tell whether the optimizer's step is one call of torch's fused kernel, for one vector."""
     group = optimizer.param_groups[0]
     return (
         type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
@@ -69,7 +80,10 @@ def fuses(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def moments(optimizer: torch.optim.Optimizer, flat: Tensor) -> dict[str, Tensor]:
-    """Return the state of Adam for a vector, as the optimizer itself would make it."""
+    """Return Adam's state for a vector, created as the optimizer itself would do at its first step.
+
+    It stays in the optimizer, so that skorch's own steps and copies of the net go on from it.
+    """
     state = optimizer.state[flat]
     if not state:
         state["step"] = torch.zeros((), device=flat.device)
@@ -85,8 +99,9 @@ def fused_update(
     state: Mapping[str, Tensor],
     counts: Tensor,
 ) -> Callable[[float, float], None]:
-    """Return what a step of a fused Adam does, given a rate and a decay: one kernel.
+    """Return a step of fused Adam as a function of learning rate and weight decay: one kernel.
 
+    This is `optimizer.step()` without its checks and the lists that it builds anew each time.
     `counts` holds the counts of steps that go up by one, `state["step"]` among them.
     """
     group = optimizer.param_groups[0]

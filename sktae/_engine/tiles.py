@@ -1,4 +1,11 @@
-"""Inference in tiles of one fixed size, so that a row's result depends on the row alone."""
+"""Inference in tiles of one fixed size, so that a row's result depends on the row alone.
+
+Kernels for matrix products choose how to sum by the shapes of the matrices, and treat what is left
+over at their edges by other code. So a row scored alone, or at the end of a short batch, would
+differ in its last digits from the same row in a long one. Here every row meets the same kernels
+with the same shapes: batches have a fixed size that leaves no remainder, and layers an output
+width that leaves none.
+"""
 
 import math
 from collections.abc import Callable
@@ -13,31 +20,35 @@ from torch.overrides import TorchFunctionMode
 from sktae._engine.replay import Step, recorded
 from sktae._engine.rows import Rows
 
-_LANES = 16
+# The float32 numbers in the widest vector register of a CPU: 64 bytes, with AVX-512.
+_REGISTER = 16
 
 
-# Tiles of this many rows, and of fewer where a row is large, or becomes so in the network, are near
-# the best throughput.
-TILE, _TILE_OF_GPU = 1024, 2**15
+# A tile has this many rows if rows are small: near the best throughput. On a CPU, intermediate
+# results should stay in the cache (`score_speed.py` of the benchmarks compares tiles with the whole
+# array); a GPU needs more rows to be busy.
+TILE, _GPU_TILE = 1024, 2**15
 
 
+# The most numbers in a tile of inputs (16 MB in float32), and in the largest layer for it (1 MB on
+# a CPU): so inference needs little memory for images and long sequences, too.
 _TILE_NUMBERS, _LAYER_NUMBERS = 2**22, 2**18
 
 
-# From this many tiles on, recording the function of a tile repays itself.
+# From this many tiles on, what is saved in each repays the recording of the function of a tile.
 MANY_TILES = 16
 
 
 class AlignedLinear(TorchFunctionMode):
-    """Pads the results of linear maps to whole vector registers.
+    """Within this context, linear maps are computed with whole vector registers of outputs.
 
     Kernels for odd widths treat the last rows of a batch differently, so that a row's result
-    would depend on its place.
+    would depend on its position. Weights get rows of zeros, and the outputs of these are cut off.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.parameters: dict[int, Tensor] = {}
+        self.padded: dict[int, Tensor] = {}  # parameters, which stay the same between tiles
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -47,18 +58,18 @@ class AlignedLinear(TorchFunctionMode):
 
     def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         width = len(weight)
-        missing = -width % _LANES
+        missing = -width % _REGISTER
         if not missing:
             return F.linear(input, weight, bias)
         padded_bias = None if bias is None else self.pad(bias, (0, missing))
         return F.linear(input, self.pad(weight, (0, 0, 0, missing)), padded_bias)[..., :width]
 
     def pad(self, weight: Tensor, by: tuple[int, ...]) -> Tensor:
-        if not isinstance(weight, nn.Parameter):
+        if not isinstance(weight, nn.Parameter):  # computed by the network, perhaps from the rows
             return F.pad(weight, by)
-        if id(weight) not in self.parameters:
-            self.parameters[id(weight)] = F.pad(weight, by)
-        return self.parameters[id(weight)]
+        if id(weight) not in self.padded:
+            self.padded[id(weight)] = F.pad(weight, by)
+        return self.padded[id(weight)]
 
 
 def in_tiles(
@@ -66,7 +77,7 @@ def in_tiles(
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
-    The last tile is filled up, so every row meets the same arithmetic whatever its neighbours.
+    The last tile is filled up, so every row meets the same arithmetic whatever its neighbors.
     Results are written into arrays that are allocated once.
     """
 
@@ -78,9 +89,10 @@ def in_tiles(
     n_rows = len(tables[0])
     most, of_layer = TILE, _LAYER_NUMBERS // layer_size(network)
     if torch.device(tables[0].device).type != "cpu":
-        most, of_layer = _TILE_OF_GPU, of_layer * _TILE_OF_GPU // TILE
+        most, of_layer = _GPU_TILE, of_layer * _GPU_TILE // TILE
     of_rows = _TILE_NUMBERS // max(1, math.prod(tables[0].shape))
-    # A power of two: the last rows of other numbers would be treated by kernels of their own.
+    # A power of two, since kernels take rows in blocks: of other numbers, the last rows would be a
+    # remainder, for which there are kernels of their own.
     size = 1 << (max(1, min(most, of_layer, of_rows)).bit_length() - 1)
     step: Any = Step(prepared)
     aligned = AlignedLinear()
@@ -92,20 +104,27 @@ def in_tiles(
             tiles = [_filled(x.tile(start, stop), size) for x in tables]
             if start == 0 and n_rows > size * MANY_TILES:
                 step = recorded(step, *tiles)
-            found = step(*tiles)
+            parts = step(*tiles)
             if not results:
-                results = tuple(np.empty((n_rows, *f.shape[1:]), np.float32) for f in found)
-            for whole, part in zip(results, found, strict=True):
+                results = tuple(np.empty((n_rows, *p.shape[1:]), np.float32) for p in parts)
+            # Copied at once, since a recorded step returns the same tensors each time.
+            for whole, part in zip(results, parts, strict=True):
                 whole[start:stop] = part[: stop - start].cpu().numpy()
     return results
 
 
 def layer_size(network: nn.Module) -> int:
-    """Return how many numbers the largest layer makes of a row, where a network or a part says."""
+    """Return how many numbers the largest layer has for a row: the largest `layer_size` of a part.
+
+    It is 1 where no part declares it: for plain layers, the limits on rows are enough.
+    """
     return max(getattr(part, "layer_size", 1) for part in network.modules())
 
 
 def _filled(rows: Tensor, size: int) -> Tensor:
-    """Repeat the last row until there are so many."""
+    """Repeat the last row until there are `size` rows.
+
+    Not zeros: a copy of a row is a valid input wherever the row is.
+    """
     missing = size - len(rows)
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows
