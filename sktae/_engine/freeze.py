@@ -1,4 +1,4 @@
-"""Which part of a network learns."""
+"""Which part of a network is trained."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -10,17 +10,18 @@ Part = Literal["all", "decoder", "head"]
 
 
 def freeze(network: Any, x: Tensor, part: Literal["decoder", "head"]) -> None:
-    """Keep all of a network but a part as it is: the decoder, or its last layer.
+    """Freeze all of a network but a part: the decoder, or its last layer.
 
-    What belongs to the decoder is seen from what is called for a code, and what the code depends on
-    does not, so no network has to say it.
+    No network has to declare its decoder. Modules that only the forward pass calls, and not
+    `decode`, are frozen; so is every parameter on which the code depends, such as a weight that
+    encoder and decoder share.
     """
     with torch.enable_grad():
         code = network(x).code
         parameters = list(network.parameters())
-        slopes: Sequence[Tensor | None] = [None] * len(parameters)
-        if code.requires_grad:  # which one that was chosen may not
-            slopes = torch.autograd.grad(code.sum(), parameters, allow_unused=True)
+        gradients: Sequence[Tensor | None] = [None] * len(parameters)
+        if code.requires_grad:  # not if it is an index into a codebook
+            gradients = torch.autograd.grad(code.sum(), parameters, allow_unused=True)
     with torch.no_grad():
         forward = _called(network, lambda: network(x))
         decoding = _called(network, lambda: network.decode(code))
@@ -30,20 +31,20 @@ def freeze(network: Any, x: Tensor, part: Literal["decoder", "head"]) -> None:
                 "trainable='head' needs a decoder with layers of its own, which one with "
                 "tied_weights has not; take 'decoder', which trains its biases, or 'all'."
             )
-        learning = {*decoding[-1].parameters()}
-        frozen = [p for p in network.parameters() if p not in learning]
+        trained = {*decoding[-1].parameters()}
+        frozen = [p for p in network.parameters() if p not in trained]
     else:
         frozen = [p for module in forward if module not in decoding for p in _own(module)]
-        frozen += [p for p, slope in zip(parameters, slopes, strict=True) if slope is not None]
+        frozen += [p for p, g in zip(parameters, gradients, strict=True) if g is not None]
     for parameter in frozen:
         parameter.requires_grad_(False)
 
 
 def _called(network: nn.Module, function: Callable[[], Any]) -> list[nn.Module]:
-    """Return the modules with parameters of their own that a function calls, in their order."""
-    found: list[nn.Module] = []
+    """Return the modules with parameters of their own that a function calls, in that order."""
+    called: list[nn.Module] = []
     hooks = [
-        module.register_forward_hook(lambda module, *_: found.append(module))
+        module.register_forward_hook(lambda module, *_: called.append(module))
         for module in network.modules()
         if module is not network and _own(module)
     ]
@@ -52,7 +53,7 @@ def _called(network: nn.Module, function: Callable[[], Any]) -> list[nn.Module]:
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return called
 
 
 def _own(module: nn.Module) -> list[nn.Parameter]:

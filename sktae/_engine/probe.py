@@ -1,14 +1,14 @@
-"""Looking at a network between the epochs of its fit."""
+"""Diagnosis and repair of a network between the epochs of its fit."""
 
 import torch
 from skorch.callbacks import Callback
 
-# Repairs end after this share of a fit, while there is time left to train what was repaired.
+# Repairs end after this share of a fit, so that what was repaired last can still be trained.
 _LAST_REPAIR = 0.75
 
 
 class Probe(Callback):
-    """Shows the network a fixed sample of training rows, to diagnose it and to repair it.
+    """Runs the network on a fixed sample of training rows, to diagnose it and to repair it.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ class Probe(Callback):
         The budget of the fit.
 
     x, noise : Tensor, tuple of Tensor
-        What the network is shown.
+        The sample of rows, and its noise.
 
     revives : bool
         Whether the network may be changed.
@@ -26,6 +26,7 @@ class Probe(Callback):
         self.steps, self.x, self.noise, self.revives = steps, x, noise, revives
 
     def outputs(self, net):
+        # In training mode, in which networks use their noise.
         net._set_training(True)
         return net.module_(self.x, *self.noise)
 

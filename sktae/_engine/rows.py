@@ -1,4 +1,4 @@
-"""Rows of a table, wherever they lie."""
+"""Rows of a table, in memory, in a file, in a Dataset, or on a GPU."""
 
 import math
 from collections.abc import Callable
@@ -8,26 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Rows are converted and copied in chunks of about this many numbers.
+# Rows are converted and copied in chunks of about this many numbers (1 MB in float32), so that what
+# lies between raw and prepared rows never takes as much memory as the table.
 _CHUNK_NUMBERS = 2**18
 
 
 class Rows:
-    """Rows of a table, wherever they lie; `prepare` turns raw ones into what the network sees.
+    """Rows of a table, wherever they lie; `prepare` turns raw rows into inputs of the network.
 
     Parameters
     ----------
     raw : array or Dataset
-        Has a `shape`, and answers to slices and to arrays of row numbers.
+        Has a `shape`, and can be indexed by slices and by arrays of row numbers.
 
     prepare : callable
         From raw rows as a tensor to rows for the network.
 
     device : str
-        Where the prepared rows are wanted.
+        Device of the prepared rows.
 
     chosen : Tensor or None, default=None
-        Which rows, if not all.
+        Numbers of the rows, if not all.
 
     labels : Tensor or None, default=None
         The groups that these rows belong to, if there are any.
@@ -64,19 +65,21 @@ class Rows:
         return self.prepare(_as_tensor(raw)).to(self.device)
 
     def tile(self, start: int, stop: int) -> Tensor:
-        """Return a range of rows for `finished`, which makes them what `slice` gives.
+        """Return a range of rows for `finished`, which turns them into what `slice` returns.
 
-        Thus what can be recorded together with a function of prepared rows is left to do.
+        Preparing rows is a function of tensors, too. Split off like this, it can be recorded
+        together with what is then computed from the rows.
         """
         if self.chosen is not None or self.device != "cpu":
             return self.slice(start, stop)
         return _as_tensor(np.asarray(self.raw[start:stop]))
 
     def finished(self, tile: Tensor) -> Tensor:
+        """Prepare a tile, unless `tile` has done so."""
         return tile if self.chosen is not None or self.device != "cpu" else self.prepare(tile)
 
     def spread(self, n: int) -> "Rows":
-        """Return n rows at most, evenly spaced."""
+        """Return at most n rows, evenly spaced."""
         step = math.ceil(len(self) / n)
         return self if step == 1 else self.choose(torch.arange(0, len(self), step))
 
@@ -124,6 +127,9 @@ class Loaded(Rows):
 
 
 def _as_tensor(rows: np.ndarray) -> Tensor:
-    """See an array as a tensor, or a copy of it where torch could not: read-only, backwards."""
+    """Return an array as a tensor; a copy of it if it is read-only or runs backwards.
+
+    Torch warns of arrays that are read-only, and takes none with negative strides.
+    """
     plain = rows.flags.writeable and min(rows.strides, default=0) >= 0
     return torch.from_numpy(rows if plain else rows.copy())
