@@ -240,7 +240,7 @@ def test_an_interruption_leaves_everything_as_it_was(X, monkeypatch):
     def interrupted(self, n):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stack.Stack, "_span", interrupted)
+    monkeypatch.setattr(stack.Stack, "_take_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit_many([fitted, fresh], [X + 1, X])
     np.testing.assert_array_equal(fitted.score_samples(X), scores)

@@ -1,4 +1,4 @@
-"""Rows in, batches out: blocks of training steps, and fixed tiles for inference."""
+"""The batches of a fit: training steps with their noise, and validation rows."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,12 @@ Batch = tuple[tuple[Tensor, ...], Tensor]
 
 
 class TrainingSteps:
-    """A budget of steps, from `first` on; each iteration runs through the next block of them."""
+    """A budget of steps, from number `first` on; each iteration runs through the next block.
+
+    Steps are numbered over all fits of an estimator: a fit that continues an earlier one has a
+    `first` above zero. What a step draws depends on its number alone, so neither the size of blocks
+    nor an interruption between them changes any batch.
+    """
 
     def __init__(self, x: Rows, plan: Plan, first: int, budget: int, block: int):
         self.x, self.plan = x, plan
@@ -28,7 +33,7 @@ class TrainingSteps:
         return math.ceil(self.budget / self.block)
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many steps remain."""
         return self.first + self.budget - self.step
 
@@ -38,23 +43,30 @@ class TrainingSteps:
         return (self.step - self.first) / self.budget
 
     def __iter__(self) -> Iterator[Batch]:
-        ranges = self._ranges(self.step, self.step + min(self.block, self.left))
-        for batches in self._ahead(ranges):
+        ranges = self.ranges(self.step, self.step + min(self.block, self.remaining))
+        for batches in self._prefetched(ranges):
             for batch in batches:
                 yield batch, batch[0]
                 self.step += 1
 
-    def _ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Cut a range of steps where a pass or an address of noise ends."""
+    def ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Cut the steps from `start` to `stop` where a pass or an address of noise ends.
+
+        Within a range, rows come from one permutation and noise from one generator, so the batches
+        of all its steps are gathered by one call.
+        """
         while start < stop:
-            number, share = self.plan.steps_per_pass, self.plan.steps_per_draw
-            ends = self.first + ((start - self.first) // number + 1) * number
-            end = min(stop, ends, (start // share + 1) * share)
+            per_pass, per_draw = self.plan.steps_per_pass, self.plan.steps_per_draw
+            # Passes are counted from the beginning of this fit, addresses of noise from step 0.
+            end_of_pass = self.first + ((start - self.first) // per_pass + 1) * per_pass
+            end = min(stop, end_of_pass, (start // per_draw + 1) * per_draw)
             yield start, end
             start = end
 
-    def _ahead(self, ranges: Iterator[tuple[int, int]]) -> Iterator[Iterator[tuple[Tensor, ...]]]:
-        """Gather the batches of each range, in a thread ahead where rows are not at hand."""
+    def _prefetched(
+        self, ranges: Iterator[tuple[int, int]]
+    ) -> Iterator[Iterator[tuple[Tensor, ...]]]:
+        """Gather the batches of each range; a thread reads the next one if rows are not loaded."""
         if isinstance(self.x, Loaded):
             yield from (self.gather(*span) for span in ranges)
             return
@@ -66,17 +78,19 @@ class TrainingSteps:
             yield waiting.pop().result()
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Return the rows of some steps of one pass, in a line."""
+        """Return the row numbers of steps of one pass, one batch after the other."""
         number, batch = divmod(start - self.first, self.plan.steps_per_pass)
         if number != self._pass:
-            # Addressed by its first step, so that a later fit draws other orders.
+            # The address of a permutation is the first step of its pass, not the number of the
+            # pass: so a fit that continues an earlier one draws other permutations.
             self._pass, self._order = number, self.plan.order(start - batch)
         size = self.plan.batch_size
-        places = torch.arange(batch * size, (batch + stop - start) * size)
-        return self._order(places % self.plan.n_rows)
+        positions = torch.arange(batch * size, (batch + stop - start) * size)
+        # The last batch of a pass is filled up with the first rows of its permutation.
+        return self._order(positions % self.plan.n_rows)
 
-    def whole(self, start: int, stop: int) -> tuple[Tensor, ...]:
-        """Return rows and noise of steps that share a pass and an address, (steps, b, ...)."""
+    def stacked(self, start: int, stop: int) -> tuple[Tensor, ...]:
+        """Return rows and noise of one range of steps, each of shape (steps, batch, ...)."""
         rows = self.rows(start, stop)
         address, offset = divmod(start, self.plan.steps_per_draw)
         noise = self.plan.draws("noise", address, rows, self.x, offset * self.plan.batch_size)
@@ -84,12 +98,12 @@ class TrainingSteps:
         return tuple(part.unflatten(0, shape) for part in (self.x.take(rows), *noise))
 
     def gather(self, start: int, stop: int) -> Iterator[tuple[Tensor, ...]]:
-        """Return the batches of such steps one by one."""
-        return zip(*(part.unbind(0) for part in self.whole(start, stop)), strict=True)
+        """Return the batches of one range of steps one by one."""
+        return zip(*(part.unbind(0) for part in self.stacked(start, stop)), strict=True)
 
 
 class ValidationBatches:
-    """Held-out rows in order, with the same noise at every look, so that looks compare."""
+    """Held-out rows in order; the same noise in every epoch, so that losses can be compared."""
 
     def __init__(self, x: Rows, plan: Plan):
         self.x, self.plan = x, plan

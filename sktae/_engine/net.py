@@ -1,4 +1,20 @@
-"""The skorch net under every estimator: skorch owns the fit, this file owns the step."""
+"""The skorch net under every estimator: skorch owns the fit, this file owns the step.
+
+skorch runs a fit through a ladder of methods, each of which calls the next::
+
+    partial_fit                       callbacks at the ends of the fit
+      fit_loop                        callbacks at the ends of each epoch
+        get_split_datasets            rows of training, rows of validation
+        get_iterator                  their batches
+        run_single_epoch              callbacks on batches
+          train_step                  callback on gradients, step of the optimizer
+            train_step_single         loss and gradients
+              infer                   the module
+          validation_step             loss
+      notify                          from every rung: passes an event to all callbacks
+
+An override below says which rung it takes, and why. `train_step` and `fit_loop` stay skorch's.
+"""
 
 import copy
 import dis
@@ -15,7 +31,8 @@ from sktae._engine.batches import TrainingSteps
 from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
 from sktae._engine.replay import Gradient, Replay
 
-# From this many steps on, recording a step repays itself.
+# From this many steps on, recording a step repays itself: it means to run the step, to bind each of
+# its kernels, to run them again and to compare, which only many replays make up for.
 MANY_STEPS = 64
 
 
@@ -87,59 +104,80 @@ class AutoencoderNet(NeuralNet):
 
     @property
     def _default_callbacks(self):
+        # skorch's others compute losses and print them; losses are recorded here, by epoch.
         return [("epoch_timer", EpochTimer())]
 
-    # -- the rungs of skorch's ladder that are ours ------------------------------------------
-
-    def get_split_datasets(self, X, y=None, **fit_params):
-        """Take the training steps as `X` and the validation batches, if any, as `y`."""
-        return X, y
-
-    def get_iterator(self, dataset, training=False):
-        return dataset
+    # -- parameters in one vector --------------------------------------------------------------
 
     def get_params_for_optimizer(self, prefix, named_parameters):
+        """Give the optimizer all parameters as one vector, if it treats all of them alike.
+
+        skorch calls this when it makes the optimizer. Parameter groups (`optimizer__param_groups`),
+        frozen parameters, and `ParamMapper`, which freezes some later, need them one by one.
+        """
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
         if self.optimizer not in (torch.optim.Adam, torch.optim.AdamW):
             return args, kwargs
         kwargs.setdefault("fused", True)
         parameters = args[0][-1]["params"]
-        picky = any(isinstance(callback, ParamMapper) for callback in without_names(self.callbacks))
-        if len(args[0]) == 1 and all(p.requires_grad for p in parameters) and not picky:
+        mapped = any(isinstance(c, ParamMapper) for c in without_names(self.callbacks))
+        if len(args[0]) == 1 and all(p.requires_grad for p in parameters) and not mapped:
             # Adam treats each number by itself, so all of them may lie in one vector.
             return ([flatten(parameters)],), kwargs
         return args, kwargs
 
     def _flat(self) -> Tensor | None:
-        """Return the vector of all parameters, if the optimizer has them as one."""
+        """Return the vector of all parameters, if the optimizer has them as one.
+
+        Parameters must be views of the vector, or the optimizer would update what no module uses.
+        A callback that sets `parameter.data`, or a copy of the module, breaks this; here it is
+        mended, with the values of the parameters.
+        """
         (flat, *more) = self.optimizer_.param_groups[0]["params"]
         parameters = list(self.module_.parameters())
         if more or any(flat is p for p in parameters):
             return None
         for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
-            if parameter.data_ptr() != view.data_ptr():  # a callback put it elsewhere
+            if parameter.data_ptr() != view.data_ptr():
                 view.copy_(parameter.data)
                 parameter.data = view
         return flat.detach()
 
     def __getstate__(self):
-        # A view would be pickled with all that it is a view of, and a gradient is bound to memory.
-        still = object.__new__(type(self))
-        vars(still).update(vars(self))
-        vars(still).pop("_last_gradient", None)
+        # Each view would be pickled with the whole vector: a copy of the module has parameters of
+        # their own. A recorded gradient is bound to the memory of this process, so it is left out.
+        # All of this on a copy of the net, which goes on training.
+        pickled = object.__new__(type(self))
+        vars(pickled).update(vars(self))
+        vars(pickled).pop("_cached_gradient", None)
         if getattr(self, "module_", None) is not None:
-            vars(still)["module_"] = copy.deepcopy(self.module_)
+            vars(pickled)["module_"] = copy.deepcopy(self.module_)
             if self.module is self.module_:
-                vars(still)["module"] = None
-        return super(AutoencoderNet, still).__getstate__()
+                vars(pickled)["module"] = None
+        return super(AutoencoderNet, pickled).__getstate__()
 
     def __setstate__(self, state):
+        # Parameters become views of the optimizer's vector again.
         super().__setstate__(state)
         if getattr(self, "module_", None) is not None:
             self.module = self.module_ if self.module is None else self.module
             self._flat()
 
+    # -- skorch's ladder: the fit --------------------------------------------------------------
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Take the training steps as `X` and the validation batches, if any, as `y`.
+
+        Rung of the data: the estimator has split the rows already, before it learned their scales.
+        """
+        return X, y
+
+    def get_iterator(self, dataset, training=False):
+        """Return the batches as they are: no DataLoader, which would draw them by itself."""
+        return dataset
+
     def notify(self, method_name, **cb_kwargs):
+        """Pass an event to all callbacks (every rung calls this)."""
         # skorch's callbacks end a fit by raising KeyboardInterrupt. The user's Ctrl-C, which may
         # come while a callback runs, must not be mistaken for that.
         try:
@@ -150,6 +188,11 @@ class AutoencoderNet(NeuralNet):
             raise
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Fit (top rung), as skorch does, but let the user's Ctrl-C through.
+
+        skorch ends a fit at KeyboardInterrupt as if it were complete; an estimator must not take
+        that for a fit.
+        """
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
@@ -158,15 +201,18 @@ class AutoencoderNet(NeuralNet):
         except StopTraining:
             pass
         finally:
-            vars(self).pop("_last_gradient", None)  # with the memory that it is bound to
+            vars(self).pop("_cached_gradient", None)  # and the memory that it is bound to
         self.notify("on_train_end", X=X, y=y)
         return self
 
+    # -- skorch's ladder: one step -------------------------------------------------------------
+
     def infer(self, x, **fit_params):
+        """Call the module (lowest rung): inputs are a tuple, the rows and their noise."""
         return self.module_(*x)
 
     def terms(self, inputs, x):
-        """Return the terms of the objective for a batch."""
+        """Return the terms of the objective for a batch, of which skorch knows only the sum."""
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
             return self.criterion_(self.infer(inputs), x)
@@ -177,6 +223,12 @@ class AutoencoderNet(NeuralNet):
         return math.inf if self.max_grad_norm is None else self.max_grad_norm * math.prod(shape)
 
     def train_step_single(self, batch, **fit_params):
+        """Compute loss and gradients of a batch (rung below `train_step`).
+
+        skorch's own step resets and uses the gradients of what the optimizer has. That is one
+        vector here, while autograd fills those of the module's parameters: so these are reset, and
+        copied into the gradient of the vector, of which they become views for callbacks.
+        """
         inputs, x = batch
         parameters = list(self.module_.parameters())
         for parameter in parameters:
@@ -200,22 +252,27 @@ class AutoencoderNet(NeuralNet):
         return {"loss": loss, "terms": terms}
 
     def validation_step(self, batch, **fit_params):
+        """Compute the terms of a batch, without gradients (same rung as `train_step`)."""
         inputs, x = batch
         with torch.no_grad():
             terms = self.terms(inputs, x)
         return {"loss": total(terms).mean(), "terms": terms}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run one block of steps; losses stay on the device and are read once, at its end."""
+        """Run one block of steps, the rung that skorch repeats in each epoch.
+
+        Losses stay on the device and are read once, at the end: skorch reads each, for which the
+        CPU would have to wait for the GPU at every step.
+        """
         if iterator is None:
             return
         # In validation too: the same objective as in training, on draws that stay the same.
         if not self.module_.training:
             self._set_training(True)
-        if training and self.trains_quietly:
-            sums, n_rows, n_batches = self._run_quietly(iterator)
+        if training and self.takes_fused_steps:
+            sums, n_rows, n_batches = self._run_fused(iterator)
         else:
-            sums, n_rows, n_batches = self._run_openly(iterator, training, step_fn, fit_params)
+            sums, n_rows, n_batches = self._run_stepwise(iterator, training, step_fn, fit_params)
         terms = {name: float(value) / n_rows for name, value in sums.items()}
         self.history.record(f"{prefix}_batch_count", n_batches)
         if training:
@@ -223,35 +280,41 @@ class AutoencoderNet(NeuralNet):
         else:
             self._record(prefix, terms)
 
-    def _run_openly(self, iterator, training, step_fn, fit_params):
-        """Run batches in skorch's way, step by step, for every optimizer and every listener."""
+    def _run_stepwise(self, iterator, training, step_fn, fit_params):
+        """Run batches through skorch's rungs, for any optimizer and for callbacks on batches."""
         if training:
             self.training_path_ = "skorch"
         sums: dict[str, Any] = {}
         n_rows = n_batches = 0
-        listening = self._listens_to_batches()
+        notifies = self._has_batch_callbacks()
         for batch in iterator:
             if training:
                 self.set_learning_rate(iterator)
-            if listening:
+            if notifies:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             for name, term in step["terms"].items():
                 sums[name] = sums.get(name, 0.0) + term.detach().sum()
-            if listening:
+            if notifies:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
             n_rows += len(batch[1])
             n_batches += 1
         return sums, n_rows, n_batches
 
-    @property
-    def trains_quietly(self) -> bool:
-        """Whether nothing stands between two steps, so that they can be taken faster."""
-        fused = self._flat() is not None and fuses(self.optimizer_)
-        return fused and not self._listens_to_batches()
+    # -- fused steps ---------------------------------------------------------------------------
 
-    def _run_quietly(self, steps: TrainingSteps):
-        """Run training steps with nothing between them: the same numbers, sooner."""
+    @property
+    def takes_fused_steps(self) -> bool:
+        """Whether a step is a gradient and one fused update, with no callback in between."""
+        fused = self._flat() is not None and fuses(self.optimizer_)
+        return fused and not self._has_batch_callbacks()
+
+    def _run_fused(self, steps: TrainingSteps):
+        """Run training steps without the rungs below `run_single_epoch`: same numbers, sooner.
+
+        The gradient is recorded and replayed if enough steps remain, and the optimizer is called as
+        a kernel.
+        """
         flat = cast(Tensor, self._flat())
         group = self.optimizer_.param_groups[0]
         state = moments(self.optimizer_, group["params"][0])
@@ -261,43 +324,49 @@ class AutoencoderNet(NeuralNet):
         start = steps.step
         with torch.no_grad():
             for inputs, x in steps:
-                if not gradient.tried and steps.left >= MANY_STEPS:
+                if not gradient.tried and steps.remaining >= MANY_STEPS:
                     gradient.record(*inputs)
                 self.set_learning_rate(steps)
-                found = gradient.step(*inputs)
+                step_sums = gradient.step(*inputs)
                 if self.max_grad_norm is not None:
                     clip(vector, self.limit(x.shape[1:]))
                 update(group["lr"], group["weight_decay"])
                 if sums:
-                    torch._foreach_add_(sums, found)
-                else:
-                    sums = [value.clone() for value in found]
+                    torch._foreach_add_(sums, step_sums)
+                else:  # copied, since a replay returns the same tensors at every step
+                    sums = [value.clone() for value in step_sums]
         self.training_path_ = "traced" if isinstance(gradient.step, Replay) else "plain"
         n_steps = steps.step - start
         return dict(zip(gradient.names, sums, strict=True)), n_steps * len(x), n_steps
 
     def _gradient(self, flat: Tensor) -> tuple[Tensor, Gradient]:
-        """Return a vector and what fills it, the last ones if everything is where it was."""
-        parameters = list(self.module_.parameters())
-        where = [(p.data_ptr(), p.requires_grad) for p in parameters]
-        key = id(self.module_), id(self.criterion_), where
-        last = vars(self).get("_last_gradient")
-        if last is None or last[0] != key:
-            vector = torch.zeros_like(flat)
-            places = views(vector, shapes(parameters))
-            last = key, vector, Gradient(self.terms, parameters, places, [flat])
-            self._last_gradient = last
-        return last[1:]
+        """Return a vector for gradients and the step that fills it.
 
-    def _listens_to_batches(self) -> bool:
+        A recording is bound to the memory of the parameters. It is kept from block to block, and
+        made again if a callback has replaced the module, or moved or frozen a parameter.
+        """
+        parameters = list(self.module_.parameters())
+        memory = [(p.data_ptr(), p.requires_grad) for p in parameters]
+        key = id(self.module_), id(self.criterion_), memory
+        cached = vars(self).get("_cached_gradient")
+        if cached is None or cached[0] != key:
+            vector = torch.zeros_like(flat)
+            outputs = views(vector, shapes(parameters))
+            cached = key, vector, Gradient(self.terms, parameters, outputs, [flat])
+            self._cached_gradient = cached
+        return cached[1:]
+
+    def _has_batch_callbacks(self) -> bool:
         return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
             for hook in ("on_batch_begin", "on_batch_end", "on_grad_computed")
         )
 
+    # -- learning rate and history, which `stack.py` uses as well ------------------------------
+
     def set_learning_rate(self, steps: TrainingSteps, shift: int = 0) -> None:
-        """Set the rate of the step that comes next, or comes `shift` steps from there."""
+        """Set the learning rate of the next step, or of the one `shift` steps from it."""
         if self.schedule == "cosine":
             progress = (steps.step + shift - steps.first) / steps.budget
             factor = 0.5 * (1 + math.cos(math.pi * progress))
@@ -305,7 +374,7 @@ class AutoencoderNet(NeuralNet):
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
     def record_training(self, steps: TrainingSteps, terms: Mapping[str, float]) -> None:
-        """Write down the means of the objective's terms over a block of steps."""
+        """Add the means of the objective's terms over a block of steps to the history."""
         self._record("train", terms)
         self.history.record("step", steps.step)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
@@ -318,8 +387,8 @@ class AutoencoderNet(NeuralNet):
                 f"to similar ranges, lower learning_rate, or set max_grad_norm."
             )
         name = f"{prefix}_loss"
-        before = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
-        best = next(before, math.inf)
+        earlier = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
+        best = next(earlier, math.inf)
         self.history.record(name, loss)
         # What skorch's Checkpoint reads: the best so far, and the last batch, here the whole block.
         self.history.record(f"{name}_best", loss < best)
@@ -331,7 +400,11 @@ class AutoencoderNet(NeuralNet):
 
 
 def _is_raised_by_statement(error: BaseException) -> bool:
-    """Tell whether a `raise` statement made an exception, and not a signal."""
+    """Tell whether an exception comes from a `raise` statement, and not from a signal.
+
+    The traceback ends at the instruction that ran last. For a callback that ends the fit, this is
+    that of a `raise` statement; signals are noticed at calls and at the ends of loops.
+    """
     last: Any = error.__traceback__
     while last.tb_next is not None:
         last = last.tb_next
