@@ -14,8 +14,9 @@ from sktae._training.prepare import Prepared
 from sktae.base import BaseAutoencoder
 from sktae.randomness import seed_of
 
-# What may differ between models that are trained as one, beside the knobs of their objective.
-_FREE = {
+# Parameters that may differ between the models of a stack, beside the numbers in their objective.
+# They concern the rows, the budget, the optimizer or the scores, but not the network.
+_MAY_DIFFER = {
     "learning_rate",
     "schedule",
     "weight_decay",
@@ -37,11 +38,11 @@ _FREE = {
 def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
     """Fit many estimators, those of equal structure together, as one stack of models.
 
-    Each learns what its own `fit` would teach it, up to the rounding of sums, but sooner. Models
-    may differ in rows, seeds, budgets, stopping, rates, and the numbers in their objective; what
-    changes the network or the size of a batch makes a stack of its own. What cannot be stacked is
-    fitted by its own `fit`: other estimators, estimators with callbacks, other optimizers than
-    Adam. The fitted attribute `training_path_` says what was done.
+    Each model is the one that its own `fit` would give, up to the rounding of sums, but sooner.
+    Models may differ in rows, seeds, budgets, early stopping, rates, and the numbers in their
+    objective; those with another network or batch size make a stack of their own. What cannot be
+    stacked is fitted by its own `fit`: other estimators, estimators with callbacks, other
+    optimizers than Adam and AdamW. The fitted attribute `training_path_` says how a fit was made.
 
     Parameters
     ----------
@@ -49,12 +50,12 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
         What to fit, in place.
 
     Xs : iterable of array-like, one for each estimator
-        The rows to learn from. An array that comes several times is prepared once.
+        The training rows. An array that is passed several times is prepared once.
 
     Returns
     -------
     estimators : list
-        The fitted estimators. If a fit raises an error, all others are made before it is passed on.
+        The fitted estimators. If a fit raises an error, it is raised after all others are made.
 
     Examples
     --------
@@ -76,8 +77,8 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
 def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
     """Fit many estimators; return each, or the exception that its fit raised.
 
-    Fits are made on copies, whose state is swapped in when all are done, so an interruption leaves
-    all estimators as they were.
+    Fits are made on copies, and the estimators take over their state when all are done. So an
+    interruption leaves all estimators as they were.
     """
     Xs = list(Xs)
     for number, estimator in enumerate(estimators):
@@ -91,14 +92,14 @@ def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             f"estimators and {len(Xs)} tables. To fit all on one table X, pass [X] * "
             f"{len(estimators)}."
         )
-    outcomes = _stacked(estimators, Xs)
+    outcomes = _fit_stacks(estimators, Xs)
     for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
         if outcomes[n] is None:
-            outcomes[n] = _attempt(estimator, X)
-    return _installed(estimators, outcomes)
+            outcomes[n] = _fit_alone(estimator, X)
+    return _install(estimators, outcomes)
 
 
-def _installed(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
+def _install(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
     """Let estimators take over the state of their fitted copies, all of them or none."""
     before = [vars(estimator) for estimator in estimators]
     try:
@@ -113,8 +114,8 @@ def _installed(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
     return [o if isinstance(o, Exception) else estimator for estimator, o in pairs]
 
 
-def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
-    """Fit what can be stacked; return fitted copies, errors, or None for what is left to do."""
+def _fit_stacks(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+    """Fit what can be stacked; return fitted copies, errors, or None for what cannot."""
     outcomes: list[Any] = [None] * len(estimators)
     stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
     tables: dict[Any, Prepared] = {}
@@ -128,16 +129,19 @@ def _stacked(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             outcomes[n] = error
         else:
             shape = fit.plan.batch_size, fit.steps.x.shape, fit.net.device
-            network = repr(fit.net.module_)  # which may depend on the rows
+            network = repr(fit.net.module_)  # layers and sizes, which may depend on the rows
             stacks[structure, shape, network][n] = fit
     for fits in stacks.values():
-        for n, outcome in zip(fits, _run_stacked(list(fits.values())), strict=True):
+        for n, outcome in zip(fits, _fit_stack(list(fits.values())), strict=True):
             outcomes[n] = outcome
     return outcomes
 
 
 def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
-    """Prepare a fit; those that treat the same array alike share what was made of it."""
+    """Prepare a fit; fits that prepare the same array in the same way share the prepared rows.
+
+    With calibration rows, which are drawn by the seed of each estimator, nothing is shared.
+    """
     estimator._validate_params()
     seed = seed_of(estimator.random_state)
     own = None if estimator.calibration_fraction is None else id(estimator)
@@ -147,14 +151,14 @@ def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
     return Fit(estimator, tables[key], seed)
 
 
-def _run_stacked(fits: Sequence[Fit]) -> list[Any]:
-    """Train fits as one stack; return fitted copies, errors, or None: they cannot be stacked."""
+def _fit_stack(fits: Sequence[Fit]) -> list[Any]:
+    """Train fits as one stack; return fitted copies, errors, or None where that is impossible."""
     if len(fits) < 2 or not all(stackable(fit.net) for fit in fits):
         return [None] * len(fits)
     runs = [Run(fit.net, fit.steps, fit.valid) for fit in fits]
-    with ExitStack() as listening:
+    with ExitStack() as contexts:
         for fit in fits:
-            listening.enter_context(fit.listening())
+            contexts.enter_context(fit.callbacks())
         try:
             train_stacked(runs)
         except Unstackable:
@@ -170,7 +174,7 @@ def _finished(fit: Fit) -> Any:
         return error
 
 
-def _attempt(estimator: Any, X: Any) -> Any:
+def _fit_alone(estimator: Any, X: Any) -> Any:
     try:
         return copy.copy(estimator).fit(X)
     except Exception as error:
@@ -178,7 +182,11 @@ def _attempt(estimator: Any, X: Any) -> Any:
 
 
 def _structure(estimator: Any) -> Any:
-    """Return what models of one stack have in common, or None for what is not stacked."""
+    """Return what models of one stack have in common, or None for what is not stacked.
+
+    That is their class and all parameters that may not differ. Of an objective, numbers may differ,
+    since they become tensors in a stack; strings and booleans choose what is computed.
+    """
     if (
         not isinstance(estimator, BaseAutoencoder)
         or type(estimator).fit is not BaseAutoencoder.fit
@@ -197,6 +205,6 @@ def _structure(estimator: Any) -> Any:
     fixed = {
         name: repr(value)
         for name, value in estimator.get_params().items()
-        if name not in _FREE | numbers
+        if name not in _MAY_DIFFER | numbers
     }
     return type(estimator), tuple(sorted(fixed.items()))

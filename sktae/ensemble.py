@@ -22,7 +22,7 @@ from sktae.base import BaseAutoencoder
 from sktae.inputs.scaling import FLOATS
 from sktae.inputs.tabular import Tabular
 from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, Share, positional
-from sktae.randomness import drawn, generator, seed_of
+from sktae.randomness import generator, hold_out, seed_of
 
 # What a member draws for itself is at number 0 of the purpose "sample".
 _ROWS, _COLUMNS = 1, 2
@@ -178,7 +178,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         seed = seed_of(self.random_state)
         if self.calibration_fraction is not None:
             fraction = "calibration_fraction", len(X), self.calibration_fraction
-            rows, others = drawn(*fraction, seed, "calibrate")
+            rows, others = hold_out(*fraction, seed, "calibrate")
             X, held_out = X[rows.numpy()], X[others.numpy()]
         first = torch.randint(2**30, (), generator=generator(seed, "sample"))
         seeds = range(int(first), int(first) + self.n_estimators)

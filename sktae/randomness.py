@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+# A purpose is part of an address by its position here. To add one, or to change their order, changes
+# every draw, and thus every model.
 _PURPOSES = (
-    "initialise",
+    "initialize",
     "split",
     "order",
     "noise",
@@ -41,7 +43,8 @@ def seed_of(random_state: Any) -> int:
 
 def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
     """Return the generator at an address."""
-    # The finaliser of splitmix64 scatters neighbouring addresses over all 64-bit seeds.
+    # Neighboring addresses must not give related sequences. The finalizer of splitmix64 scatters
+    # them over all 64-bit seeds; the constants are its own.
     mixed = (
         seed * 0x9E3779B97F4A7C15 + number * len(_PURPOSES) + _PURPOSES.index(purpose) + 1
     ) % 2**64
@@ -50,13 +53,14 @@ def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed((mixed ^ (mixed >> 31)) >> 1)
 
 
-def drawn(
+def hold_out(
     name: str, n: int, fraction: float, seed: int, purpose: str, gap: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Draw a share of n rows at random; return the others, and it.
+    """Draw a share of n rows at random; return the numbers of the other rows, and of these.
 
-    Windows of a series are not drawn, since neighbours overlap: the last ones are taken, and those
-    in the gap before them belong to neither part.
+    Windows of a series overlap, so a window drawn at random would share values with others. Instead
+    the last ones are held out, and those in the gap before them, which reach into them, belong to
+    neither part.
     """
     size = max(1, round(fraction * n))
     if size + (gap or 0) >= n:
@@ -80,11 +84,12 @@ class Normal:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Numbers between 0 and 1, neither of which is drawn."""
+    """Numbers between 0 and 1, both excluded."""
 
     shape: tuple[int, ...]
 
     def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        # Both excluded, since networks take logarithms of them and of their difference from 1.
         return torch.rand((n, *self.shape), generator=rng).clamp(1e-7, 1 - 1e-7)
 
 
@@ -108,15 +113,21 @@ class Partner:
     def draw(self, rng: torch.Generator, n: int) -> Tensor:
         return torch.rand(n, generator=rng, dtype=torch.float64)
 
-    def rows(self, drawn: Tensor, rows: Tensor, n_rows: int) -> Tensor:
-        """Turn drawn numbers into the rows that these rows are paired with."""
-        shift = 1 + (drawn * (n_rows - 1)).long()
+    def rows(self, numbers: Tensor, rows: Tensor, n_rows: int) -> Tensor:
+        """Turn drawn numbers into the rows that these rows are paired with.
+
+        A shift by at least one, and less than n_rows, is never the row itself.
+        """
+        shift = 1 + (numbers * (n_rows - 1)).long()
         return (rows + shift) % n_rows
 
 
 @dataclass(frozen=True)
 class Label:
-    """The group that each row belongs to, which is no draw at all; -1 where it is unknown."""
+    """The group that each row belongs to, -1 if it has none.
+
+    Not random at all, but passed to a network in the same way.
+    """
 
     shape: tuple[int, ...] = ()
 
@@ -126,15 +137,16 @@ class Label:
 
 Draw = Normal | Uniform | Mask | Partner | Label
 
-# Shuffled as a whole up to this many rows; beyond, each place of the shuffle is computed by itself.
-_LISTED = 2**20
-# About how many numbers are drawn at once for several steps.
-_DRAWN = 2**18
+# Up to this many rows, the permutation of a pass is a tensor (8 MB); beyond, it is a function that
+# computes each position when it is needed, so its memory does not grow with the table.
+_MOST_PERMUTED = 2**20
+# Noise is drawn for several steps at once, of at most about this many numbers (1 MB in float32).
+_NUMBERS_PER_DRAW = 2**18
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one fit draws: the order of the rows in each pass, the noise of each step.
+    """What one fit draws at random: the order of the rows in each pass, the noise of each step.
 
     A pass is ceil(n_rows / batch_size) full batches; the last one wraps around to the beginning.
     """
@@ -150,34 +162,38 @@ class Plan:
 
     @property
     def steps_per_draw(self) -> int:
-        """How many steps share an address of noise: seeding a generator has its price."""
+        """How many steps share an address of noise: to seed a generator takes time.
+
+        The noise of all of them is drawn, whatever part a fit uses; so no more than 16 share one.
+        """
         width = self.batch_size * sum(math.prod(draw.shape) for draw in self.noise)
-        return max(1, min(16, _DRAWN // max(1, width)))
+        return max(1, min(16, _NUMBERS_PER_DRAW // max(1, width)))
 
     def order(self, number: int) -> Callable[[Tensor], Tensor]:
-        """Return the order of a pass, a function from places to rows."""
+        """Return the order of a pass, a function from positions to rows."""
         rng = generator(self.seed, "order", number)
-        if self.n_rows > _LISTED:
+        if self.n_rows > _MOST_PERMUTED:
             return _shuffle(self.n_rows, rng)
         rows = torch.randperm(self.n_rows, generator=rng)
-        return lambda places: rows[places]
+        return lambda positions: rows[positions]
 
     def draws(
         self, purpose: str, number: int, rows: Tensor, data: Any, skip: int = 0
     ) -> tuple[Tensor, ...]:
-        """Return the noise at an address for these rows of the data, after `skip` others."""
+        """Return the noise at an address for these rows of the data, after `skip` other rows."""
         if not self.noise:
             return ()
         rng = generator(self.seed, purpose, number)
         n = skip + len(rows)
-        if purpose == "noise":  # complete, whatever part of it is wanted
+        if purpose == "noise":
+            # All of the address, whatever part is used: a draw of fewer numbers may give others.
             n = self.steps_per_draw * self.batch_size
-        drawn = ((draw, draw.draw(rng, n)[skip : skip + len(rows)]) for draw in self.noise)
-        return tuple(_told(draw, numbers, rows, data).to(data.device) for draw, numbers in drawn)
+        pairs = ((draw, draw.draw(rng, n)[skip : skip + len(rows)]) for draw in self.noise)
+        return tuple(_values(draw, numbers, rows, data).to(data.device) for draw, numbers in pairs)
 
 
-def _told(draw: Draw, numbers: Tensor, rows: Tensor, data: Any) -> Tensor:
-    """Turn what was drawn for rows of the data into what a network is told."""
+def _values(draw: Draw, numbers: Tensor, rows: Tensor, data: Any) -> Tensor:
+    """Turn numbers drawn for rows of the data into an argument of the network."""
     if isinstance(draw, Partner):
         return data.take(draw.rows(numbers, rows, len(data)))
     if isinstance(draw, Label) and data.labels is not None:
@@ -186,23 +202,26 @@ def _told(draw: Draw, numbers: Tensor, rows: Tensor, data: Any) -> Tensor:
 
 
 def _shuffle(n: int, rng: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """Return a random one-to-one map of 0..n-1 that is computed where it is needed.
+    """Return a random permutation of 0..n-1 as a function, of which no table is kept.
 
-    A Feistel network shuffles the next power of four; what falls outside goes around again.
+    Four rounds of a Feistel network, as in block ciphers, permute the numbers below the next power
+    of four: each round changes one half of the bits by a function of the other half, which can be
+    undone, so no two numbers meet. Results of n or more are permuted again until they are below n
+    (cycle walking), which keeps the map one-to-one.
     """
     half = max(1, ((n - 1).bit_length() + 1) // 2)
     mask = 2**half - 1
     keys = torch.randint(1, 2**62, (4, 2), generator=rng).tolist()
 
-    def scatter(places: np.ndarray) -> np.ndarray:
-        left, right = places >> half, places & mask
+    def scatter(numbers: np.ndarray) -> np.ndarray:
+        left, right = numbers >> half, numbers & mask
         for multiplier, shift in keys:
             mixed = (right + shift) * (multiplier | 1)
             left, right = right, left ^ ((mixed ^ (mixed >> 29)) >> 17 & mask)
         return (left << half) | right
 
-    def shuffled(places: Tensor) -> Tensor:
-        rows = scatter(places.numpy())
+    def shuffled(positions: Tensor) -> Tensor:
+        rows = scatter(positions.numpy())
         while (outside := np.flatnonzero(rows >= n)).size:
             rows[outside] = scatter(rows[outside])
         return torch.from_numpy(rows)
@@ -211,7 +230,7 @@ def _shuffle(n: int, rng: torch.Generator) -> Callable[[Tensor], Tensor]:
 
 
 class SeededInitialization(TorchFunctionMode):
-    """Within this context, parameters are initialised from one explicit generator.
+    """Within this context, parameters are initialized from one explicit generator.
 
     Layers keep their own initialisation rules. The mode is local to the thread, unlike seeding,
     which would race with other fits and move the user's global generator.
@@ -234,7 +253,7 @@ class SeededInitialization(TorchFunctionMode):
 
     def __init__(self, seed: int):
         super().__init__()
-        self.rng = generator(seed, "initialise")
+        self.rng = generator(seed, "initialize")
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})

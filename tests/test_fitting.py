@@ -22,7 +22,7 @@ from sktae import (
     fit_many,
 )
 from sktae._engine.batches import TrainingSteps
-from sktae.randomness import drawn
+from sktae.randomness import hold_out
 
 # -- budgets ---------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ def test_the_best_weights_are_those_that_were_judged():
         early_stopping=True,
         random_state=0,
     ).fit(X)
-    _, rows = drawn("validation_fraction", len(X), model.validation_fraction, 0, "split")
+    _, rows = hold_out("validation_fraction", len(X), model.validation_fraction, 0, "split")
     held_out = model._rows(X).take(rows)
     with torch.no_grad():
         loss = (held_out - model.net_.module_(held_out).recon).square().sum(1).mean()

@@ -23,7 +23,7 @@ from sktae import (
 from sktae._engine.batches import TrainingSteps
 from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Tail
 from sktae.families.density import DensityAutoencoder
-from sktae.randomness import drawn
+from sktae.randomness import hold_out
 
 TABLE = correlated_table(1400, seed=1)
 TRAIN, NEW, SD = TABLE[:1000], TABLE[1000:], TABLE.std(0)
@@ -173,7 +173,7 @@ def test_p_values_need_rows_held_out(E, X):
 @told
 def test_held_out_rows_teach_nothing(E, training_data, X):
     """Whatever they are, weights, scales and all scores stay the same, but for the threshold."""
-    _, held_out = drawn("calibration_fraction", len(X), 0.25, 0, "calibrate")
+    _, held_out = hold_out("calibration_fraction", len(X), 0.25, 0, "calibrate")
     changed = X.copy()
     how = {"training_data": training_data, "early_stopping": training_data != "unknown"}
     changed[held_out] = 100 + 50 * changed[held_out]

@@ -1,4 +1,4 @@
-"""A fit: from an estimator and its rows to what it knows afterwards."""
+"""A fit: from an estimator and its rows to its fitted state."""
 
 import copy
 import math
@@ -28,31 +28,38 @@ from sktae._training.spec import resolve
 from sktae._training.state import Fitted, Memory
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
-from sktae.randomness import Plan, SeededInitialization, drawn, generator
+from sktae.randomness import Plan, SeededInitialization, generator, hold_out
 
-# The network is diagnosed on so many rows, fewer where its layers are large, drawn from so many.
+# The network is diagnosed on this many rows, or fewer, so that its largest layer has no more than
+# this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
+# many, so that a long table needs no permutation of all its rows.
 _PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = 1024, 2**24, 2**20
-# Networks are calibrated on so many rows.
+# Networks with a `calibrate` method are calibrated on this many rows.
 _CALIBRATION_ROWS = 4096
-# The memory of earlier chunks has so many numbers.
+# The sample of training rows that an estimator keeps has this many numbers (1 MB in float32), since
+# it is part of every pickle.
 _MEMORY_NUMBERS = 2**18
-# Thresholds are those of all training rows up to this many, and of as many beyond.
+# The threshold is a quantile of the scores of all training rows; of longer tables, of at most this
+# many rows, evenly spaced.
 _THRESHOLD_ROWS = 1_000_000
 
 
 class Fit:
     """One fit of an estimator, which it reads and never changes.
 
+    The estimator takes over the result when all of it is there. So a fit that fails, or that a user
+    interrupts, leaves an estimator as it was.
+
     Parameters
     ----------
     estimator : estimator
-        Its parameters.
+        Where the parameters come from.
 
     prepared : Prepared
-        Its rows.
+        The rows.
 
     seed : int
-        What its `random_state` came to.
+        The integer that `random_state` was reduced to.
 
     source : estimator or None, default=None
         The fitted estimator whose weights the fit begins with: the estimator itself where a fit
@@ -70,6 +77,8 @@ class Fit:
         source: Any = None,
         one_pass: bool = False,
     ):
+        # With `init_from`, only the weights are another estimator's. Where a fit goes on, so do
+        # the optimizer's state, the history and the count of steps.
         resume = source is estimator
         before: Fitted | None = None if source is None else source._fitted
         self.estimator, self.prepared, self.seed = estimator, prepared, seed
@@ -88,7 +97,8 @@ class Fit:
             check_same_structure(estimator, network, source)
             network.load_state_dict(before.net.module_.state_dict())
         if params.trainable != "all":
-            # Read by themselves, since those of `prepared` may be shared.
+            # Two rows show which parameters the code depends on. They are read by themselves,
+            # since the rows of `prepared` may be shared.
             few = Rows(prepared.X, self.inputs.to_tensor).spread(2).load().x
             freeze(network, few, params.trainable)
         self.net = new_net(params, self.spec, network)
@@ -105,7 +115,7 @@ class Fit:
         stops_early = params.early_stopping and not one_pass
         if stops_early:
             share = "validation_fraction", len(x), params.validation_fraction
-            train, valid = drawn(*share, seed, "split", prepared.gap)
+            train, valid = hold_out(*share, seed, "split", prepared.gap)
             x, x_valid = x.choose(train), x.choose(valid)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), tuple(network.noise))
         first = before.n_steps if before is not None and resume else 0
@@ -115,11 +125,11 @@ class Fit:
 
     def run(self) -> None:
         """Train the network alone; `fit_many` trains those of many fits together instead."""
-        with self.listening():
+        with self.callbacks():
             self.net.partial_fit(self.steps, self.valid, epochs=self.steps.n_blocks)
 
     def finish(self, stacklevel: int) -> Fitted:
-        """Return what the estimator knows now, and warn of what a user should know."""
+        """Return the fitted state, and warn if the fit is of no use."""
         fitted, scores = self._fitted(self.net)
         complaints = []
         if scores[0] == scores[-1] and self._rows_differ():
@@ -133,14 +143,18 @@ class Fit:
         return fitted
 
     def snapshot(self, net: AutoencoderNet) -> Fitted:
-        """Return what the estimator would know if the fit ended here, for callbacks."""
+        """Return the state that the estimator would have if the fit ended here, for callbacks.
+
+        On a copy of the net, which goes on training.
+        """
         return self._fitted(copy.deepcopy(net))[0]
 
     def _fitted(self, net: AutoencoderNet) -> tuple[Fitted, np.ndarray]:
-        """Calibrate network and scores; return what is known, and sorted scores of training."""
+        """Calibrate network and scores; return the state and the sorted scores of training rows."""
         params, network, memory = self.params, net.module_, self._memory()
         if network.overrides("calibrate"):
             network.calibrate(self.steps.x.spread(_CALIBRATION_ROWS).load().x)
+        # A chunk of `partial_fit` may be small, so its statistics come from the sample of all rows.
         rows = self.rows if self.earlier is None else Loaded(memory.x.to(net.device))
         model = OutlierModel(params.training_data)
         model.fit(params, network, self.inputs, rows, self.seed)
@@ -184,39 +198,39 @@ class Fit:
     # -- callbacks -----------------------------------------------------------------------------
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Add our own callbacks to the net for a fit; they hold the rows, so they must not stay."""
-        net, listeners = self.net, self._listeners()
-        own = list(net.callbacks_)
-        net.callbacks_ = own + [(name, callback.initialize()) for name, callback in listeners]
+    def callbacks(self) -> Iterator[None]:
+        """Add our callbacks to the net for a fit; they hold the rows, so they must not stay."""
+        net, added = self.net, self._callbacks()
+        before = list(net.callbacks_)
+        net.callbacks_ = before + [(name, callback.initialize()) for name, callback in added]
         try:
             yield
         finally:
-            net.callbacks_ = own
-            for _, callback in listeners:
+            net.callbacks_ = before
+            for _, callback in added:
                 if isinstance(callback, EpochBar):
                     callback.close()
 
-    def _listeners(self) -> list[tuple[str, Callback]]:
+    def _callbacks(self) -> list[tuple[str, Callback]]:
         estimator, steps, plan = self.estimator, self.steps, self.plan
         network = self.net.module_
-        listeners: list[tuple[str, Callback]] = []
-        # Where a part is frozen, a repair would change it.
+        callbacks: list[tuple[str, Callback]] = []
+        # No repair if a part is frozen, which the repair might change.
         revives = network.overrides("revive") and estimator.trainable == "all"
         if network.overrides("diagnose") or revives:
             pool = min(plan.n_rows, _PROBE_POOL)
             few = max(1, min(_PROBE_ROWS, _PROBE_NUMBERS // layer_size(network)))
             rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:few]
             noise = plan.draws("probe", 0, rows, steps.x)
-            listeners.append(("probe", Probe(steps, steps.x.take(rows), noise, revives)))
+            callbacks.append(("probe", Probe(steps, steps.x.take(rows), noise, revives)))
         if self.valid is not None:
             stopping = EarlyStopping(
                 patience=estimator.patience, threshold=0, load_best=True, sink=lambda _: None
             )
-            listeners.append(("early_stopping", stopping))
+            callbacks.append(("early_stopping", stopping))
         if getattr(estimator, "_skl_callbacks", None):
             tasks = FitTasks(estimator, *self.prepared.data, steps.n_blocks, self.snapshot)
-            listeners.append(("fit_tasks", tasks))
+            callbacks.append(("fit_tasks", tasks))
         if estimator.verbose:
-            listeners.append(("epoch_bar", EpochBar(type(estimator).__name__, steps.n_blocks)))
-        return listeners
+            callbacks.append(("epoch_bar", EpochBar(type(estimator).__name__, steps.n_blocks)))
+        return callbacks

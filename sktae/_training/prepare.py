@@ -11,11 +11,12 @@ from sktae._outliers.measures import Center
 from sktae.inputs.datasets import Selected
 from sktae.inputs.protocol import Inputs
 from sktae.parameters import plain_copy
-from sktae.randomness import drawn
+from sktae.randomness import hold_out
 
-# The center of contaminated rows is learned from so many of them.
+# The center of contaminated rows is estimated from this many of them.
 _CENTER_ROWS = 10_000
-# Up to this many numbers, rows are held in memory as tensors; beyond, they stay where they are.
+# Up to this many numbers (64 MB in float32), rows are held in memory as tensors; larger tables are
+# read batch by batch, so that fits need little memory.
 _LOADED_NUMBERS = 2**24
 
 
@@ -34,7 +35,7 @@ class Prepared:
         Groups of the rows, for the estimators that use them.
 
     seed : int
-        Seed of what is held out.
+        Seed of the draw of calibration rows.
 
     source : estimator or None, default=None
         The fitted estimator whose scales are kept: the estimator itself where a fit goes on.
@@ -53,10 +54,10 @@ class Prepared:
         one_pass: bool = False,
     ):
         self.data = X, y
-        # scikit-learn's validation notes columns on the estimator, so it gets a copy.
+        # scikit-learn's validation sets attributes on the estimator, so it gets a copy.
         params = plain_copy(estimator)
         self.inputs: Inputs = params.inputs() if source is None else source._fitted.inputs
-        if source is not None and source is not estimator:
+        if source is not None and source is not estimator:  # X must have the source's columns
             self.inputs.validate(source, X, reset=False)
         self.X = self.inputs.validate(params, X, reset=source is not estimator)
         self.n_features: int = params.n_features_in_
@@ -70,18 +71,21 @@ class Prepared:
             self.inputs.fit(self.X)
         self.central: np.ndarray | None = None
         if estimator.training_data == "contaminated":
-            # Which rows are central is seen on the scales of all of them; then the scales are
-            # learned anew, or outliers would stretch them.
+            # Which rows are central is decided with the scales of all rows; then the scales are
+            # fitted again to the central ones, since outliers would stretch them.
             self.central = self._central()
             if source is None:
                 self.inputs = params.inputs().fit(Selected(self.X, np.flatnonzero(self.central)))
         self.inputs.check(self.X)
-        self._rows: dict[str, Rows] = {}
+        self._rows: dict[str, Rows] = {}  # by device
 
     def _hold_out(self, fraction: float, seed: int) -> None:
-        """Set rows aside before anything is learned, their scales included."""
+        """Hold out calibration rows before anything is learned, even the scales.
+
+        P-values are valid only if calibration rows have not influenced the model at all.
+        """
         share = "calibration_fraction", len(self.X), fraction
-        rows, held_out = drawn(*share, seed, "calibrate", self.gap)
+        rows, held_out = hold_out(*share, seed, "calibrate", self.gap)
         whole = self.X
         self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
         self.labels = None if self.labels is None else self.labels[rows]
@@ -96,19 +100,22 @@ class Prepared:
         return np.concatenate([center.holds(part) for part in parts])
 
     def rows(self, device: str) -> Rows:
-        """Return the rows for networks on a device: held there, unless they are too many."""
+        """Return the rows for networks on a device: loaded there, unless they are too many.
+
+        Fits that share this object share the loaded rows, too.
+        """
         if device not in self._rows:
             x = Rows(self.X, self.inputs.to_tensor, device, labels=self.labels)
             whole = self.X.X if isinstance(self.X, Selected) else self.X
-            fixed = isinstance(whole, np.ndarray)  # a Dataset may give other rows at each look
-            small = len(x) * math.prod(x.shape) <= _room(device)
+            fixed = isinstance(whole, np.ndarray)  # a Dataset may augment a row at each read
+            small = len(x) * math.prod(x.shape) <= _capacity(device)
             self._rows[device] = x.load() if fixed and small else x
         return self._rows[device]
 
 
-def _room(device: str) -> int:
+def _capacity(device: str) -> int:
     """Return how many numbers may be held on a device."""
     if torch.device(device).type != "cuda":
         return _LOADED_NUMBERS
     free, _ = torch.cuda.mem_get_info(device)
-    return free // 8  # half of it, in float32
+    return free // 8  # half of the free memory, in float32
