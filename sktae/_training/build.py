@@ -1,4 +1,4 @@
-"""The skorch net of a fit, and what it may begin with."""
+"""The skorch net of a fit, and the weights that it may begin with."""
 
 import copy
 import inspect
@@ -14,7 +14,8 @@ from sktae._engine.net import AutoencoderNet, without_names
 from sktae._engine.objective import Objective
 from sktae._training.spec import Spec, learning_rate
 
-# What an estimator decides for its net, and the name that the estimator has for it.
+# Settings of skorch that an estimator decides for its net, each with what to use instead. In a
+# prototype they raise an error, since they would be overwritten or have no effect.
 _OWNED = {
     "module": "network()",
     "criterion": "objective()",
@@ -44,7 +45,11 @@ def objective_parameters(estimator: Any) -> dict[str, Any]:
 
 
 def new_net(estimator: Any, spec: Spec, network: nn.Module) -> AutoencoderNet:
-    """Build the skorch net of a new fit: the estimator's settings over the prototype's."""
+    """Build the skorch net of a new fit: the estimator's settings over the prototype's.
+
+    The net is always a new one, so no state of an earlier fit, and nothing of the user's own net,
+    is shared.
+    """
     name = type(estimator).__name__
     prototype = AutoencoderNet() if estimator.net is None else estimator.net
     _check_prototype(prototype, name, estimator.schedule)
@@ -64,36 +69,42 @@ def new_net(estimator: Any, spec: Spec, network: nn.Module) -> AutoencoderNet:
             f"{name} has weight_decay={estimator.weight_decay}, but {optimizer.__name__} has "
             f"no weight decay; set it to 0."
         )
-    # skorch takes its modules in the constructor only.
+    # Made by the constructor, since skorch takes its modules there only.
     inherited = clone(prototype).get_params(deep=False)
     return type(prototype)(**{**inherited, **settings}).initialize()
 
 
 def continue_from(net: AutoencoderNet, other: AutoencoderNet) -> None:
-    """Give a net the weights, optimizer state and history of another, which stays as it is."""
+    """Give a net the weights, optimizer state and history of another, which stays as it is.
+
+    If the optimizer has another class, other settings than its rates, or parameters of other
+    shapes, its state does not apply, and it begins anew.
+    """
     net.module_.load_state_dict(other.module_.state_dict())
     if _optimizer_rules(net) == _optimizer_rules(other):
         state = copy.deepcopy(other.optimizer_.state_dict()["state"])
         net.optimizer_.load_state_dict({**net.optimizer_.state_dict(), "state": state})
         groups = net.optimizer_.param_groups, other.optimizer_.param_groups
         for group, old in zip(*groups, strict=True):
-            # What schedules noted there; but the rate may be another now.
-            notes = {name: old[name] for name in old.keys() - group.keys()}
-            group.update({**notes, "initial_lr": group["lr"]})
+            # Schedules keep values of their own in a group. All but the initial rate are taken
+            # over: the estimator's `learning_rate` may be another now.
+            added = {name: old[name] for name in old.keys() - group.keys()}
+            group.update({**added, "initial_lr": group["lr"]})
     net.history = type(other.history)(other.history)
 
 
 def _optimizer_rules(net: AutoencoderNet) -> tuple[Any, ...]:
+    """Return what two optimizers must share for one to take the state of the other."""
     rules = {**net.optimizer_.defaults, "lr": None, "weight_decay": None}
     return type(net.optimizer_), rules, [shapes(g["params"]) for g in net.optimizer_.param_groups]
 
 
 def _check_prototype(prototype: AutoencoderNet, owner_name: str, schedule: str) -> None:
     """Raise if a prototype holds a setting that belongs to the estimator."""
-    untouched = AutoencoderNet().get_params(deep=False)
+    defaults = AutoencoderNet().get_params(deep=False)
     for name, value in prototype.get_params(deep=False).items():
         owner = _OWNED.get(name) or _OWNED.get(name.partition("__")[0])
-        if owner is not None and (name not in untouched or value != untouched[name]):
+        if owner is not None and (name not in defaults or value != defaults[name]):
             raise ValueError(
                 f"The net of {owner_name} sets {name}={value!r}, which the estimator decides: "
                 f"leave it out of the net and use {owner} of {owner_name} instead."
@@ -125,7 +136,7 @@ def usable_device(name: str) -> str:
 def fitted_source(estimator: Any) -> Any:
     """Return the fitted estimator given as `init_from`, if there is one."""
     source = estimator.init_from
-    source = getattr(source, "estimator", source)  # of a FrozenEstimator
+    source = getattr(source, "estimator", source)  # what a FrozenEstimator holds
     if source is not None and not hasattr(source, "_fitted"):
         raise ValueError(
             f"The 'init_from' parameter of {type(estimator).__name__} must be a fitted "
@@ -136,7 +147,11 @@ def fitted_source(estimator: Any) -> Any:
 
 
 def check_same_structure(estimator: Any, network: nn.Module, source: Any) -> None:
-    """Raise unless a network can take the weights of a fitted estimator."""
+    """Raise unless a network can take the weights of a fitted estimator.
+
+    Equal shapes are not enough: with another activation, or rows on another scale, the weights
+    would mean something else.
+    """
     before, name = source._fitted, type(estimator).__name__
     old = before.net.module_
     same_shapes = [p.shape for p in network.parameters()] == [p.shape for p in old.parameters()]

@@ -1,4 +1,4 @@
-"""Progress of a fit, told to whoever listens: scikit-learn's callbacks and a bar of our own."""
+"""Progress of a fit, for scikit-learn's callbacks and as a progress bar."""
 
 from typing import Any
 

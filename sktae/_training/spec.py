@@ -11,8 +11,9 @@ class Auto(NamedTuple):
     """What "auto" stands for in an estimator.
 
     Of each pair, the first is for a code at least as wide as a row, the second for a narrower one.
-    With a budget in steps, wide codes detect outliers best; narrow ones take larger steps and one
-    more layer, since it is harder to get rows through them.
+    With a budget in steps, wide codes detect outliers best: see the rows "as it is" and "a code of
+    8" of benchmarks/results/tabular_ablation.csv. Narrow ones take larger steps and one more layer,
+    since it is harder to reconstruct rows from them.
     """
 
     components: int = 128
@@ -27,7 +28,7 @@ class Spec:
     Attributes
     ----------
     shape : tuple of int
-        Shape of a row as the network sees it.
+        Shape of a row as an input of the network.
 
     n_components : int
         Size of the code.
@@ -55,7 +56,7 @@ class Spec:
 
 
 def resolve(estimator: Any, inputs: Inputs) -> Spec:
-    """Settle the sizes of an estimator's network for rows that are known."""
+    """Replace "auto" in the sizes of an estimator's network, for inputs that have been fitted."""
     auto, shape = estimator._auto(inputs.shape), inputs.shape
     n_components = _or_auto(estimator.n_components, auto.components)
     narrow = estimator._code_size(n_components, shape) < math.prod(shape)

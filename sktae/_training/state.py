@@ -1,4 +1,4 @@
-"""What a fit leaves: one object, which an estimator takes over when all of it is there."""
+"""The fitted state of an estimator: one object, which it takes over when a fit is complete."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +13,10 @@ from sktae.inputs.protocol import Inputs
 
 
 class Memory(NamedTuple):
-    """A sample of all rows so far, for what is learned from chunks that may be small."""
+    """A sample of all training rows so far.
+
+    `partial_fit` may get small chunks; scores and thresholds are computed from this sample instead.
+    """
 
     x: Tensor
     n_rows: int
@@ -21,7 +24,7 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What an estimator knows after a fit, or at the end of an epoch.
+    """The fitted state of an estimator, after a fit or at the end of an epoch.
 
     Attributes
     ----------
@@ -35,16 +38,16 @@ class Fitted:
         What the network was built for.
 
     seed : int
-        What `random_state` came to; later chunks go on with it.
+        The integer that `random_state` was reduced to; later chunks use the same.
 
     n_steps : int
         Training steps taken so far.
 
     memory : Memory
-        A sample of the training rows, as the network sees them.
+        A sample of the training rows, as inputs of the network.
 
     outlier_model : OutlierModel
-        What normal rows are like.
+        Statistics of normal rows, from which scores are computed.
 
     offset : float
         Threshold on scores.
