@@ -1,4 +1,11 @@
-"""Searches over hyperparameters that fit all candidates, on all folds, in one call."""
+"""Searches over hyperparameters that fit all candidates, on all folds, in one call.
+
+scikit-learn's search clones its estimator once for each candidate and fold, and fits and scores the
+clones one by one. All of that stays scikit-learn's. Only the clones are others: when a search asks
+for the first one, `_FittedModels` fits all models together, and then passes out models that are
+fitted already, in the order in which the search asks. So scoring, results and refit are those of
+scikit-learn, whatever its version does there.
+"""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -22,8 +29,8 @@ from sktae._training.progress import CallbackSupportMixin
 from sktae.base import BaseAutoencoder
 
 
-class _Fitted(CallbackSupportMixin):
-    """Stands where scikit-learn expects a clone: `fit` turns it into a model fitted before."""
+class _Prefitted(CallbackSupportMixin):
+    """What scikit-learn gets instead of a clone: `fit` turns it into a model fitted before."""
 
     def __init__(self, model: Any, error: Exception | None):
         self.outcome = model, error
@@ -31,7 +38,7 @@ class _Fitted(CallbackSupportMixin):
     def __sklearn_tags__(self) -> Any:
         return get_tags(self.outcome[0])
 
-    def set_params(self, **params: Any) -> "_Fitted":
+    def set_params(self, **params: Any) -> "_Prefitted":
         return self  # the model was made with them
 
     def fit(self, X: Any, y: Any = None) -> None:
@@ -44,19 +51,23 @@ class _Fitted(CallbackSupportMixin):
         self.__class__ = type(model)
 
 
-class _Job:
-    """A candidate on a fold: its model, and what became of it."""
+class _CandidateFit:
+    """The fit of a candidate on a fold: its model, then the fitted model or an error.
+
+    `autoencoder` is the final estimator, if it can be stacked. `preprocessing` identifies the
+    steps before it and their rows: fits for which it is equal share the fitted steps.
+    """
 
     def __init__(self, base: Any, params: dict[str, Any], fold: int):
         self.model = clone(base).set_params(**clone(params, safe=False))
-        self.last = _stackable(self.model)
-        self.head = fold, _head_params(self.model, params)
+        self.autoencoder = _stackable(self.model)
+        self.preprocessing = fold, _preprocessing_params(self.model, params)
         self.error: Exception | None = None
         self.training_path = "ordinary"
         self.times: dict[str, float] = {}
 
     def finish(self, outcome: Any, seconds: float) -> None:
-        """Note the fitted last step, or an error, and the time that it took."""
+        """Take the fitted final estimator, or an error, and the time that the fit took."""
         self.times = {"fit_time": seconds + self.times.get("fit_time", 0)}
         if isinstance(outcome, Exception):
             self.error, self.training_path = outcome, "failed"
@@ -69,29 +80,36 @@ class _Job:
 
 
 def _stackable(model: Any) -> BaseAutoencoder | None:
-    """Find the autoencoder that a model is, or ends with, if nothing else depends on its fit."""
-    last = model
+    """Return the autoencoder that a model is, or ends with, or None if scikit-learn must fit it.
+
+    A pipeline that caches its steps, or routes its input, does more than fit one step after the
+    other. Callbacks of scikit-learn follow one fit, so they need a fit of their own.
+    """
+    final = model
     if type(model) is Pipeline and model.memory is None and model.transform_input is None:
-        last = model.steps[-1][1] if model.steps else None
-    # Callbacks follow a fit of their own.
-    followed = any(getattr(part, "_skl_callbacks", ()) for part in (model, last))
-    return last if isinstance(last, BaseAutoencoder) and not followed else None
+        final = model.steps[-1][1] if model.steps else None
+    has_callbacks = any(getattr(part, "_skl_callbacks", ()) for part in (model, final))
+    return final if isinstance(final, BaseAutoencoder) and not has_callbacks else None
 
 
-def _head_params(model: Any, params: dict[str, Any]) -> tuple[Any, ...]:
-    """Tell apart what candidates set in the steps before the last one."""
+def _preprocessing_params(model: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a candidate's parameters of the preprocessing steps, as a key of a dictionary.
+
+    Strings and numbers are compared by type and value; other objects, which may not be hashable,
+    are equal only to themselves.
+    """
     if not isinstance(model, Pipeline) or not model.steps:
         return ()
-    last = model.steps[-1][0]
+    final = model.steps[-1][0]
     return tuple(
         (name, type(value), value if isinstance(value, str | Number) else id(value))
         for name, value in sorted(params.items())
-        if name.split("__")[0] != last
+        if name.split("__")[0] != final
     )
 
 
-def _fit_head(model: Any, X: Any, y: Any) -> tuple[Any, float]:
-    """Fit the steps before the last one in place; give the rows that it sees, or the error."""
+def _fit_preprocessing(model: Any, X: Any, y: Any) -> tuple[Any, float]:
+    """Fit the preprocessing steps in place; return transformed rows, or the error, and the time."""
     start = perf_counter()
     outcome = X
     if isinstance(model, Pipeline) and len(model) > 1:
@@ -102,82 +120,93 @@ def _fit_head(model: Any, X: Any, y: Any) -> tuple[Any, float]:
     return outcome, perf_counter() - start
 
 
-def _fit_lasts(jobs: Sequence[_Job], rows: dict[Any, Any]) -> None:
-    """Fit all autoencoders in one call, which returns the errors of those that fail."""
+def _fit_autoencoders(fits: Sequence[_CandidateFit], rows: dict[Any, Any]) -> None:
+    """Fit the final estimators in one call, which returns the errors of those that fail."""
     start = perf_counter()
-    outcomes = attempt_many([job.last for job in jobs], [rows[job.head] for job in jobs])
+    outcomes = attempt_many([f.autoencoder for f in fits], [rows[f.preprocessing] for f in fits])
     seconds = perf_counter() - start
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        job.finish(outcome, seconds / len(jobs))
+    for fit, outcome in zip(fits, outcomes, strict=True):
+        fit.finish(outcome, seconds / len(fits))  # an equal share of the time of all
 
 
-class _Counter:
-    """Hands out fitted models, in the order in which a search asks for clones to fit."""
+class _FittedModels:
+    """Fits all models of a search, and returns them one by one as the clones that it asks for.
+
+    The search gets `base`, a clone of its estimator with a `__sklearn_clone__` of ours.
+    """
 
     def __init__(self, search: Any, X: Any, y: Any, split_params: dict[str, Any]):
         self.estimator, self.n_jobs = search.estimator, search.n_jobs
         self.X, self.y = indexable(X, y)
         self.split_params = split_params
-        self.jobs: list[_Job] = []
-        self.stand_in = clone(search.estimator)
-        self.stand_in.__sklearn_clone__ = self.give
-        # A search clones its estimator, and then that clone for each fit.
-        self.queue: Iterator[Any] = iter([self.stand_in])
+        self.fits: list[_CandidateFit] = []
+        self.base = clone(search.estimator)
+        self.base.__sklearn_clone__ = self.next_clone
+        # A search first clones its estimator, and then that clone for each fit. The first clone
+        # must be `base` itself, since another one would not have this method.
+        self.clones: Iterator[Any] = iter([self.base])
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # workers get the search and its scorers, but the models one by one
 
-    def give(self) -> Any:
-        model = next(self.queue, None)
+    def next_clone(self) -> Any:
+        """Return the next model; after the last one, such as for the refit, an ordinary clone."""
+        model = next(self.clones, None)
         return clone(self.estimator) if model is None else model
 
-    def take(self, candidates: Sequence[dict[str, Any]], cv: Any) -> Any:
-        """Take an order; its models are fitted once the first is asked for."""
+    def set_candidates(self, candidates: Sequence[dict[str, Any]], cv: Any) -> Any:
+        """Set what the next clones are; they are fitted when the search asks for the first.
+
+        Return the folds that the search must use: those of a random splitter, drawn once.
+        """
         splits = list(cv.split(self.X, self.y, **self.split_params))
-        self.queue = self.serve(candidates, splits)
-        return check_cv(splits)  # what is drawn at random must not be drawn twice
+        self.clones = self.fitted(candidates, splits)
+        return check_cv(splits)
 
-    def serve(self, candidates: Sequence[dict[str, Any]], splits: list[Any]) -> Iterator[Any]:
+    def fitted(self, candidates: Sequence[dict[str, Any]], splits: list[Any]) -> Iterator[Any]:
+        """Fit all candidates on all folds; yield them in the order in which a search fits them."""
         pairs = product(candidates, range(len(splits)))
-        jobs = [_Job(self.estimator, params, fold) for params, fold in pairs]
-        self.jobs += jobs
-        ours = [job for job in jobs if job.last is not None]
-        rows = self.fit_heads(ours, splits)
-        _fit_lasts([job for job in ours if job.error is None], rows)
-        for job in jobs:
-            ordinary = job.last is None
-            yield clone(self.estimator) if ordinary else _Fitted(job.model, job.error)
+        fits = [_CandidateFit(self.estimator, params, fold) for params, fold in pairs]
+        self.fits += fits
+        stackable = [fit for fit in fits if fit.autoencoder is not None]
+        rows = self.fit_preprocessing(stackable, splits)
+        _fit_autoencoders([fit for fit in stackable if fit.error is None], rows)
+        for fit in fits:
+            ordinary = fit.autoencoder is None
+            yield clone(self.estimator) if ordinary else _Prefitted(fit.model, fit.error)
 
-    def fit_heads(self, jobs: Sequence[_Job], splits: list[Any]) -> dict[Any, Any]:
-        """Fit the steps before the last one, once for all candidates that share them."""
-        groups: dict[Any, list[_Job]] = {}
-        for job in jobs:
-            groups.setdefault(job.head, []).append(job)
-        models = {head: group[0].model for head, group in groups.items()}
+    def fit_preprocessing(self, fits: Sequence[_CandidateFit], splits: list[Any]) -> dict[Any, Any]:
+        """Fit preprocessing steps, once for all fits that share them; return transformed rows."""
+        groups: dict[Any, list[_CandidateFit]] = {}
+        for fit in fits:
+            groups.setdefault(fit.preprocessing, []).append(fit)
+        models = {key: group[0].model for key, group in groups.items()}
         # Threads, since the steps are fitted in place.
         outcomes = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-            delayed(_fit_head)(model, *_safe_split(model, self.X, self.y, splits[head[0]][0]))
-            for head, model in models.items()
+            delayed(_fit_preprocessing)(
+                model, *_safe_split(model, self.X, self.y, splits[key[0]][0])
+            )
+            for key, model in models.items()
         )
         rows = {}
-        for (head, group), (rows[head], seconds) in zip(groups.items(), outcomes, strict=True):
-            for job in group:
-                job.times = {"fit_time": seconds / len(group)}
-                if isinstance(rows[head], Exception):
-                    job.finish(rows[head], 0)
-                elif isinstance(job.model, Pipeline):
-                    job.model.steps[:-1] = models[head].steps[:-1]
+        for (key, group), (rows[key], seconds) in zip(groups.items(), outcomes, strict=True):
+            for fit in group:
+                fit.times = {"fit_time": seconds / len(group)}
+                if isinstance(rows[key], Exception):
+                    fit.finish(rows[key], 0)
+                elif isinstance(fit.model, Pipeline):
+                    fit.model.steps[:-1] = models[key].steps[:-1]
         return rows
 
 
 class _StackedSearch:
-    """What turns a search of scikit-learn into one that fits everything at once.
+    """Base of the stacked searches, before a search of scikit-learn, which does all but the fits.
 
     Parameters
     ----------
     estimator : estimator
-        What to fit: an autoencoder, or a pipeline that ends with one. Any other estimator is
-        fitted in the ordinary way.
+        An autoencoder, or a pipeline that ends with one. Any other estimator is fitted in the
+        ordinary way, by scikit-learn.
 
     scoring : str, callable, list, tuple or dict, default=None
         What to score models with; None for the `score` method of the estimator.
@@ -188,16 +217,16 @@ class _StackedSearch:
 
     refit : bool, str or callable, default=True
         Whether to fit the best candidate on all rows. With several scores, the name of the one
-        that counts. A callable takes `cv_results_` and gives the index of the best candidate.
+        that decides. A callable takes `cv_results_` and gives the index of the best candidate.
 
     cv : int, cross-validation generator or iterable, default=None
         How to split the rows; None for 5 folds.
 
     verbose : int, default=0
-        How much scikit-learn tells.
+        How much scikit-learn prints.
 
     pre_dispatch : int or str, default="2*n_jobs"
-        How many jobs are sent to the processes ahead of time.
+        How many fits and scores are sent to the processes ahead of time.
 
     error_score : "raise" or float, default=np.nan
         Score of a candidate whose fit fails, or "raise" to fail with it.
@@ -223,7 +252,7 @@ class _StackedSearch:
         Its parameters.
 
     best_index_ : int
-        Its place in `cv_results_`.
+        Its index in `cv_results_`.
 
     scorer_ : callable or dict
         What scored the models.
@@ -260,7 +289,7 @@ class _StackedSearch:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows to learn from.
+            Training rows.
 
         y : array-like of shape (n_samples,), default=None
             Labels, where the scores need them.
@@ -277,13 +306,13 @@ class _StackedSearch:
         # On a copy, so that a fit that fails or is interrupted leaves nothing half done.
         fresh = copy.copy(self)
         routed = params and get_config()["enable_metadata_routing"]
-        ours = isinstance(self.estimator, BaseAutoencoder) or type(self.estimator) is Pipeline
-        if ours and not routed and not params.keys() - {"groups"}:
-            fresh._counter = _Counter(self, X, y, params)
-            fresh.estimator = fresh._counter.stand_in
+        stacks = isinstance(self.estimator, BaseAutoencoder) or type(self.estimator) is Pipeline
+        if stacks and not routed and not params.keys() - {"groups"}:
+            fresh._models = _FittedModels(self, X, y, params)
+            fresh.estimator = fresh._models.base
             fresh.cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         super(_StackedSearch, fresh).fit(X, y, **params)
-        vars(fresh).pop("_counter", None)
+        vars(fresh).pop("_models", None)
         fresh.estimator, fresh.cv = self.estimator, self.cv
         self.__dict__ = fresh.__dict__
         return self
@@ -291,20 +320,21 @@ class _StackedSearch:
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         def evaluate(candidates, cv=None, more_results=None, **context):
             candidates = list(candidates)
-            cv = self._counter.take(candidates, cv or self.cv)
+            cv = self._models.set_candidates(candidates, cv or self.cv)
             return evaluate_candidates(candidates, cv, more_results, **context)
 
         # Only scikit-learn 1.9 and later have the context.
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        stacked = hasattr(self, "_counter")
+        stacked = hasattr(self, "_models")
         super()._run_search(evaluate if stacked else evaluate_candidates, **context)
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
         paths = ["ordinary"] * len(out)
-        if hasattr(self, "_counter"):
-            jobs = self._counter.jobs
-            paths = [job.training_path for job in jobs]
-            out = [{**result, **job.times} for result, job in zip(out, jobs, strict=True)]
+        if hasattr(self, "_models"):
+            fits = self._models.fits
+            paths = [fit.training_path for fit in fits]
+            # scikit-learn has timed the `fit` of `_Prefitted`, which does nothing.
+            out = [{**result, **fit.times} for result, fit in zip(out, fits, strict=True)]
         results = super()._format_results(candidate_params, n_splits, out, more_results)
         by_candidate = np.reshape(paths, (len(candidate_params), n_splits))
         results["training_path"] = np.array(["+".join(sorted(set(own))) for own in by_candidate])

@@ -261,7 +261,7 @@ def test_a_failed_search_leaves_no_trace(X):
     with pytest.raises(ValueError, match="n_components"):
         search.fit(X)
     assert {name: vars(search)[name] for name in before} == before
-    assert not [name for name in vars(search) if name.startswith("_counter")]
+    assert not [name for name in vars(search) if name.startswith("_models")]
 
 
 def test_times_are_shares(X):
