@@ -16,10 +16,10 @@ _REFERENCE = re.compile(
 
 def sections(doc: str) -> dict[str, str]:
     """Split a docstring into its sections; the text before the first is under the title ''."""
-    found = _HEADING.split(inspect.cleandoc(doc))
+    parts = _HEADING.split(inspect.cleandoc(doc))
     return {
-        "": found[0].strip(),
-        **dict(zip(found[1::2], map(str.strip, found[2::2]), strict=True)),
+        "": parts[0].strip(),
+        **dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True)),
     }
 
 
@@ -32,18 +32,19 @@ def entries(section: str) -> dict[str, str]:
 def inherit_sections(cls: type) -> None:
     """Complete `cls.__doc__`: inherited parameters in signature order, and fitted attributes."""
     own = sections(cls.__dict__.get("__doc__") or "")
-    known: dict[str, dict[str, str]] = {"Parameters": {}, "Attributes": {}}
+    documented: dict[str, dict[str, str]] = {"Parameters": {}, "Attributes": {}}
     for base in reversed(cls.__mro__[1:]):
         text = base.__dict__.get("__doc__") or ""
         if hasattr(base, "_parameter_constraints"):
-            for title, collected in known.items():
+            for title, collected in documented.items():
                 collected.update(entries(sections(text).get(title, "")))
-    for title, collected in known.items():
+    for title, collected in documented.items():
         collected.update(entries(own.get(title, "")))
-    order = [name for name in inspect.signature(cls).parameters if name in known["Parameters"]]
+    texts = documented["Parameters"]
+    order = [name for name in inspect.signature(cls).parameters if name in texts]
     merged = {
-        "Parameters": "\n\n".join(known["Parameters"][name] for name in order),
-        "Attributes": "\n\n".join(known["Attributes"].values()),
+        "Parameters": "\n\n".join(texts[name] for name in order),
+        "Attributes": "\n\n".join(documented["Attributes"].values()),
     }
     rest = {title: text for title, text in own.items() if title not in ("", *merged)}
     parts = [own[""]]
@@ -54,7 +55,7 @@ def inherit_sections(cls: type) -> None:
 
 
 def citation(estimator: Any) -> str:
-    """Give the papers behind an estimator as BibTeX.
+    """Return the papers behind an estimator as BibTeX.
 
     Parameters
     ----------
@@ -73,20 +74,20 @@ def citation(estimator: Any) -> str:
     '@misc{kingma2014,'
     """
     cls = estimator if isinstance(estimator, type) else type(estimator)
-    listed = sections(cls.__doc__ or "").get("References", "")
-    found = []
-    for part in re.split(r"\n(?=\.\. \[)", listed):
+    references = sections(cls.__doc__ or "").get("References", "")
+    bibtex = []
+    for part in re.split(r"\n(?=\.\. \[)", references):
         match = _REFERENCE.match(" ".join(part.split()))
         if match is None:
             continue
         key = match["author"].split(",")[0].lower().replace(" ", "") + match["year"]
         authors = re.sub(r",? and ", ", ", match["author"])
         names = " and ".join(re.findall(r"[^, ][^,]*, [^,]+", authors))
-        found.append(
+        bibtex.append(
             f"@misc{{{key},\n"
             f"  author = {{{names}}},\n"
             f"  title = {{{match['title']}}},\n"
             f"  howpublished = {{{match['venue']}}},\n"
             f"  year = {{{match['year']}}},\n}}"
         )
-    return "\n".join(found)
+    return "\n".join(bibtex)

@@ -24,7 +24,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 
 class _Widths(HasMethods):
-    """Constraint: a sequence of layer widths. (A `HasMethods`, which validation lets through.)"""
+    """Constraint: a sequence of layer widths.
+
+    A `HasMethods`, since scikit-learn's validation takes no constraints of unknown classes.
+    """
 
     def __init__(self, may_be_empty: bool):
         super().__init__("__iter__")
@@ -70,7 +73,7 @@ def constraints(hint: Any) -> list[Any]:
     if origin is Literal:
         return [StrOptions(set(typing.get_args(hint)))]
     if origin in (Union, types.UnionType):
-        return [found for option in typing.get_args(hint) for found in constraints(option)]
+        return [c for option in typing.get_args(hint) for c in constraints(option)]
     plain = {bool: "boolean", int: Integral, float: Real, types.NoneType: None}
     return [plain.get(hint, hint)]
 
@@ -104,9 +107,10 @@ class Declared(BaseEstimator):
         fields = {n: h for n, h in hints.items() if ClassVar not in (h, typing.get_origin(h))}
         _refuse_mistakes(cls, fields)
         cls.__annotations__ = hints
-        written = "__init__" in cls.__dict__  # by hand, which is honoured
-        dataclasses.dataclass(init=not written, repr=False, eq=False, kw_only=True)(cls)
-        if not written:  # the signature shows types, without their ranges
+        by_hand = "__init__" in cls.__dict__  # then it stays
+        # scikit-learn prints and compares estimators in its own way.
+        dataclasses.dataclass(init=not by_hand, repr=False, eq=False, kw_only=True)(cls)
+        if not by_hand:  # the signature shows types, without their ranges
             cls.__init__.__annotations__ = typing.get_type_hints(cls.__init__)
         ranges: dict[str, Any] = {}
         for base in reversed(cls.__mro__[1:]):  # of all bases, in the order of dataclasses
