@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# A purpose is part of an address by its position here. To add one, or to change their order, changes
+# A purpose is part of an address by its position here: to add one, or to change the order, changes
 # every draw, and thus every model.
 _PURPOSES = (
     "initialize",

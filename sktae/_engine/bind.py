@@ -68,7 +68,8 @@ class Binder:
     ) -> tuple[list[Tensor], list[Callable[[], Any]]]:
         """Return where results will be, the first in `outputs`, and the calls that compute them.
 
-        Binding runs the kernels, too: this is how `_bind_call` learns which variants exist.
+        Binding calls kernels, to find out which variants exist; the first replay overwrites what
+        they write.
         """
         calls = self._needed_calls(self._varying_calls(), results)
         created = {storage_id(t) for call in calls for t in self._created(call)}

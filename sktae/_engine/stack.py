@@ -239,7 +239,7 @@ class Stack:
         for matrix, vector in self._pairs(run, state):
             _copy(views(vector, shapes(run.parameters)), _columnwise(matrix[row], run))
             # An empty row is still computed with the others, on inputs of zeros. With weights of
-            # zero, nothing overflows in it, whatever its last model has come to.
+            # zero, nothing overflows in it, even if its last model has diverged.
             matrix[row] = 0.0
         _set_data(run.parameters, views(run.vector, shapes(run.parameters)))
         self.runs[row] = None
