@@ -425,18 +425,18 @@ def test_tails():
         assert (np.diff(found) >= 0).all()
 
 
-@pytest.mark.parametrize("independent", [True, False])
+@pytest.mark.parametrize("disjoint", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 17, 600])
-def test_neighbours(n, apart):
+def test_neighbours(n, disjoint):
     """Distances are those to the nearest row of each sample; samples may have no row in common."""
     rng = np.random.default_rng(0)
     known, new = (rng.normal(size=(m, 5)).astype(np.float32) for m in (n, 50))
-    found = Neighbors(known, 2, 32, apart, seed=0)
-    size = max(1, min(32, n // 2 if apart else n))
+    found = Neighbors(known, 2, 32, disjoint, seed=0)
+    size = max(1, min(32, n // 2 if disjoint else n))
     first, second = ({bytes(row) for row in sample} for sample in found.samples)
     assert len(first) == len(second) == size == found.samples.shape[1]
     assert first | second <= {bytes(row) for row in known}
-    assert not (apart and n > 1 and first & second)
+    assert not (disjoint and n > 1 and first & second)
     gaps = np.linalg.norm(new[:, None, None] - found.samples, axis=3)
     np.testing.assert_allclose(found.distances(torch.tensor(new)), gaps.min(2).T, rtol=1e-3)
     assert (found.distances(torch.tensor(found.samples[0]))[0] == 0).all()
