@@ -1,4 +1,4 @@
-"""The detector of series for aeon, which must be installed."""
+"""`WindowedDetector` as a detector of aeon, which must be installed."""
 
 from typing import ClassVar
 
@@ -10,21 +10,23 @@ from sktae.timeseries.detector import WindowedDetector
 try:
     from aeon.anomaly_detection.series import BaseSeriesAnomalyDetector
 except ImportError as error:
-    raise ImportError('sktae.aeon needs aeon; install it: pip install "aeon>=1.6"') from error
+    raise ImportError(
+        'sktae.timeseries.aeon_adapter needs aeon; install it: pip install "aeon>=1.6"'
+    ) from error
 
 
 class AeonDetector(BaseSeriesAnomalyDetector):
-    """Detector of series as aeon has them: the higher a score, the more unusual the timepoint.
+    """Detector of outliers in series for aeon: the higher a score, the more unusual the timepoint.
 
-    It learns what is normal from one series and judges others, or the very series it learnt from
-    (`fit_predict`). As everywhere in aeon, timepoints are columns unless methods get `axis=0`.
+    It is fitted to one series and scores others, or the same one (`fit_predict`). As everywhere in
+    aeon, timepoints are columns unless methods get `axis=0`.
 
     Parameters
     ----------
     detector : estimator or None, default=None
-        Gives the scores, which are its `score_samples` with the opposite sign; it is copied and
-        stays unfitted. None is `WindowedDetector()`. A detector of scikit-learn's is shown single
-        timepoints.
+        Detector whose `score_samples`, with the opposite sign, are the scores. It is copied and
+        stays unfitted. None is `WindowedDetector()`. A detector of scikit-learn scores each
+        timepoint by itself.
 
     Attributes
     ----------
@@ -65,4 +67,4 @@ class AeonDetector(BaseSeriesAnomalyDetector):
     @classmethod
     def _get_test_params(cls, parameter_set="default"):
         """Return parameters for aeon's own checks."""
-        return {"detector": WindowedDetector(PCA(1), window=5)}
+        return {"detector": WindowedDetector(PCA(1), window_size=5)}

@@ -1,4 +1,4 @@
-"""The detector of series for sktime, which must be installed."""
+"""`WindowedDetector` as a detector of sktime, which must be installed."""
 
 from typing import ClassVar
 
@@ -12,25 +12,28 @@ from sktae.timeseries.detector import WindowedDetector
 try:
     from sktime.detection.base import BaseDetector
 except ImportError as error:
-    raise ImportError('sktae.sktime needs sktime; install it: pip install "sktime>=1.2"') from error
+    raise ImportError(
+        'sktae.timeseries.sktime_adapter needs sktime; install it: pip install "sktime>=1.2"'
+    ) from error
 
 
 class SktimeDetector(BaseDetector):
-    """Detector of series as sktime has them: `predict` lists where outliers are.
+    """Detector of outliers in series for sktime: `predict` lists the row numbers of outliers.
 
-    `transform` marks them by 1 and other timepoints by 0. `transform_scores` says of each how
-    unusual it is: the higher, the more.
+    `transform` labels outliers 1 and other timepoints 0. `transform_scores` gives each timepoint a
+    score: the higher, the more unusual.
 
     Parameters
     ----------
     detector : estimator or None, default=None
-        Gives scores and outliers; it is copied and stays unfitted. None is `WindowedDetector()`. A
-        detector of scikit-learn's is shown single timepoints, and knows no events.
+        Detector that gives scores and outliers. It is copied and stays unfitted. None is
+        `WindowedDetector()`. A detector of scikit-learn scores each timepoint by itself, and has no
+        events.
 
     task : {"anomaly_detection", "segmentation"}, default="anomaly_detection"
-        What is listed: single outliers, or with "segmentation", which is sktime's word, the
-        intervals that `WindowedDetector.events` makes of them. Then `transform` numbers these from
-        0, and gives -1 to other timepoints.
+        What `predict` lists. "anomaly_detection": the row numbers of outliers. "segmentation":
+        the intervals of `WindowedDetector.events`; then `transform` labels the intervals 0, 1, ...
+        and other timepoints -1.
 
     Attributes
     ----------
@@ -98,10 +101,10 @@ class SktimeDetector(BaseDetector):
     @classmethod
     def get_test_params(cls, parameter_set="default"):
         """Return parameters for sktime's own checks."""
-        detector = WindowedDetector(PCA(1), window=5)
+        detector = WindowedDetector(PCA(1), window_size=5)
         return [{"detector": detector}, {"detector": detector, "task": "segmentation"}]
 
 
 def _rows(X):
-    """Return timepoints by channels; `predict_points` hands on whatever it was given."""
+    """Return an array (n_timepoints, n_channels); `predict_points` passes X on unconverted."""
     return np.asarray(X).reshape(len(X), -1)
