@@ -123,7 +123,7 @@ def test_estimators_may_be_asked_for_their_own_score():
     X = waves()
     for estimator, errors in [(quick(), "score"), (FOREST, "auto"), (OneClassSVM(), "auto")]:
         model = detector(estimator, errors=errors).fit(X)
-        seen = model._cut([X])
+        seen = model._windows([X])
         windows = model.estimator_.score_samples(seen[:])
         middle = np.pad(windows, (10, 9), mode="edge")
         smoothed = [middle[max(0, t - 9) : t + 11].mean() for t in range(len(X))]
@@ -177,7 +177,7 @@ def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
         rows = seen.swapaxes(1, 2).reshape(-1, 2 * w)
     else:
         rows = seen.reshape(-1, 6 * w)
-    np.testing.assert_allclose(model._cut([X])[:], rows, atol=1e-9)
+    np.testing.assert_allclose(model._windows([X])[:], rows, atol=1e-9)
     made = model.estimator_.inverse_transform(model.estimator_.transform(rows))
     residuals = np.square(rows - made)
     if channels == "independent":
@@ -338,7 +338,7 @@ def test_causal_scores_are_usual_until_there_is_a_window():
     for estimator in (None, FOREST):
         model = detector(estimator, aggregation="causal").fit(X)
         start = model.score_samples(X)[:19]
-        assert (start == -model._errors.pooled(model._errors.usual[np.newaxis])[0]).all()
+        assert (start == -model._errors.pooled(model._errors.training_mean[np.newaxis])[0]).all()
         assert (model.predict(X)[:19] == 1).all()
 
 
@@ -361,18 +361,18 @@ def test_windows_are_cut_where_they_are_read():
     """A Dataset of windows, one by one or in batches; its gap keeps two parts apart."""
     rows = np.arange(60.0).reshape(30, 1, 2)
     starts = np.arange(0, 26, 2)
-    windows = Windows(rows, starts, Layout(5, ("raw",), apart=False, flat=False))
+    windows = Windows(rows, starts, Layout(5, ("raw",), independent=False, flat=False))
     assert len(windows) == 13
     np.testing.assert_array_equal(windows[3], rows[6:11, 0])
     np.testing.assert_array_equal(windows.__getitems__([3, 0]), [rows[6:11, 0], rows[:5, 0]])
-    flat = Windows(rows, starts, Layout(5, ("raw",), apart=False, flat=True))
+    flat = Windows(rows, starts, Layout(5, ("raw",), independent=False, flat=True))
     np.testing.assert_array_equal(flat[3], rows[6:11, 0].T.ravel())
     np.testing.assert_array_equal(flat.__getitems__([3, 0]), [flat[3], flat[0]])
-    apart = Windows(rows, starts, Layout(5, ("centered",), apart=True, flat=True))
+    apart = Windows(rows, starts, Layout(5, ("centered",), independent=True, flat=True))
     assert len(apart) == 26
     np.testing.assert_array_equal(apart[7], rows[6:11, 0, 1] - rows[8, 0, 1])
     some = apart.draw(9, seed=0)
-    np.testing.assert_array_equal(some[:], apart[:][some.drawn])
+    np.testing.assert_array_equal(some[:], apart[:][some.selected])
     assert windows.gap == 2
     for starts, gap in (([0, 1, 9, 10, 12, 20], 2), ([0, 5, 10], 0)):
         assert Windows(rows, np.array(starts), flat.layout).gap == gap
@@ -452,7 +452,7 @@ def test_windows_never_cross():
     """No window that is learnt from holds rows of two series."""
     parts = [np.full((n, 1), float(number)) for number, n in enumerate((30, 25, 7, 40))]
     model = detector(PCA(1), standardize=False, views=("raw",)).fit(parts)
-    windows = model._cut(parts)
+    windows = model._windows(parts)
     assert len(windows) == 11 + 6 + 21
     assert (windows[:] == windows[:][:, :1]).all()
 
@@ -565,13 +565,13 @@ def test_chunks_are_learnt_with_what_crosses_their_border(stride, monkeypatch):
     monkeypatch.setattr(
         Autoencoder, "partial_fit", lambda self, X: seen.append(X[:]) or learn(self, X)
     )
-    monkeypatch.setattr("sktae.timeseries._MEMORY", 50)
+    monkeypatch.setattr("sktae.timeseries.detector._MEMORY", 50)
     X = waves(400)
     model = detector(stride=stride)
     for chunk in np.split(X, [100, 101, 105, 230, 233]):
         model.partial_fit(chunk)
         assert np.isfinite(model.score_samples(X)).all()
-    known = model._cut([X])[:]
+    known = model._windows([X])[:]
     np.testing.assert_array_equal(np.concatenate(seen), known)
 
 
@@ -596,10 +596,10 @@ def test_channels_are_scaled_by_the_fitted_rows():
     """Values and differences have mean 0 and variance 1, and are cut off far out."""
     X = [3 + 10 * waves(100, 2), 1e6 * np.ones((1, 2)) * 0 + 3, 3 + 10 * waves(70, 2)]
     channels = Channels(("raw", "difference"), standardize=True).fit(X)
-    seen = np.concatenate([channels(rows, rows[:0])[1:] for rows in X])
+    seen = np.concatenate([channels.transform(rows, rows[:0])[1:] for rows in X])
     np.testing.assert_allclose(seen[:, 1].mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(seen[:, 1].std(axis=0), 1)
-    assert abs(channels(1e12 * X[0], X[0][:1])).max() == 20
+    assert abs(channels.transform(1e12 * X[0], X[0][:1])).max() == 20
 
 
 @pytest.mark.parametrize("params", [{}, {"views": ("raw", "difference")}])
@@ -694,7 +694,7 @@ def test_a_failed_fit_leaves_what_was_there():
     for call in (model.fit, model.partial_fit, model.score_samples, model.score_next):
         with pytest.raises(ValueError, match="contains NaN"):
             call(bad)
-    model.window = 601
+    model.window_size = 601
     with pytest.raises(ValueError, match="longer"):
         model.fit(X)
     np.testing.assert_array_equal(model.score_samples(X), scores)
@@ -721,7 +721,7 @@ def test_a_failed_fit_leaves_what_was_there():
             r"leaves too little to learn from: 0 rows of n_samples=600",
         ),
         ({"calibration_fraction": 0.1, "contamination": 0.001}, r"asks for false alarms"),
-        ({"aggregation": "center"}, r"'aggregation' parameter of WindowedDetector must be a str"),
+        ({"aggregation": "middle"}, r"'aggregation' parameter of WindowedDetector must be a str"),
     ],
 )
 def test_errors_say_what_to_do(params, message):

@@ -1,1 +1,5 @@
-"""Time series: rows are timepoints, windows of them are judged."""
+"""Outliers in time series: each row is a timepoint, and windows of rows are judged."""
+
+from sktae.timeseries.detector import WindowedDetector
+
+__all__ = ["WindowedDetector"]

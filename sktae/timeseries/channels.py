@@ -1,4 +1,4 @@
-"""How the channels of a series are scaled, and in which views they are seen."""
+"""How the channels of a series are scaled, and the views in which an estimator gets them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,37 +8,46 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 VIEWS = ("raw", "centered", "difference")
 
+# Scaled values are clipped at this many standard deviations: beyond, they say no more.
+_CLIP = 20.0
 
-# Beyond this many standard deviations, a value says no more.
-_LIMIT = 20.0
+# A channel is constant if its values differ by less than this share of the largest. It keeps its
+# units, but none finer than the second share, so that rounding in its values stays small.
+_CONSTANT, _CONSTANT_SCALE = 1e-9, 1e-5
 
-
-# A channel whose values differ by less than this share of them stands still.
-_STILL = 1e-9
-
-
-# It is then seen in its own units, but none finer than this share of its value.
-_UNIT = 1e-5
-
-
-# What is switched on and off jumps by nature, so that errors there mean little among other
-# channels.
-_SWITCHED = 0.03
+# Weight of a channel of two values, such as a switch, beside channels of more values. It jumps in
+# normal operation, so errors there mean little.
+_BINARY_WEIGHT = 0.03
 
 
 class Channels:
-    """How the channels of a series are seen: in one or more views, each brought to scale.
+    """Scales the channels of a series, in one or more views.
 
     Parameters
     ----------
     views : tuple of {"raw", "centered", "difference"}
-        What is seen of each channel. Until windows are cut, "centered" is the same as "raw".
+        Forms in which each channel is given. "centered" equals "raw" here: `Windows` subtracts
+        means, which are those of single windows.
 
     standardize : bool
         Whether the fitted rows get mean 0 and variance 1.
 
     dtype : type, default=np.float64
-        What holds the numbers that are seen.
+        Type of the scaled values.
+
+    Attributes
+    ----------
+    shift, scale : ndarray of shape (n_views, n_channels)
+        Subtracted from values, and what they are then divided by.
+
+    variance : ndarray of shape (n_views, n_channels)
+        Variances of the fitted rows after scaling.
+
+    constant : ndarray of bool of shape (n_views, n_channels)
+        Whether a channel has one value only in the fitted rows.
+
+    weights : ndarray of shape (n_channels,)
+        How much the error of each channel counts.
     """
 
     def __init__(self, views: tuple[str, ...], standardize: bool, dtype: Any = np.float64):
@@ -46,22 +55,22 @@ class Channels:
 
     def fit(self, series: Sequence[np.ndarray]) -> "Channels":
         """Learn the scales and the weights of channels from series (t, c)."""
-        learnt = [self._scale([_seen(view, rows) for rows in series]) for view in self.views]
-        self.shift, self.scale, self.variance, self.still = (
-            np.stack(parts) for parts in zip(*learnt, strict=True)
+        statistics = [self._scale([_view(view, rows) for rows in series]) for view in self.views]
+        self.shift, self.scale, self.variance, self.constant = (
+            np.stack(parts) for parts in zip(*statistics, strict=True)
         )
         low, high = (
             end([end(rows, axis=0) for rows in series], axis=0) for end in (np.min, np.max)
         )
-        switched = low < high
+        binary = low < high
         for rows in series:
-            switched &= ((rows == low) | (rows == high)).all(axis=0)
-        weights = np.where(switched, _SWITCHED, 1.0)
+            binary &= ((rows == low) | (rows == high)).all(axis=0)
+        weights = np.where(binary, _BINARY_WEIGHT, 1.0)
         self.weights = weights / weights.max()
         return self
 
     def _scale(self, parts: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Return shift and scale of each channel, its variance then, and whether it is still."""
+        """Return shift, scale, variance after scaling, and whether it is constant, by channel."""
         moments, extremes = StandardScaler(), MinMaxScaler()
         with np.errstate(over="ignore", invalid="ignore"):
             for part in [part for part in parts if len(part)] or [np.zeros((1, parts[0].shape[1]))]:
@@ -69,37 +78,38 @@ class Channels:
                 extremes.partial_fit(part)
         low, high = (end.astype(np.float64) for end in (extremes.data_min_, extremes.data_max_))
         largest = np.maximum(abs(low), abs(high))
-        still = high - low <= _STILL * largest
+        constant = high - low <= _CONSTANT * largest
         if not np.isfinite(moments.var_).all():
             raise ValueError(
                 f"X has values up to {largest.max():.4g}, whose variance is too large for a "
                 f"float; divide them by a constant."
             )
         if not self.standardize:
-            nothing = np.zeros_like(low)
-            return nothing, nothing + 1, np.where(still, 0, moments.var_), still
+            zeros = np.zeros_like(low)
+            return zeros, zeros + 1, np.where(constant, 0, moments.var_), constant
         middle = low / 2 + high / 2
         return (
-            np.where(still, middle, moments.mean_),
-            np.where(still, np.maximum(_UNIT * abs(middle), 1), np.sqrt(moments.var_)),
+            np.where(constant, middle, moments.mean_),
+            np.where(constant, np.maximum(_CONSTANT_SCALE * abs(middle), 1), np.sqrt(moments.var_)),
             np.ones_like(low),
-            still,
+            constant,
         )
 
-    def __call__(self, rows: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """See rows (t, c) that follow another one, (1, c), or none, (0, c), as (t, views, c).
+    def transform(self, rows: np.ndarray, previous: np.ndarray) -> np.ndarray:
+        """Scale rows (t, c) in each view, (t, views, c).
 
-        By how much a first row differs is unknown, and taken to be usual.
+        `previous` is the row before them, (1, c), or empty, (0, c). A first row, which has none
+        before it, gets the difference 0; standardized, that is the mean.
         """
-        joined = np.concatenate([before, rows], dtype=np.float64)
-        seen = np.zeros((len(rows), *self.shift.shape), self.dtype)
-        limit = _LIMIT if self.standardize else np.inf
+        joined = np.concatenate([previous, rows], dtype=np.float64)
+        scaled = np.zeros((len(rows), *self.shift.shape), self.dtype)
+        limit = _CLIP if self.standardize else np.inf
         for i, view in enumerate(self.views):
-            values = _seen(view, joined)[-len(rows) :]
+            values = _view(view, joined)[-len(rows) :]
             values = (values - self.shift[i]) / self.scale[i]
-            seen[len(rows) - len(values) :, i] = np.clip(values, -limit, limit)
-        return seen
+            scaled[len(rows) - len(values) :, i] = np.clip(values, -limit, limit)
+        return scaled
 
 
-def _seen(view: str, rows: np.ndarray) -> np.ndarray:
+def _view(view: str, rows: np.ndarray) -> np.ndarray:
     return np.diff(rows, axis=0) if view == "difference" else rows

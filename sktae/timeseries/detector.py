@@ -1,4 +1,4 @@
-"""Series: rows are timepoints, an estimator judges windows of them, each timepoint has a score."""
+"""The detector of outliers in time series."""
 
 import copy
 import math
@@ -18,116 +18,127 @@ from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, pos
 from sktae.randomness import generator, seed_of
 from sktae.timeseries.channels import VIEWS, Channels
 from sktae.timeseries.errors import WindowErrors
-from sktae.timeseries.scorer import TimelineMixin
+from sktae.timeseries.scorer import SeriesScoreMixin
 from sktae.timeseries.windows import Layout, Windows
 
-# Windows are so long, or else this share of the rows.
-_WINDOW, _SHARE = 200, 4
+# The automatic window size, and at most one of so many parts of the longest series.
+_WINDOW_SIZE, _PARTS = 200, 4
 
+# The scale of errors is learned from about so many windows.
+_ERROR_WINDOWS = 4096
 
-# How large errors are is learnt from about so many windows; after chunks, from so many rows.
-_SAMPLE, _MEMORY = 4096, 10_000
+# After `partial_fit`, the scale of errors and the threshold come from so many last rows.
+_MEMORY = 10_000
 
+# The threshold comes from so many excerpts of so many rows, if there are more.
+_N_EXCERPTS, _EXCERPT = 8, 8192
 
-# Normal rows that are new look more unusual than those of training, but seldom by this factor.
+# With contamination=None, the threshold is so many times the largest training anomaly. New normal
+# rows look more unusual than training rows, but seldom by this factor.
 _MARGIN = 1.5
 
-
-# Anomalies are of the size of the largest in training; what is so small is none.
+# If the largest training anomaly is smaller than this, it is a rounding error.
 _ROUNDING = 1e-9
-
-
-# The threshold comes from so many stretches of so many rows, if there are more.
-_STRETCHES, _STRETCH = 8, 8192
 
 
 def _learns_in_chunks(detector: "WindowedDetector") -> bool:
     return detector.estimator is None or hasattr(detector.estimator, "partial_fit")
 
 
-class WindowedDetector(TimelineMixin, Declared):
-    """Detector for series: rows are timepoints, and each has a score.
+class WindowedDetector(SeriesScoreMixin, Declared):
+    """Detector of outliers in time series. Rows are timepoints, and each gets a score.
 
-    The estimator learns windows of consecutive rows and is asked how badly it reproduces each of
-    them. In each channel, the squared residuals where they are largest, over the largest that a
-    window of the training had, are the error of the timepoint in the window's middle; below the
-    least that one had, what is missing is. The mean over a window around a timepoint is the
-    channel's error there, and the quadratic mean over channels is the timepoint's anomaly, which is
-    minus its score. Channels that take two values only hardly count beside others.
+    The detector slides a window over the series, and an estimator learns to reconstruct windows.
+    Where it reconstructs badly, the series is unlike the training series. This is how errors become
+    scores:
 
-    Neighbouring timepoints are no independent rows: do not shuffle them, and split them by
+    1. The error of a channel in a window is the mean of the largest eighth of its squared
+       residuals, divided by the largest such error in training. A window may also be reproduced
+       better than all training windows, as where a sensor freezes. Then the error is the share by
+       which it falls below the least training error, if that is larger.
+    2. A timepoint gets the error of the window whose middle is nearest. A moving average as long as
+       a window smooths these errors.
+    3. The anomaly of a timepoint is the quadratic mean over channels, in which channels of two
+       values hardly count beside others. The score is minus the anomaly.
+
+    Neighboring timepoints are not independent. Do not shuffle them, and split them by
     `TimeSeriesSplit`.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
-        What learns windows; it is copied and stays unfitted. Any autoencoder, anything with
-        `transform` and `inverse_transform`, or a detector with `score_samples`. None is
+        Learns windows. Any autoencoder, any estimator with `transform` and `inverse_transform`, or
+        a detector with `score_samples`. It is copied and stays unfitted. None is
         `DenoisingAutoencoder(training_data="clean")`.
 
     window_size : int or "auto", default="auto"
-        Rows in a window. "auto" is 200, and at most a quarter of the rows of the longest series.
+        Number of rows in a window. "auto" is 200, and at most a quarter of the longest series.
 
     stride : int, default=1
-        A window begins every so many rows. Timepoints between middles have the score of the nearest
-        one. More is faster, and less exact.
+        Number of rows from the start of one window to the start of the next. A larger stride is
+        faster, but locates outliers less exactly.
 
     standardize : bool, default=True
-        Whether each channel is scaled by the fitted rows, to mean 0 and variance 1, and cut off at
-        20 standard deviations. A channel that stood still in the fitted rows keeps its units.
+        Whether each channel is scaled to mean 0 and variance 1 in the training rows, and clipped at
+        20 standard deviations. A channel that is constant in the training rows keeps its units.
 
     views : tuple or list of {"raw", "centered", "difference"}, default=("centered", "difference")
-        What the estimator sees of each channel: its values, how they lie around their mean in the
-        window, or by how much they differ from those one row before. Without "raw", a new level is
-        an anomaly where it begins, not as long as it lasts.
+        Forms in which the estimator gets each channel: its values ("raw"), its values minus their
+        mean in the window ("centered"), or the differences of consecutive values ("difference").
+        Without "raw", a shift to a new level is an anomaly where it begins, not as long as it
+        lasts.
 
     channels : {"independent", "joint"}, default="independent"
-        Whether the estimator sees one channel of a window at a time, learning from all of them, or
-        all in one row. Where it is asked for its own score, it sees them together.
+        "independent": each channel of a window is an input of its own, and one estimator learns
+        from all of them. "joint": all channels of a window are one input, so the estimator can
+        learn how they depend on each other. If the estimator gives scores instead of errors,
+        channels are always joint.
 
     errors : {"auto", "score"}, default="auto"
-        What is asked of the estimator. "auto": the error of each value of a window, if it can tell
-        them, else its score. "score": minus its `score_samples`, one number for a window, which is
-        taken as it is.
+        What is computed for a window. "auto": squared residuals, if the estimator reconstructs
+        windows, else its score. "score": minus its `score_samples`, one number for a window, which
+        is used as it is.
 
     reduction : {"worst", "mean", "max"}, default="worst"
-        What becomes of the errors at the times of a window: the mean of the largest eighth, or of
-        all, or the largest.
+        How the squared residuals of a channel in a window become one error: the mean of the largest
+        eighth, the mean of all, or the largest.
 
     aggregation : {"center", "causal", "mean"}, default="center"
-        How errors of windows come to timepoints. "center": to the middle of the window, then
-        smoothed by a mean as long as a window. "causal": to its last row, smoothed over the past,
-        so that a score is there at once, but reacts later; until the first window is complete, it
-        is what is usual. "mean": the errors at a timepoint in all windows that cover it, without
-        `reduction`.
+        How the errors of windows become errors of timepoints. "center": a timepoint gets the error
+        of the window whose middle is nearest; then a moving average as long as a window smooths.
+        "causal": it gets the error of the window that ends there, and the average is over the past.
+        Then scores need no later rows, but respond later to an outlier; timepoints before the first
+        complete window get the mean error of training. "mean": the mean of the errors at the
+        timepoint in all windows that cover it, without `reduction`.
 
     training_data : {"clean", "contaminated"}, default="clean"
-        What you know of the fitted rows. "clean": hardly any is an outlier, so that the largest
-        errors there are still normal. "contaminated": there are some, which are to be found, and
-        errors are compared with their mean. The estimator has to be told by itself.
+        What you know of the training rows. "clean": they have hardly any outliers, so errors are
+        compared with the largest of training. "contaminated": they have some, so errors are
+        compared with their mean. The estimator has its own parameter of this name, which is not
+        changed.
 
     max_windows : int, default=20000
-        From more windows than this, so many are drawn to learn from. Channels that are seen apart
-        have windows of their own.
+        Largest number of training inputs. If there are more, so many are drawn at random. With
+        independent channels, each channel of a window counts as one input.
 
     group : str or None, default=None
-        Column of a DataFrame that says to which series a row belongs. It is no channel.
+        Column of a DataFrame that names the series of each row. It is no channel.
 
     contamination : float, "auto" or None, default="auto"
-        Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. With None, it lies beyond all of them, at 1.5 times the largest anomaly (if the
-        estimator gives scores, counted from their median), so that new rows that are normal seldom
-        pass it. With `calibration_fraction`, the share of false alarms
-        among new rows instead. It does not change the fit.
+        Share of outliers in the training rows, which sets the threshold of `predict`. "auto" is
+        1 %. None sets the threshold beyond all training rows, at 1.5 times the largest anomaly, so
+        that new normal rows seldom exceed it. (If the estimator gives scores, the distance from
+        their median counts.) With `calibration_fraction`, `contamination` is the share of false
+        alarms among new rows instead. It does not change the fit.
 
     calibration_fraction : float or None, default=None
-        Share of the rows, at the end of each series, that the fit does not see; their scores give
-        `p_values` and the threshold of `predict`. Rows before them that share windows with both
-        sides are left out.
+        Share of the rows, at the end of each series, that the fit does not see. Their scores give
+        `p_values` and the threshold of `predict`. Rows right before them, whose windows would
+        overlap with both sides, are left out.
 
     random_state : int, RandomState instance or None, default=None
-        The same number gives the same model; every `random_state` inside `estimator` is set to it.
-        With None, those stay as they are.
+        The same number gives the same model. Every `random_state` inside `estimator` is set to it;
+        with None, those stay as they are.
 
     Attributes
     ----------
@@ -135,10 +146,10 @@ class WindowedDetector(TimelineMixin, Declared):
         The fitted copy of `estimator`.
 
     window_size_ : int
-        Rows in a window.
+        Number of rows in a window.
 
     delay_ : int
-        How many later rows the score of a row depends on.
+        Number of later rows that the score of a row depends on.
 
     offset_ : float
         Threshold on `score_samples`.
@@ -184,13 +195,13 @@ class WindowedDetector(TimelineMixin, Declared):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Learn windows of one or more series.
+        """Train the estimator on the windows of one or more series.
 
         Parameters
         ----------
         X : array-like of shape (n_timepoints, n_channels), or list of such
-            A series, in the order of time; or several, of any lengths, as a list or, with `group`,
-            in one DataFrame. No window reaches from one series into another.
+            A series, in the order of time. Or several of any lengths: as a list, or with `group`
+            as one DataFrame. No window has rows of two series.
 
         y : Ignored
             Here for scikit-learn's conventions.
@@ -210,10 +221,10 @@ class WindowedDetector(TimelineMixin, Declared):
     def partial_fit(self, X, y=None):
         """Train for one pass over the windows that end in the next rows of one series.
 
-        Rows wait until there are as many as in a window, or a few would be learnt by heart. Window
-        and scales are those of the first chunk. What errors are compared with, and the threshold,
-        come from the last 10,000 rows. After `fit`, rows go on where its last series ended. No rows
-        are held out.
+        New rows wait until they are as many as in a window, since the estimator would overfit to a
+        few windows. The window size and the scaling of channels are those of the first chunk. The
+        scale of errors and the threshold come from the last 10,000 rows. After `fit`, the rows
+        continue its last series. No rows are held out.
 
         Parameters
         ----------
@@ -235,7 +246,7 @@ class WindowedDetector(TimelineMixin, Declared):
             fresh.estimator_ = (
                 copy.copy(self.estimator_) if ours else copy.deepcopy(self.estimator_)
             )
-        fresh._train_on(X)
+        fresh._train_chunk(X)
         self.__dict__ = fresh.__dict__
         return self
 
@@ -243,9 +254,9 @@ class WindowedDetector(TimelineMixin, Declared):
 
     def _train(self, X):
         series, _ = self._series(X, reset=True)
-        self._begin(max(map(len, series)))
-        parts = [rows[: self._n_train(len(rows))] for rows in series]
-        longest = max(map(len, parts))
+        self._set_up(max(map(len, series)))
+        training = [rows[: self._n_train(len(rows))] for rows in series]
+        longest = max(map(len, training))
         if longest < self.window_size_:
             raise ValueError(
                 f"calibration_fraction={self.calibration_fraction} of {type(self).__name__} "
@@ -253,71 +264,72 @@ class WindowedDetector(TimelineMixin, Declared):
                 f"{max(map(len, series))}, less than window_size={self.window_size_}, since "
                 f"{self._gap} rows before those held out are left out as well."
             )
-        self._channels.fit([part for part in parts if len(part)])
-        windows = self._cut(parts)
-        self.estimator_.fit(self._readable(self._drawn(windows)))
-        self._learn_errors(windows)
+        self._channels.fit([rows for rows in training if len(rows)])
+        windows = self._windows(training)
+        self.estimator_.fit(self._inputs_of(self._drawn(windows)))
+        self._fit_errors(windows)
         held_out = None
         if self.calibration_fraction is not None:
-            ends = [self._scores_of(rows)[-self._n_held_out(len(rows)) :] for rows in series]
+            ends = [self._scores(rows)[-self._n_held_out(len(rows)) :] for rows in series]
             held_out = np.sort(np.hstack(ends))
-        self._judge(parts, held_out)
-        self._remember(series[-1])
+        self._set_threshold(training, held_out)
+        self._keep_last_rows(series[-1])
         self._stream, self._n_waiting = None, 0
 
-    def _train_on(self, X):
-        known = hasattr(self, "estimator_")
-        rows = self._one_series(X, reset=not known)
-        if not known:
-            self._begin(len(rows))
+    def _train_chunk(self, X):
+        first = not hasattr(self, "estimator_")
+        rows = self._one_series(X, reset=first)
+        if first:
+            self._set_up(len(rows))
             self._channels.fit([rows])
-            self._memory, self._stream, self._n_waiting = rows[:0], None, len(rows)
-        self._n_waiting += len(rows) if known else 0
-        rows = np.concatenate([self._memory, rows])
-        n_before = len(rows) - self._n_waiting
-        windows = self._cut([rows])
-        windows.starts = windows.starts[windows.starts + self.window_size_ > n_before]
-        self._remember(rows)
+            self._last_rows, self._stream, self._n_waiting = rows[:0], None, 0
+        self._n_waiting += len(rows)  # rows that have not been trained on
+        rows = np.concatenate([self._last_rows, rows])
+        n_trained = len(rows) - self._n_waiting
+        windows = self._windows([rows])
+        windows.starts = windows.starts[windows.starts + self.window_size_ > n_trained]
+        self._keep_last_rows(rows)
         if self._n_waiting >= self.window_size_ and len(windows):
             self._n_waiting = 0
-            self.estimator_.partial_fit(self._readable(self._drawn(windows)))
-            self._learn_errors(self._cut([self._memory]))
-            self._judge([self._memory], None)
+            self.estimator_.partial_fit(self._inputs_of(self._drawn(windows)))
+            self._fit_errors(self._windows([self._last_rows]))
+            self._set_threshold([self._last_rows], None)
 
-    def _begin(self, n_rows):
-        """Settle what a fit goes by, where the longest series has so many rows."""
+    def _set_up(self, n_rows):
+        """Set what a fit needs before it sees values; the longest series has `n_rows`."""
         name, stride, views = type(self).__name__, self.stride, self.views
-        window = self.window_size
-        if window == "auto":
-            window = min(_WINDOW, max(1, n_rows // _SHARE))
-        if window > n_rows:
+        window_size = self.window_size
+        if window_size == "auto":
+            window_size = min(_WINDOW_SIZE, max(1, n_rows // _PARTS))
+        if window_size > n_rows:
             raise ValueError(
-                f"window_size={window} of {name} is longer than the series, n_samples={n_rows}; "
-                f"make it shorter, or 'auto'."
+                f"window_size={window_size} of {name} is longer than the series, n_samples="
+                f"{n_rows}; make it shorter, or 'auto'."
             )
-        if stride > window:
+        if stride > window_size:
             raise ValueError(
-                f"stride={stride} of {name} is longer than window_size={window}, so that no window "
-                f"would see the rows between; set it to {window} at most."
+                f"stride={stride} of {name} is longer than window_size={window_size}, so that no "
+                f"window would see the rows between; set it to {window_size} at most."
             )
         if not views or not set(views) <= set(VIEWS):
             raise ValueError(
                 f"The 'views' parameter of {name} must be a tuple of "
                 f"{', '.join(map(repr, VIEWS))}. Got {views!r} instead."
             )
-        self.window_size_ = window
-        self._gap = (2 * window if self.aggregation == "causal" else window) + stride - 1
+        self.window_size_ = window_size
+        # So many rows between two parts of a series, and no score in one depends on rows in both.
+        self._gap = (2 if self.aggregation == "causal" else 1) * window_size + stride - 1
         self._seed = seed_of(self.random_state)
         self.estimator_ = self._new_estimator()
         ours = isinstance(self.estimator_, BaseAutoencoder)
         self._channels = Channels(views, self.standardize, np.float32 if ours else np.float64)
-        self._by_features = self._tells_features()
-        apart = self._by_features and self.channels == "independent"
+        self._from_residuals = self._can_use_residuals()
+        independent = self._from_residuals and self.channels == "independent"
         flat = not get_tags(self.estimator_).input_tags.three_d_array
-        self._layout = Layout(window, views, apart, flat)
+        self._layout = Layout(window_size, views, independent, flat)
 
     def _new_estimator(self):
-        # What it would find out about outliers concerns its own scores, which are not asked for.
+        # Its training_data is about its own scores, which are not used here; "clean" costs least.
         default = DenoisingAutoencoder(training_data="clean")
         estimator = default if self.estimator is None else clone(self.estimator)
         if self.random_state is not None:
@@ -325,49 +337,13 @@ class WindowedDetector(TimelineMixin, Declared):
             estimator.set_params(**dict.fromkeys(seeds, self._seed))
         return estimator
 
-    def _n_held_out(self, n_rows):
-        return max(1, round((self.calibration_fraction or 0) * n_rows))
-
-    def _n_train(self, n_rows):
-        if self.calibration_fraction is None:
-            return n_rows
-        return max(0, n_rows - self._n_held_out(n_rows) - self._gap)
-
-    def _cut(self, parts):
-        """Return the windows of some series."""
-        seen = [self._channels(rows, rows[:0]) for rows in parts]
-        firsts = np.cumsum([0, *map(len, parts)])
-        starts = [
-            first + np.arange(0, len(rows) - self.window_size_ + 1, self.stride)
-            for first, rows in zip(firsts, parts, strict=False)
-        ]
-        return Windows(np.concatenate(seen), np.concatenate(starts), self._layout)
-
-    def _drawn(self, windows):
-        """Return as many windows as may be learnt from, in order."""
-        return windows.draw(self.max_windows, generator(self._seed, "sample").initial_seed())
-
-    def _readable(self, windows):
-        """Return windows as the estimator takes them: as a Dataset, or else as an array."""
-        return windows if isinstance(self.estimator_, BaseAutoencoder) else windows[:]
-
-    def _learn_errors(self, windows):
-        starts = windows.starts[:: math.ceil(len(windows.starts) / _SAMPLE)]
-        self._errors = WindowErrors(
-            self.estimator_,
-            self._by_features,
-            self._channels,
-            self._layout,
-            self.reduction,
-            self.training_data,
-        ).fit(Windows(windows.seen, starts, self._layout))
-        self.delay_ = self._new_stream("anomaly").collect.delay
-
-    def _tells_features(self):
-        """Say whether the estimator is asked for the error of each number."""
+    def _can_use_residuals(self):
+        """Whether errors are squared residuals, instead of minus the scores of the estimator."""
         estimator = self.estimator_
-        ways = [("reconstruction_error",), ("transform", "inverse_transform")]
-        if self.errors == "auto" and any(all(hasattr(estimator, m) for m in way) for way in ways):
+        reconstructs = hasattr(estimator, "reconstruction_error") or (
+            hasattr(estimator, "transform") and hasattr(estimator, "inverse_transform")
+        )
+        if self.errors == "auto" and reconstructs:
             return True
         if hasattr(estimator, "score_samples"):
             return False
@@ -377,11 +353,50 @@ class WindowedDetector(TimelineMixin, Declared):
             f"inverse_transform."
         )
 
-    def _judge(self, parts, held_out):
-        """Set the threshold by the scores of training rows, and of those held out."""
-        stretches = [stretch for part in parts for stretch in _stretches(part)]
-        scores = np.sort(np.hstack([self._scores_of(stretch) for stretch in stretches]))
-        if self._by_features and -scores[0] < _ROUNDING and not self._channels.still.all():
+    def _n_held_out(self, n_rows):
+        return max(1, round((self.calibration_fraction or 0) * n_rows))
+
+    def _n_train(self, n_rows):
+        if self.calibration_fraction is None:
+            return n_rows
+        return max(0, n_rows - self._n_held_out(n_rows) - self._gap)
+
+    def _windows(self, series):
+        """Return the windows of one or more series."""
+        values = [self._channels.transform(rows, rows[:0]) for rows in series]
+        firsts = np.cumsum([0, *map(len, series)])
+        starts = [
+            first + np.arange(0, len(rows) - self.window_size_ + 1, self.stride)
+            for first, rows in zip(firsts, series, strict=False)
+        ]
+        return Windows(np.concatenate(values), np.concatenate(starts), self._layout)
+
+    def _drawn(self, windows):
+        """Return a random sample of the windows if there are more than `max_windows`."""
+        return windows.draw(self.max_windows, generator(self._seed, "sample").initial_seed())
+
+    def _inputs_of(self, windows):
+        """Return windows as a Dataset if the estimator takes one, else as an array."""
+        return windows if isinstance(self.estimator_, BaseAutoencoder) else windows[:]
+
+    def _fit_errors(self, windows):
+        starts = windows.starts[:: math.ceil(len(windows.starts) / _ERROR_WINDOWS)]
+        self._errors = WindowErrors(
+            self.estimator_,
+            self._from_residuals,
+            self._channels,
+            self._layout,
+            self.reduction,
+            self.training_data,
+        ).fit(Windows(windows.values, starts, self._layout))
+        self.delay_ = self._new_stream("anomaly").aggregator.delay
+
+    def _set_threshold(self, training, held_out):
+        """Set the threshold, from training series and from the sorted scores of held-out rows."""
+        excerpts = [excerpt for rows in training for excerpt in _excerpts(rows)]
+        scores = np.sort(np.hstack([self._scores(excerpt) for excerpt in excerpts]))
+        varies = not self._channels.constant.all()
+        if self._from_residuals and -scores[0] < _ROUNDING and varies:
             warnings.warn(
                 f"{self.estimator_!r} reproduces the windows of the fit exactly, so that scores of "
                 f"{type(self).__name__} are those of rounding; give it a smaller code than "
@@ -391,24 +406,25 @@ class WindowedDetector(TimelineMixin, Declared):
             )
         self.calibration_scores_, self._scored_by = held_out, score_settings(self)
         if self.contamination is None:
-            known = scores if held_out is None else held_out
-            usual = 0.0 if self._by_features else np.median(known)  # scores may begin anywhere
-            self.offset_ = float(usual + _MARGIN * (known[0] - usual))
+            reference = scores if held_out is None else held_out
+            # An anomaly of 0 is a perfect reconstruction, but scores of estimators have no zero.
+            zero = 0.0 if self._from_residuals else np.median(reference)
+            self.offset_ = float(zero + _MARGIN * (reference[0] - zero))
         else:
             self.offset_ = threshold(self.contamination, scores, held_out)
 
-    def _scores_of(self, rows):
-        return -self._through(rows, "anomaly")[:, 0]
+    def _scores(self, rows):
+        return -self._process(rows, "anomaly")[:, 0]
 
-    def _remember(self, rows):
-        """Keep the last rows of a series, from the beginning of a window on."""
+    def _keep_last_rows(self, rows):
+        """Keep the last rows of a series for `partial_fit`, from the start of a window on."""
         n = max(_MEMORY, 2 * self.window_size_)
-        self._memory = rows[max(0, len(rows) - n) // self.stride * self.stride :].copy()
+        self._last_rows = rows[max(0, len(rows) - n) // self.stride * self.stride :].copy()
 
 
-def _stretches(rows):
-    """Return rows whose scores stand for those of all: stretches that lie evenly."""
-    if len(rows) <= _STRETCHES * _STRETCH:
+def _excerpts(rows):
+    """Return evenly spaced excerpts of a series, whose scores stand for those of all rows."""
+    if len(rows) <= _N_EXCERPTS * _EXCERPT:
         return [rows] if len(rows) else []
-    firsts = np.linspace(0, len(rows) - _STRETCH, _STRETCHES).astype(int)
-    return [rows[first : first + _STRETCH] for first in firsts]
+    firsts = np.linspace(0, len(rows) - _EXCERPT, _N_EXCERPTS).astype(int)
+    return [rows[first : first + _EXCERPT] for first in firsts]

@@ -1,4 +1,4 @@
-"""What an estimator's errors on windows amount to, beside those of training."""
+"""Errors of an estimator on windows, normalized by its errors on windows of the training."""
 
 from typing import Any
 
@@ -7,142 +7,162 @@ import numpy as np
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.windows import Layout, Windows
 
-# Share of a window where errors are largest, and of the usual size that is added to a level.
-_WORST, _FLOOR = 8, 0.1
+# With reduction="worst", the mean is over this fraction of a window: one part in so many.
+_WORST_PARTS = 8
 
+# Share of the mean variance (training errors, if contaminated) that is added to the scale of
+# errors, so that a channel that is reproduced almost exactly does not outweigh the others.
+_FLOOR = 0.1
 
-# Errors of training that are smaller than this share of a level are those of rounding.
-_EXACT = 0.01
+# Training errors below this share of the scale are rounding, so they give no lower bound.
+_ROUNDING = 0.01
 
 
 class WindowErrors:
-    """What an estimator's errors on windows amount to, beside those of training.
+    """Errors of an estimator on windows, normalized by its errors on windows of the training.
 
     Parameters
     ----------
     estimator : estimator
         Fitted to windows.
 
-    by_features : bool
-        Whether it is asked for the error of each number, instead of a score for each window.
+    from_residuals : bool
+        Whether errors are the squared residuals of a reconstruction, for each value of a window.
+        Else they are minus the estimator's `score_samples`, one number for each window.
 
     channels : Channels
-        How the numbers of windows came about.
+        The fitted scaling of channels.
 
     layout : Layout
-        What the estimator is given.
+        How windows become inputs of the estimator.
 
     reduction : {"worst", "mean", "max"}
-        What becomes of the errors at the times of a window.
+        How the squared residuals of a channel in a window become one error.
 
     training_data : {"clean", "contaminated"}
-        Whether the largest errors of training are those of normal windows.
+        Whether the largest training errors are normal ones.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (n_views, n_channels)
+        What errors are divided by.
+
+    lower_bound : ndarray of shape (n_views, n_channels)
+        The least normal errors; 0 where any is normal.
+
+    training_mean : ndarray of shape (n_channels,), or (1,) for errors of scores
+        Means of the errors of training windows.
     """
 
     def __init__(
         self,
         estimator: Any,
-        by_features: bool,
+        from_residuals: bool,
         channels: Channels,
         layout: Layout,
         reduction: str,
         training_data: str,
     ):
-        self.estimator, self.by_features, self.layout = estimator, by_features, layout
-        self.channels, self.n_channels = channels, channels.still.shape[1]
+        self.estimator, self.from_residuals, self.layout = estimator, from_residuals, layout
+        self.channels, self.n_channels = channels, channels.constant.shape[1]
         self.reduction, self.training_data = reduction, training_data
 
     def fit(self, windows: Windows) -> "WindowErrors":
-        """Learn from windows, a sample of those of the training, how large errors are there."""
-        if self.by_features:
-            found = np.concatenate([self._reduced(chunk) for chunk in windows.chunks()])
-            self.level = self._level(found)
-            self.least = self._least(found)
-            self.usual = self._joined(self._relative(found)).mean(axis=0)  # (channels,)
+        """Learn the scale of errors from a sample of the training windows."""
+        chunks = windows.chunks()
+        if self.from_residuals:
+            errors = np.concatenate([self._reduced(inputs) for inputs in chunks])
+            self.scale = self._scale(errors)
+            self.lower_bound = self._lower_bound(errors)
+            training = self._weighted(self._normalized(errors))
         else:
-            self.usual = np.concatenate([self.of_windows(c) for c in windows.chunks()]).mean(axis=0)
+            training = np.concatenate([self.by_window(inputs) for inputs in chunks])
+        self.training_mean = training.mean(axis=0)
         return self
 
-    def _level(self, found: np.ndarray) -> np.ndarray:
+    def _scale(self, errors: np.ndarray) -> np.ndarray:
         """Return what errors (m, views, c) are divided by, (views, c)."""
-        still = self.channels.still
+        constant = self.channels.constant
         if self.training_data == "clean":
-            added = self.channels.variance
-            usual = found.max(axis=0)
+            floor = self.channels.variance
+            scale = errors.max(axis=0)
         else:
-            added = usual = found.mean(axis=0)
-        n_moving = np.maximum((~still).sum(axis=1, keepdims=True), 1)
-        added = np.where(still, 0, added).sum(axis=1, keepdims=True) / n_moving
-        return usual + _FLOOR * np.where(added > 0, added, 1.0)
+            floor = scale = errors.mean(axis=0)
+        n_varying = np.maximum((~constant).sum(axis=1, keepdims=True), 1)
+        floor = np.where(constant, 0, floor).sum(axis=1, keepdims=True) / n_varying
+        return scale + _FLOOR * np.where(floor > 0, floor, 1.0)
 
-    def _least(self, found: np.ndarray) -> np.ndarray:
-        """Return the least errors (m, views, c) that are normal, (views, c); 0 for any."""
+    def _lower_bound(self, errors: np.ndarray) -> np.ndarray:
+        """Return the least of errors (m, views, c) that are normal, (views, c); 0 for any."""
         if self.training_data != "clean":
-            return np.zeros_like(self.level)
-        least = found.min(axis=0)
-        return np.where((least > _EXACT * self.level) & ~self.channels.still, least, 0.0)
+            return np.zeros_like(self.scale)
+        lowest = errors.min(axis=0)
+        return np.where((lowest > _ROUNDING * self.scale) & ~self.channels.constant, lowest, 0.0)
 
-    def of_windows(self, rows: np.ndarray) -> np.ndarray:
-        """Return the errors of windows by channel, (m, c); those of a score, (m, 1)."""
-        if not self.by_features:
-            return -np.asarray(self.estimator.score_samples(rows), np.float64)[:, np.newaxis]
-        return self._joined(self._relative(self._reduced(rows)))
+    def by_window(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the errors of windows by channel, (m, c); of a score, (m, 1)."""
+        if not self.from_residuals:
+            return -np.asarray(self.estimator.score_samples(inputs), np.float64)[:, np.newaxis]
+        return self._weighted(self._normalized(self._reduced(inputs)))
 
-    def of_times(self, rows: np.ndarray) -> np.ndarray:
+    def by_time(self, inputs: np.ndarray) -> np.ndarray:
         """Return the errors at each time of windows by channel, (m, w, c)."""
-        if not self.by_features:
-            return np.repeat(self.of_windows(rows)[:, np.newaxis], self.layout.window, axis=1)
-        return self._joined(np.moveaxis(self._by_channels(self._squares(rows)), -1, 1) / self.level)
+        if not self.from_residuals:
+            return np.repeat(self.by_window(inputs)[:, np.newaxis], self.layout.window_size, axis=1)
+        squares = np.moveaxis(self._join_inputs(self._squares(inputs)), -1, 1)
+        return self._weighted(squares / self.scale)
 
-    def pooled(self, found: np.ndarray) -> np.ndarray:
-        """Put the channels' errors (t, c) together to those of rows, (t, 1): a quadratic mean."""
-        if not self.by_features:
-            return found
-        return np.sqrt(np.square(found).mean(axis=1, keepdims=True))
+    def pooled(self, errors: np.ndarray) -> np.ndarray:
+        """Return the anomaly of rows, (t, 1): the quadratic mean of channels' errors (t, c)."""
+        if not self.from_residuals:
+            return errors
+        return np.sqrt(np.square(errors).mean(axis=1, keepdims=True))
 
-    def shares(self, found: np.ndarray) -> np.ndarray:
-        """Return what each channel has in the error of rows, (t, c)."""
-        squares = np.square(found)
+    def contributions(self, errors: np.ndarray) -> np.ndarray:
+        """Return the share of each channel in the anomaly of rows, (t, c)."""
+        squares = np.square(errors)
         total = squares.sum(axis=1, keepdims=True)
-        return squares * (self.pooled(found) / np.where(total > 0, total, 1.0))
+        return squares * (self.pooled(errors) / np.where(total > 0, total, 1.0))
 
-    def _relative(self, found: np.ndarray) -> np.ndarray:
-        """Return errors of windows (m, views, c) as shares of the level.
+    def _normalized(self, errors: np.ndarray) -> np.ndarray:
+        """Return errors of windows (m, views, c) divided by the scale.
 
-        A window that is easier than any of training is unusual, too: a sensor that stands still
-        where it never did. Where nothing is left of the errors, that counts as much as the level.
+        A window that is easier to reproduce than all training windows is unusual, too, as where a
+        sensor freezes. So the share by which an error is below the lower bound counts if it is
+        larger.
         """
-        missing = 1 - found / np.where(self.least > 0, self.least, 1.0)
-        return np.maximum(found / self.level, np.where(self.least > 0, missing, 0.0))
+        bounded = self.lower_bound > 0
+        below = 1 - errors / np.where(bounded, self.lower_bound, 1.0)
+        return np.maximum(errors / self.scale, np.where(bounded, below, 0.0))
 
-    def _joined(self, relative: np.ndarray) -> np.ndarray:
-        """Add up the views (..., views, c), and weigh the channels."""
-        return relative.sum(axis=-2) * self.channels.weights
+    def _weighted(self, errors: np.ndarray) -> np.ndarray:
+        """Add up the views (..., views, c) and weight the channels, (..., c)."""
+        return errors.sum(axis=-2) * self.channels.weights
 
-    def _reduced(self, rows: np.ndarray) -> np.ndarray:
+    def _reduced(self, inputs: np.ndarray) -> np.ndarray:
         """Return the errors of windows by view and channel, (m, views, c)."""
-        squares = self._squares(rows)
+        squares = self._squares(inputs)
         if self.reduction != "mean":
-            n = 1 if self.reduction == "max" else max(1, self.layout.window // _WORST)
+            n = 1 if self.reduction == "max" else max(1, self.layout.window_size // _WORST_PARTS)
             squares = np.partition(squares, -n, axis=-1)[..., -n:]
-        return self._by_channels(squares.mean(axis=-1, dtype=np.float64))
+        return self._join_inputs(squares.mean(axis=-1, dtype=np.float64))
 
-    def _by_channels(self, found: np.ndarray) -> np.ndarray:
-        """Bring what was found in rows of the estimator (m, views, c, ...) to whole windows."""
-        if not self.layout.apart:
-            return found
-        parts = found.reshape(-1, self.n_channels, *found.shape[1:])
+    def _join_inputs(self, values: np.ndarray) -> np.ndarray:
+        """Join inputs (n_inputs, views, c, ...) that hold single channels to windows, (m, ...)."""
+        if not self.layout.independent:
+            return values
+        parts = values.reshape(-1, self.n_channels, *values.shape[1:])
         return np.ascontiguousarray(np.moveaxis(parts[:, :, :, 0], 1, 2))
 
-    def _squares(self, rows: np.ndarray) -> np.ndarray:
-        """Return squared residuals of rows of the estimator, (m, views, c, times)."""
+    def _squares(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the squared residuals of inputs, (n_inputs, views, c, times)."""
         estimator = self.estimator
         if hasattr(estimator, "reconstruct"):
-            made = estimator.reconstruct(rows)
+            recon = estimator.reconstruct(inputs)
         else:
-            made = np.asarray(estimator.inverse_transform(np.asarray(estimator.transform(rows))))
-        squares = np.square(rows - made)
+            recon = np.asarray(estimator.inverse_transform(np.asarray(estimator.transform(inputs))))
+        squares = np.square(inputs - recon)
         if not self.layout.flat:
             squares = np.moveaxis(squares, 1, -1)
         shape = self.layout.shape(self.n_channels)[1:]
-        return squares.reshape(len(rows), *shape)
+        return squares.reshape(len(inputs), *shape)

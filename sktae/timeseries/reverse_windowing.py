@@ -1,7 +1,7 @@
-"""From windows back to the rows of a series, chunk by chunk.
+"""Reverse windowing: from errors of windows back to the rows of a series, chunk by chunk.
 
-The same bits come out whatever the chunks are: sums are added in an order that depends on the rows
-alone.
+Results are bit-identical whatever the chunks are: the order in which errors are added up depends on
+the rows alone.
 """
 
 from collections.abc import Callable
@@ -9,17 +9,19 @@ from collections.abc import Callable
 import numpy as np
 
 from sktae.timeseries.channels import Channels
-from sktae.timeseries.windows import Layout, Windows, windows_at_once
+from sktae.timeseries.windows import Layout, Windows, windows_per_chunk
 
-# From windows to what is found in them, (m, k), or at each of their rows, (m, window, k).
-Reader = Callable[[np.ndarray], np.ndarray]
-# From what came to rows, (t, k), to what is returned of them.
-Finisher = Callable[[np.ndarray], np.ndarray]
-_NOTHING = np.empty((0, 0))
+# From windows to their errors by channel: one for each window, (m, c), for `WindowAverage`, or one
+# for each row of each window, (m, window_size, c), for `OverlapAverage`.
+Evaluate = Callable[[np.ndarray], np.ndarray]
+# From errors of rows by channel, (t, c), to what is returned for rows, (t, k).
+Combine = Callable[[np.ndarray], np.ndarray]
+
+_NO_ERRORS = np.empty((0, 0))
 
 
 def sliding_sums(values: np.ndarray, length: int) -> np.ndarray:
-    """Add up each so many consecutive rows, (n, k) to (n - length + 1, k).
+    """Add up each run of `length` consecutive rows, (n, k) to (n - length + 1, k).
 
     Sums of 1, 2, 4, ... rows are put together, so that each takes the same additions wherever its
     rows lie in the array.
@@ -37,84 +39,111 @@ def sliding_sums(values: np.ndarray, length: int) -> np.ndarray:
         size *= 2
 
 
-class Placed:
-    """Brings one finding per window to rows, where it is smoothed over the length of a window.
+class WindowAverage:
+    """Gives rows the errors of windows, one for each, and smooths them by a moving average.
 
-    A row takes what is found in the window whose middle is nearest, and the mean over a window
-    around it is its result. If causal, it takes the last complete window and the mean of the past;
-    until the first is complete, its result is what is usual.
+    A row gets the error of the window whose middle is nearest. Its result is the mean over the rows
+    around it, as many as in a window. If causal, it gets the error of the last complete window, and
+    the mean is over rows up to it; the result of rows before the first complete window is
+    `default`.
+
+    Parameters
+    ----------
+    window_size, stride : int
+        Rows in a window, and from the start of one window to that of the next.
+
+    default : ndarray of shape (n_channels,)
+        Result where there is no complete window yet.
+
+    causal : bool
+        Whether results depend on no later rows.
     """
 
-    def __init__(self, window: int, stride: int, usual: np.ndarray, causal: bool):
-        self.window, self.stride, self.usual = window, stride, usual
-        self.first = window - 1 if causal else 0  # row that has a result of its own
-        self.lengthens = not causal
-        self.after = 0 if causal else window // 2
-        self.before = window - 1 - self.after
-        # A window counts for `stride` rows, the first so many after it began.
-        self.offset = window - 1 if causal else window // 2 - stride // 2
-        self.delay = 0 if causal else window - 1 + stride // 2
-        self.n_windows = self.n_placed = self.n_final = 0
-        self.last = np.zeros((0, len(usual)))
-        self.values = np.zeros((self.before, len(usual)))
+    def __init__(self, window_size: int, stride: int, default: np.ndarray, causal: bool):
+        self.window_size, self.stride, self.default = window_size, stride, default
+        self.pads_short_series = not causal  # by repeating the last row, so that there is a window
+        self.first_row = window_size - 1 if causal else 0  # that has an error
+        self.n_after = 0 if causal else window_size // 2  # rows in the mean after the row itself
+        self.n_before = window_size - 1 - self.n_after
+        # The error of a window is that of `stride` rows, from this offset after its start on.
+        self.offset = window_size - 1 if causal else window_size // 2 - stride // 2
+        self.delay = 0 if causal else window_size - 1 + stride // 2
+        self.n_windows = self.n_assigned = self.n_final = 0
+        self.last_error = np.zeros((0, len(default)))
+        # Errors of rows that later results need, after zeros for rows before the series.
+        self.row_errors = np.zeros((self.n_before, len(default)))
 
-    def push(self, found: np.ndarray, n_rows: int, last: bool) -> np.ndarray:
-        """Take what was found in the next windows, (m, k), and return the rows that are final."""
-        self.n_windows += len(found)
-        known = np.concatenate([self.last, found]) if len(found) else self.last
-        end = self.n_windows * self.stride + self.offset if self.n_windows else self.first
-        rows = np.arange(self.n_placed, n_rows if last else min(n_rows, end))
-        placed = np.zeros((len(rows), len(self.usual)))
+    def add(self, errors: np.ndarray, n_rows: int, last: bool) -> np.ndarray:
+        """Add the errors of the next windows, (m, c), and return the results that are now final.
+
+        `n_rows` is the number of rows of the series so far, and `last` whether it ends with them.
+        """
+        self.n_windows += len(errors)
+        errors = np.concatenate([self.last_error, errors]) if len(errors) else self.last_error
+        end = self.n_windows * self.stride + self.offset if self.n_windows else self.first_row
+        rows = np.arange(self.n_assigned, n_rows if last else min(n_rows, end))
+        assigned = np.zeros((len(rows), len(self.default)))
         if self.n_windows:
-            number = np.clip((rows - self.offset) // self.stride, 0, self.n_windows - 1)
-            having = rows >= self.first
-            placed[having] = known[number[having] - self.n_windows + len(known)]
-        self.last = known[-1:]
-        self.n_placed += len(rows)
-        closing = np.zeros((self.after if last else 0, len(self.usual)))
-        self.values = np.concatenate([self.values, placed, closing])
+            window = np.clip((rows - self.offset) // self.stride, 0, self.n_windows - 1)
+            complete = rows >= self.first_row
+            assigned[complete] = errors[window[complete] - self.n_windows + len(errors)]
+        self.last_error = errors[-1:]
+        self.n_assigned += len(rows)
+        after_end = np.zeros((self.n_after if last else 0, len(self.default)))
+        self.row_errors = np.concatenate([self.row_errors, assigned, after_end])
         return self._smoothed(n_rows, last)
 
     def _smoothed(self, n_rows: int, last: bool) -> np.ndarray:
         n_final = max(self.n_final, n_rows if last else n_rows - self.delay)
         rows = np.arange(self.n_final, n_final)
-        sums = sliding_sums(self.values[: len(rows) + self.window - 1], self.window)
-        low = np.maximum(rows - self.before, self.first)
-        high = np.minimum(rows + self.after, n_rows - 1)
+        sums = sliding_sums(self.row_errors[: len(rows) + self.window_size - 1], self.window_size)
+        low = np.maximum(rows - self.n_before, self.first_row)
+        high = np.minimum(rows + self.n_after, n_rows - 1)
         counts = (high - low + 1)[:, np.newaxis]
-        self.n_final, self.values = n_final, self.values[len(rows) :]
-        return np.where(counts > 0, sums / np.maximum(counts, 1), self.usual)
+        self.n_final, self.row_errors = n_final, self.row_errors[len(rows) :]
+        return np.where(counts > 0, sums / np.maximum(counts, 1), self.default)
 
 
-class Overlapped:
-    """Averages what is found at each row of each window over the windows that cover a row.
+class OverlapAverage:
+    """Averages the errors that a row has in all windows that cover it.
 
-    Rows at the end that no window covers take what the last covered row has.
+    Rows at the end that no window covers get the result of the last covered row.
+
+    Parameters
+    ----------
+    window_size, stride : int
+        Rows in a window, and from the start of one window to that of the next.
+
+    n_columns : int
+        Errors of a row: one for each channel, or one for all.
     """
 
-    lengthens = True
+    pads_short_series = True
 
-    def __init__(self, window: int, stride: int, n_columns: int):
-        self.window, self.stride = window, stride
-        self.delay = window - 1 + stride - 1
+    def __init__(self, window_size: int, stride: int, n_columns: int):
+        self.window_size, self.stride = window_size, stride
+        self.delay = window_size - 1 + stride - 1
         self.n_windows = self.n_final = 0
-        self.sums = np.zeros((0, n_columns))
+        self.sums = np.zeros((0, n_columns))  # of the rows from `n_final` on
 
-    def push(self, found: np.ndarray, n_rows: int, last: bool) -> np.ndarray:
-        """Take what the next windows have at their rows, (m, w, k), and return what is final."""
+    def add(self, errors: np.ndarray, n_rows: int, last: bool) -> np.ndarray:
+        """Add the errors of the next windows, (m, w, c), and return the results that are final.
+
+        `n_rows` is the number of rows of the series so far, and `last` whether it ends with them.
+        """
         stride, begin = self.stride, self.n_windows * self.stride - self.n_final
-        if len(found):
-            self.n_windows += len(found)
-            span = (len(found) - 1) * stride + 1
-            missing = begin + span - 1 + self.window - len(self.sums)
+        if len(errors):
+            self.n_windows += len(errors)
+            span = (len(errors) - 1) * stride + 1
+            missing = begin + span - 1 + self.window_size - len(self.sums)
             self.sums = np.concatenate([self.sums, np.zeros((missing, self.sums.shape[1]))])
             # Backwards, so that a row adds its windows up in their order, whatever the chunks.
-            for place in reversed(range(self.window)):
-                self.sums[begin + place : begin + place + span : stride] += found[:, place]
+            for time in reversed(range(self.window_size)):
+                self.sums[begin + time : begin + time + span : stride] += errors[:, time]
         n_final = max(self.n_final, n_rows if last else n_rows - self.delay)
-        covered = (self.n_windows - 1) * stride + self.window
-        rows = np.minimum(np.arange(self.n_final, n_final), covered - 1)
-        first = np.maximum(-((self.window - 1 - rows) // stride), 0)
+        n_covered = (self.n_windows - 1) * stride + self.window_size
+        rows = np.minimum(np.arange(self.n_final, n_final), n_covered - 1)
+        first = np.maximum(-((self.window_size - 1 - rows) // stride), 0)
         counts = np.minimum(rows // stride, self.n_windows - 1) - first + 1
         result = self.sums[rows - self.n_final] / counts[:, np.newaxis]
         self.n_final, self.sums = n_final, self.sums[len(rows) :]
@@ -122,48 +151,59 @@ class Overlapped:
 
 
 class Stream:
-    """Follows one series, chunk by chunk: what it returns for a row is final.
+    """Processes one series, chunk by chunk. What it returns for a row is final.
 
     Parameters
     ----------
     channels : Channels
-        How rows are seen.
+        The fitted scaling of channels.
 
-    collect : Placed or Overlapped
-        What brings findings to rows.
+    aggregator : WindowAverage or OverlapAverage
+        Brings errors of windows to rows.
 
     layout : Layout
-        What is cut.
+        How windows become inputs of the estimator.
     """
 
-    def __init__(self, channels: Channels, collect: Placed | Overlapped, layout: Layout):
-        self.channels, self.collect, self.layout = channels, collect, layout
-        self.before = np.empty((0, channels.shift.shape[1]))
-        self.seen = np.zeros((0, *channels.shift.shape), channels.dtype)
+    def __init__(
+        self, channels: Channels, aggregator: WindowAverage | OverlapAverage, layout: Layout
+    ):
+        self.channels, self.aggregator, self.layout = channels, aggregator, layout
+        self.previous = np.empty((0, channels.shift.shape[1]))  # the last row
+        # Scaled rows from the start of the next window on.
+        self.values = np.zeros((0, *channels.shift.shape), channels.dtype)
         self.n_rows = 0
 
-    def push(self, rows: np.ndarray, read: Reader, finish: Finisher, last: bool) -> np.ndarray:
-        """Take the next rows (t, c), let windows be read, and finish the rows that are final."""
-        size = windows_at_once(self.layout.window * self.channels.shift.size) * self.collect.stride
-        found = []
+    def process(
+        self, rows: np.ndarray, evaluate: Evaluate, combine: Combine, last: bool
+    ) -> np.ndarray:
+        """Take the next rows (t, c), and return the results of rows that are now final, (n, k).
+
+        `last` says whether the series ends with them. Then all rows are final.
+        """
+        n_numbers = self.layout.window_size * self.channels.shift.size
+        size = windows_per_chunk(n_numbers) * self.aggregator.stride
+        results = []
         for start in range(0, max(1, len(rows)), size):
             ends = last and start + size >= len(rows)
-            found.append(finish(self._push(rows[start : start + size], read, ends)))
-        return np.concatenate(found)
+            errors = self._process_chunk(rows[start : start + size], evaluate, ends)
+            results.append(combine(errors))
+        return np.concatenate(results)
 
-    def _push(self, rows: np.ndarray, read: Reader, last: bool) -> np.ndarray:
-        collect, window, stride = self.collect, self.layout.window, self.collect.stride
+    def _process_chunk(self, rows: np.ndarray, evaluate: Evaluate, last: bool) -> np.ndarray:
+        window_size, stride = self.layout.window_size, self.aggregator.stride
         if len(rows):
             self.n_rows += len(rows)
-            self._see(rows)
-        if last and collect.lengthens and 0 < self.n_rows < window:  # so that there is a window
-            self._see(np.repeat(self.before, window - self.n_rows, axis=0))
-        starts = np.arange(0, len(self.seen) - window + 1, stride)
-        windows = Windows(self.seen, starts, self.layout)
-        found = read(windows[:]) if len(starts) else _NOTHING
-        self.seen = self.seen[len(starts) * stride :]
-        return collect.push(found, self.n_rows, last)
+            self._append(rows)
+        if last and self.aggregator.pads_short_series and 0 < self.n_rows < window_size:
+            self._append(np.repeat(self.previous, window_size - self.n_rows, axis=0))
+        starts = np.arange(0, len(self.values) - window_size + 1, stride)
+        windows = Windows(self.values, starts, self.layout)
+        errors = evaluate(windows[:]) if len(starts) else _NO_ERRORS
+        self.values = self.values[len(starts) * stride :]
+        return self.aggregator.add(errors, self.n_rows, last)
 
-    def _see(self, rows: np.ndarray) -> None:
-        self.seen = np.concatenate([self.seen, self.channels(rows, self.before)])
-        self.before = rows[-1:].astype(np.float64)
+    def _append(self, rows: np.ndarray) -> None:
+        scaled = self.channels.transform(rows, self.previous)
+        self.values = np.concatenate([self.values, scaled])
+        self.previous = rows[-1:].astype(np.float64)

@@ -1,4 +1,4 @@
-"""What is asked of a detector for series: answers for each timepoint."""
+"""The methods of a detector for series: scores, labels, reasons and events of each row."""
 
 import numpy as np
 import pandas as pd
@@ -7,32 +7,44 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktae._outliers.scores import check_scored_as_in_fit
 from sktae.inputs.scaling import FLOATS
-from sktae.timeseries.reverse_windowing import Overlapped, Placed, Stream
-from sktae.timeseries.validation import _check_times, _times, parted
+from sktae.timeseries.channels import Channels
+from sktae.timeseries.errors import WindowErrors
+from sktae.timeseries.events import concat_events, find_events
+from sktae.timeseries.reverse_windowing import OverlapAverage, Stream, WindowAverage
+from sktae.timeseries.validation import check_times, split_series, time_index
+from sktae.timeseries.windows import Layout
 
 
-class TimelineMixin(OutlierMixin):
-    """Scores timepoints by the errors of the windows around them; scikit-learn's signs and labels.
+class SeriesScoreMixin(OutlierMixin):
+    """Scores the rows of series by the errors of windows; scikit-learn's signs and labels.
 
-    The host has the parameters `group`, `stride` and `aggregation`, and what its fit leaves:
-    `_channels`, `_layout`, `_errors`, `window_`, `offset_`, `calibration_scores_`.
+    The class that inherits has the parameters `group`, `stride` and `aggregation`, and its fit sets
+    the attributes below.
     """
 
+    window_size_: int
+    offset_: float
+    calibration_scores_: np.ndarray | None
+    _channels: Channels
+    _layout: Layout
+    _errors: WindowErrors
+    _stream: tuple | None  # of `score_next`: the stream, and the time of its last row if known
+
     def score_samples(self, X):
-        """Score each timepoint by how well what is around it fits what was learnt.
+        """Score each timepoint by how well the rows around it are reproduced.
 
         Parameters
         ----------
         X : array-like of shape (n_timepoints, n_channels), or list of such
-            The series to score, as in `fit`. One shorter than a window is lengthened by its last
-            row.
+            The series to score, as in `fit`. The last row of a series shorter than a window is
+            repeated to the length of a window.
 
         Returns
         -------
         scores : ndarray of shape (n_timepoints,), or list of such
             The higher, the more normal. They depend on at most `delay_` later rows.
         """
-        return _each(lambda found: -found[:, 0], self._found(X, "anomaly"))
+        return _each(lambda anomalies: -anomalies[:, 0], self._compute(X, "anomaly"))
 
     def decision_function(self, X):
         """Score each timepoint relative to the threshold.
@@ -67,10 +79,10 @@ class TimelineMixin(OutlierMixin):
         return _each(lambda decision: np.where(decision < 0, -1, 1), self.decision_function(X))
 
     def p_values(self, X):
-        """Say how often timepoints like those held out would look as unusual.
+        """Compute how often normal timepoints would look at least as unusual.
 
-        They are approximate: neighbouring timepoints share windows, so that there are fewer
-        independent ones among those held out than rows, and unusual ones come in a row.
+        They are approximate: neighboring timepoints share windows, so they are not independent, as
+        conformal p-values assume.
 
         Parameters
         ----------
@@ -83,21 +95,24 @@ class TimelineMixin(OutlierMixin):
             Between 1 / (n + 1), for n held-out rows, and 1.
         """
         scores = self.score_samples(X)
-        known = self.calibration_scores_
-        if known is None:
+        calibration = self.calibration_scores_
+        if calibration is None:
             raise ValueError(
                 f"p_values needs the scores of rows that the fit has not seen: set "
                 f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again "
                 f"(partial_fit holds out none)."
             )
         check_scored_as_in_fit(self, "p_values compares with")
-        return _each(lambda s: (1 + known.searchsorted(s, "right")) / (1 + len(known)), scores)
+        return _each(
+            lambda s: (1 + calibration.searchsorted(s, "right")) / (1 + len(calibration)), scores
+        )
 
     def score_next(self, rows=None, last=False):
-        """Score a series while it arrives: the same scores, as soon as they are final.
+        """Score a series while it arrives. Scores are those of `score_samples`.
 
-        The rows of a series are given in chunks of any size. What is returned are scores of the
-        rows that come next after those scored so far, up to `delay_` rows before the last one.
+        Give the rows of a series in chunks of any size. A score is returned once no later row can
+        change it: the scores follow those returned so far, up to `delay_` rows before the last row
+        given.
 
         Parameters
         ----------
@@ -114,24 +129,26 @@ class TimelineMixin(OutlierMixin):
             The higher, the more normal.
         """
         check_is_fitted(self)
-        stream, until = self._stream or (self._new_stream("anomaly"), None)
+        stream, last_time = self._stream or (self._new_stream("anomaly"), None)
         if rows is None:
             rows = np.empty((0, self.n_features_in_))
         else:
-            _check_times(rows, before=until)
-            until = until if (times := _times(rows)) is None or not len(times) else times[-1]
+            check_times(rows, after=last_time)
+            times = time_index(rows)
+            if times is not None and len(times):
+                last_time = times[-1]
             rows = self._one_series(rows, reset=False)
-        found = stream.push(rows, *self._ways("anomaly"), last)
-        self._stream = None if last else (stream, until)
-        return -found[:, 0]
+        anomalies = stream.process(rows, *self._functions("anomaly"), last)
+        self._stream = None if last else (stream, last_time)
+        return -anomalies[:, 0]
 
     def error_map(self, X):
-        """Show where, and in which channel, the reconstruction fails.
+        """Compute the error of each timepoint in each channel.
 
         Parameters
         ----------
         X : array-like of shape (n_timepoints, n_channels), or list of such
-            The series to look at, as in `fit`.
+            The series to reconstruct, as in `fit`.
 
         Returns
         -------
@@ -139,11 +156,11 @@ class TimelineMixin(OutlierMixin):
             Means over the windows that cover a row, on the scale of the score: with
             `aggregation="mean"`, the score is minus the quadratic mean of a row.
         """
-        self._check_channels_are_told()
-        return self._found(X, "map")
+        self._check_errors_by_channel()
+        return self._compute(X, "errors")
 
     def explain(self, X):
-        """Say which channels make timepoints unusual.
+        """Compute which channels make timepoints unusual.
 
         Parameters
         ----------
@@ -155,16 +172,16 @@ class TimelineMixin(OutlierMixin):
         contributions : DataFrame of shape (n_timepoints, n_channels), or list of such
             What each channel adds to the anomaly; a row adds up to minus its score.
         """
-        self._check_channels_are_told()
-        found = self._found(X, "channels")
-        if isinstance(found, list):
-            return [self._frame(part, x) for part, x in zip(found, X, strict=True)]
-        return self._frame(found, X)
+        self._check_errors_by_channel()
+        contributions = self._compute(X, "contributions")
+        if isinstance(contributions, list):
+            return [self._to_frame(c, x) for c, x in zip(contributions, X, strict=True)]
+        return self._to_frame(contributions, X)
 
     def events(self, X):
         """List the intervals of outliers.
 
-        Those with less than a window between them are one.
+        Outliers that are at most a window apart belong to one event.
 
         Parameters
         ----------
@@ -174,116 +191,116 @@ class TimelineMixin(OutlierMixin):
         Returns
         -------
         events : DataFrame, or list of such
-            In order of time: `start`, `end` and `peak`, labels of the first, the last and the most
-            unusual row (of the index of a DataFrame, else numbers); `score` of the peak;
-            `channels`, the fewest that make up half of the anomaly, the largest first, or none if
-            the estimator cannot tell. With `group`, a first column says in which series.
+            One row for each event, in order of time. `start`, `end` and `peak` are the labels of
+            its first, its last and its most unusual row: from the index of a DataFrame, else row
+            numbers. `score` is that of the peak. `channels` are the fewest that make up half of the
+            anomaly, the largest first; empty if scores are not by channel. With `group`, a first
+            column names the series.
         """
         scores = self.score_samples(X)
         check_scored_as_in_fit(self, "offset_ is a threshold for")
-        parts, (series, places) = parted(X, self.group)[0], self._series(X)
-        if places is None:
+        parts, (series, positions) = split_series(X, self.group)[0], self._series(X)
+        if positions is None:
             return [self._events(*one) for one in zip(parts, series, scores, strict=True)]
-        found = [
-            self._events(part, rows, scores[place])
-            for part, rows, place in zip(parts, series, places, strict=True)
+        events = [
+            self._events(part, rows, scores[own])
+            for part, rows, own in zip(parts, series, positions, strict=True)
         ]
         if self.group is None:
-            return found[0]
-        for events, place in zip(found, places, strict=True):
-            events.insert(0, self.group, [X[self.group].iloc[place[0]]] * len(events))
-        # Frames without events would turn the labels of the others into floats.
-        return pd.concat([events for events in found if len(events)] or found, ignore_index=True)
+            return events[0]
+        groups = [X[self.group].iloc[own[0]] for own in positions]
+        return concat_events(events, self.group, groups)
 
     # -- the private twins ---------------------------------------------------------------------
 
     def _series(self, X, reset=False):
-        """Return the series in X as arrays, and the places of their rows in X, None for a list."""
-        parts, places = parted(X, self.group)
+        """Return the series in X as arrays, and the positions of their rows; None for a list."""
+        parts, positions = split_series(X, self.group)
         settings = {"dtype": FLOATS, "reset": False}
-        _check_times(*parts)
+        check_times(*parts)
         first = validate_data(self, parts[0], **{**settings, "reset": reset})
-        return [first, *(validate_data(self, part, **settings) for part in parts[1:])], places
+        return [first, *(validate_data(self, part, **settings) for part in parts[1:])], positions
 
     def _one_series(self, X, reset):
+        """Return the rows of one series, the only one that a method goes on with, as an array."""
         if self.group is not None and self.group in getattr(X, "columns", ()):
             raise ValueError(
                 f"{type(self).__name__} goes on with one series here, but the rows have a column "
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
-        _check_times(X)
+        check_times(X)
         return validate_data(self, X, dtype=FLOATS, reset=reset)
 
-    def _found(self, X, kind):
+    def _compute(self, X, output):
+        """Return an output for each row of X (see `_functions`), (n, k), or a list of such."""
         check_is_fitted(self)
-        series, places = self._series(X)
-        found = [self._through(rows, kind) for rows in series]
-        if places is None:
-            return found
-        whole = np.empty((sum(map(len, found)), found[0].shape[1]))
-        for place, part in zip(places, found, strict=True):
-            whole[place] = part
-        return whole
+        series, positions = self._series(X)
+        results = [self._process(rows, output) for rows in series]
+        if positions is None:
+            return results
+        joined = np.empty((sum(map(len, results)), results[0].shape[1]))
+        for own, result in zip(positions, results, strict=True):
+            joined[own] = result
+        return joined
 
-    def _through(self, rows, kind):
-        """Return the "anomaly" of a series, also by "channels", or its "map" of errors."""
-        return self._new_stream(kind).push(rows, *self._ways(kind), last=True)
+    def _process(self, rows, output):
+        return self._new_stream(output).process(rows, *self._functions(output), last=True)
 
-    def _new_stream(self, kind):
-        usual, size = self._errors.usual, (self.window_size_, self.stride)
-        if kind == "map" or self.aggregation == "mean":
-            collect = Overlapped(*size, len(usual))
+    def _new_stream(self, output):
+        default, sizes = self._errors.training_mean, (self.window_size_, self.stride)
+        if self._by_time(output):
+            aggregator = OverlapAverage(*sizes, len(default))
         else:
-            collect = Placed(*size, usual, causal=self.aggregation == "causal")
-        return Stream(self._channels, collect, self._layout)
+            aggregator = WindowAverage(*sizes, default, causal=self.aggregation == "causal")
+        return Stream(self._channels, aggregator, self._layout)
 
-    def _ways(self, kind):
-        """Return what reads windows, and what finishes rows."""
+    def _functions(self, output):
+        """Return the functions that evaluate windows and combine channels for an output.
+
+        "anomaly" is one number for each row, (n, 1), "contributions" are the channels' shares of
+        it, (n, c), and "errors" are the channels' errors, (n, c), whatever the aggregation.
+        """
         errors = self._errors
-        by_time = kind == "map" or self.aggregation == "mean"
-        finish = {"anomaly": errors.pooled, "channels": errors.shares, "map": np.asarray}[kind]
-        return errors.of_times if by_time else errors.of_windows, finish
+        evaluate = errors.by_time if self._by_time(output) else errors.by_window
+        combine = {
+            "anomaly": errors.pooled,
+            "contributions": errors.contributions,
+            "errors": np.asarray,
+        }
+        return evaluate, combine[output]
 
-    def _check_channels_are_told(self):
+    def _by_time(self, output):
+        """Whether windows have an error at each of their rows, instead of one for all."""
+        return output == "errors" or self.aggregation == "mean"
+
+    def _check_errors_by_channel(self):
         check_is_fitted(self)
-        if not self._errors.by_features:
+        if not self._errors.from_residuals:
             raise ValueError(
-                f"{type(self).__name__} cannot tell channels apart here, since "
-                f"{type(self.estimator_).__name__} was asked for one score for each window; an "
-                f"estimator that reconstructs, with errors='auto', gives the errors of channels."
+                f"{type(self).__name__} has no errors by channel here, since "
+                f"{type(self.estimator_).__name__} gives one score for each window; use an "
+                f"estimator that reconstructs, with errors='auto'."
             )
 
-    def _names(self, X):
+    def _channel_names(self, X):
         if isinstance(X, pd.DataFrame):
             return [name for name in X.columns if self.group is None or name != self.group]
         return getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
 
-    def _frame(self, found, X):
+    def _to_frame(self, values, X):
         index = X.index if isinstance(X, pd.DataFrame) else None
-        return pd.DataFrame(found, index=index, columns=self._names(X))
+        return pd.DataFrame(values, index=index, columns=self._channel_names(X))
 
     def _events(self, X, rows, scores):
+        """Return the events of one series, X as it was given and its rows as an array."""
+        contributions = None
+        if self._errors.from_residuals and (scores < self.offset_).any():
+            contributions = self._process(rows, "contributions")
         labels = X.index if isinstance(X, pd.DataFrame) else range(len(scores))
-        outliers, found = np.flatnonzero(scores < self.offset_), []
-        if len(outliers) and self._errors.by_features:
-            contributions = self._through(rows, "channels")
-        cuts = np.flatnonzero(np.diff(outliers) > self.window_size_) + 1
-        for span in np.split(outliers, cuts) if len(outliers) else []:
-            start, end = span[0], span[-1]
-            peak = start + scores[start : end + 1].argmin()
-            leading = ()
-            if self._errors.by_features:
-                leading = self._leading(contributions[start : end + 1].sum(axis=0), X)
-            found.append((labels[start], labels[end], labels[peak], scores[peak], leading))
-        return pd.DataFrame(found, columns=["start", "end", "peak", "score", "channels"])
-
-    def _leading(self, contributions, X):
-        order = np.argsort(-contributions, kind="stable")
-        reached = np.cumsum(contributions[order]) >= contributions.sum() / 2
-        names = self._names(X)
-        return tuple(names[i] for i in order[: reached.argmax() + 1])
+        names = self._channel_names(X)
+        return find_events(scores, self.offset_, self.window_size_, labels, contributions, names)
 
 
-def _each(function, found):
-    """Apply a function to what was found, for each series in a list."""
-    return [function(part) for part in found] if isinstance(found, list) else function(found)
+def _each(function, values):
+    """Apply a function to an array, or to each array of a list."""
+    return [function(part) for part in values] if isinstance(values, list) else function(values)

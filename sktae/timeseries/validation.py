@@ -1,11 +1,13 @@
 """Series as users give them: one array, a list, or a DataFrame with groups and times."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 
-def parted(X, group):
-    """Return the series in X, and the places of their rows in it; None if X is a list of them."""
+def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
+    """Return the series in X, and the positions of their rows in it; None if X is a list."""
     if isinstance(X, list | tuple) and X:
         shapes = [getattr(x, "shape", ()) for x in X]
         if all(len(shape) == 2 for shape in shapes):
@@ -25,41 +27,44 @@ def parted(X, group):
         )
     codes, _ = pd.factorize(X[group], use_na_sentinel=False)
     order = np.argsort(codes, kind="stable")
-    places = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    positions = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     channels = X.drop(columns=group)
-    return [channels.iloc[place] for place in places], places
+    return [channels.iloc[rows] for rows in positions], positions
 
 
-def _times(X):
-    """Return the index of a frame if it holds times."""
+def time_index(X: Any) -> Any:
+    """Return the index of a DataFrame if it holds times, else None."""
     index = X.index if isinstance(X, pd.DataFrame) else None
-    kinds = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
-    return index if isinstance(index, kinds) else None
+    types = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
+    return index if isinstance(index, types) else None
 
 
-def _check_times(*parts, before=None):
-    """Raise where times are channels, or contradict the order of rows, after an earlier time."""
-    for X in parts:
-        kinds = X.dtypes.items() if isinstance(X, pd.DataFrame) else ()
-        for name, kind in kinds:
-            if kind.kind in "mM":
+def check_times(*series: Any, after: Any = None) -> None:
+    """Raise if a column holds times, or if the times in an index are not in order.
+
+    `after` is the time of the row before, which later ones must not precede.
+    """
+    for X in series:
+        dtypes = X.dtypes.items() if isinstance(X, pd.DataFrame) else ()
+        for name, dtype in dtypes:
+            if dtype.kind in "mM":
                 raise ValueError(
                     f"Column {name!r} of X holds times, which are no channel; make it the index, "
                     f"as in X.set_index({name!r})."
                 )
-        times = _times(X)
+        times = time_index(X)
         if times is None:
             continue
-        if before is not None:
-            times = times.insert(0, before)
+        if after is not None:
+            times = times.insert(0, after)
         if times.hasnans:
             raise ValueError(
                 "The index of X holds times, but some are missing (NaT); fill them in."
             )
         if not times.is_monotonic_increasing:
-            place = int(np.argmax(times[1:] < times[:-1]))
+            i = int(np.argmax(times[1:] < times[:-1]))
             raise ValueError(
-                f"Rows must be in the order of time, but the index of X goes from {times[place]} "
-                f"back to {times[place + 1]}; sort it, as in X.sort_index(), or give several "
-                f"series as a list."
+                f"Rows must be in the order of time, but the index of X goes from {times[i]} back "
+                f"to {times[i + 1]}; sort it, as in X.sort_index(), or give several series as a "
+                f"list."
             )

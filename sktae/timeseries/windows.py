@@ -1,4 +1,4 @@
-"""Windows of series: how they are cut, and what an estimator's errors on them amount to."""
+"""Windows of series, extracted only where they are read."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,103 +9,106 @@ from torch.utils.data import Dataset
 
 from sktae._engine.tiles import TILE
 
-# Windows are made and judged in chunks of about this many numbers.
+# Windows are extracted in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**20
 
 
 class Layout(NamedTuple):
-    """What an estimator is given of windows."""
+    """How a window becomes one or more inputs of the estimator."""
 
-    window: int
+    window_size: int
     views: tuple[str, ...]
-    apart: bool  # whether it sees one channel at a time, instead of all of them
-    flat: bool  # whether a window is one long row, instead of (window, numbers of a row)
+    independent: bool  # whether each channel is an input of its own, or all together are one
+    flat: bool  # whether an input is one row of numbers, or (window_size, n_values)
 
-    def shape(self, n_channels: int) -> tuple[int, ...]:
-        """Return how many rows a window makes, and what is in one: views, channels, times."""
-        groups = n_channels if self.apart else 1
-        return groups, len(self.views), n_channels // groups, self.window
+    def shape(self, n_channels: int) -> tuple[int, int, int, int]:
+        """Return the shape of the inputs of a window: (inputs, views, channels, window_size)."""
+        n_inputs = n_channels if self.independent else 1
+        return n_inputs, len(self.views), n_channels // n_inputs, self.window_size
 
 
 class Windows(Dataset):
-    """Windows of series as rows of an estimator, cut where they are read.
+    """Dataset of windows, the inputs of an estimator. They are extracted where they are read.
 
     Parameters
     ----------
-    seen : ndarray of shape (n_rows, n_views, n_channels)
-        One series as it is seen, or several in a line.
+    values : ndarray of shape (n_rows, n_views, n_channels)
+        One series in its scaled views, or several, one after the other.
 
     starts : ndarray of int
         The first rows of windows, in ascending order.
 
     layout : Layout
-        What is to be cut.
+        How windows become inputs.
 
-    drawn : ndarray of int or None, default=None
-        Which rows of the estimator are meant, in ascending order; None for all of them. Those of
-        one window follow each other.
+    selected : ndarray of int or None, default=None
+        The numbers of the inputs that this dataset has, in ascending order; None for all. Input
+        number `i` is of window `i // n_inputs`, where a window makes `n_inputs` inputs.
     """
 
     def __init__(
         self,
-        seen: np.ndarray,
+        values: np.ndarray,
         starts: np.ndarray,
         layout: Layout,
-        drawn: np.ndarray | None = None,
+        selected: np.ndarray | None = None,
     ):
-        self.seen, self.starts, self.layout, self.drawn = seen, starts, layout, drawn
-        self.n_groups = layout.shape(seen.shape[2])[0]
+        self.values, self.starts, self.layout, self.selected = values, starts, layout, selected
+        self.n_inputs = layout.shape(values.shape[2])[0]  # of one window
 
     def __len__(self) -> int:
-        return len(self.starts) * self.n_groups if self.drawn is None else len(self.drawn)
+        return len(self.starts) * self.n_inputs if self.selected is None else len(self.selected)
 
-    def __getitem__(self, numbers: Any) -> np.ndarray:
-        if isinstance(numbers, slice):
-            numbers = np.arange(*numbers.indices(len(self)))
-        numbers = np.asarray(numbers)
-        found = self._cut(np.atleast_1d(numbers if self.drawn is None else self.drawn[numbers]))
-        return found if numbers.ndim else found[0]
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+        index = np.asarray(index)
+        numbers = index if self.selected is None else self.selected[index]
+        inputs = self._extract(np.atleast_1d(numbers))
+        return inputs if index.ndim else inputs[0]
 
-    def __getitems__(self, numbers: list[int]) -> np.ndarray:
-        return self[numbers]
+    def __getitems__(self, indices: list[int]) -> np.ndarray:
+        return self[indices]
 
-    def _cut(self, numbers: np.ndarray) -> np.ndarray:
-        layout, (n, n_views, _) = self.layout, self.seen.shape
-        grouped = self.seen.reshape(n, n_views, self.n_groups, -1)
-        view = sliding_window_view(grouped, layout.window, axis=0)
-        places, groups = np.divmod(numbers, self.n_groups)
-        # (rows, views, channels, times), where sums over times are the same bits for any rows
-        found = np.ascontiguousarray(view[self.starts[places], :, groups])
+    def _extract(self, numbers: np.ndarray) -> np.ndarray:
+        """Extract the inputs with these numbers."""
+        layout, (n, n_views, _) = self.layout, self.values.shape
+        grouped = self.values.reshape(n, n_views, self.n_inputs, -1)
+        view = sliding_window_view(grouped, layout.window_size, axis=0)
+        windows, groups = np.divmod(numbers, self.n_inputs)
+        # (inputs, views, channels, times), contiguous, since the rounding of a sum over times would
+        # otherwise depend on how many inputs there are.
+        inputs = np.ascontiguousarray(view[self.starts[windows], :, groups])
         for i, name in enumerate(layout.views):
             if name == "centered":
-                found[:, i] -= found[:, i].mean(axis=-1, keepdims=True)
+                inputs[:, i] -= inputs[:, i].mean(axis=-1, keepdims=True)
         if layout.flat:
-            return found.reshape(len(found), -1)
-        return np.moveaxis(found, -1, 1).reshape(len(found), layout.window, -1)
+            return inputs.reshape(len(inputs), -1)
+        return np.moveaxis(inputs, -1, 1).reshape(len(inputs), layout.window_size, -1)
 
     @property
     def gap(self) -> int:
-        """How many rows must be left out between two parts, so that no windows overlap."""
-        numbers = np.arange(len(self)) if self.drawn is None else self.drawn
-        firsts = self.starts[numbers // self.n_groups]
-        ends = np.searchsorted(firsts, firsts + self.layout.window)
+        """Number of inputs to leave out between two parts, so that no windows overlap."""
+        numbers = np.arange(len(self)) if self.selected is None else self.selected
+        firsts = self.starts[numbers // self.n_inputs]
+        ends = np.searchsorted(firsts, firsts + self.layout.window_size)
         return int((ends - np.arange(len(self))).max()) - 1
 
     def draw(self, n: int, seed: int) -> "Windows":
-        """Draw so many rows, if there are more."""
+        """Return n inputs drawn at random, in ascending order; all of them if there are fewer."""
         if len(self) <= n:
             return self
         numbers = np.random.default_rng(seed).choice(len(self), n, replace=False, shuffle=False)
-        return Windows(self.seen, self.starts, self.layout, np.sort(numbers))
+        return Windows(self.values, self.starts, self.layout, np.sort(numbers))
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Cut all windows, not many at once."""
-        size = windows_at_once(self.layout.window * self.seen[0].size) * self.n_groups
+        """Walk through all inputs in chunks of whole windows, to bound memory."""
+        size = windows_per_chunk(self.layout.window_size * self.values[0].size) * self.n_inputs
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
 
-def windows_at_once(numbers: int) -> int:
-    """Say how many windows of so many numbers are cut at once: whole tiles, where it can be."""
+def windows_per_chunk(numbers: int) -> int:
+    """Return how many windows of so many numbers a chunk has: whole tiles, where they fit."""
     size = max(1, _CHUNK_NUMBERS // numbers)
     return size - size % TILE if size > TILE else size
