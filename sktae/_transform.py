@@ -12,7 +12,7 @@ from torch import Tensor
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import FLOATS, float_of
+from sktae.inputs.scaling import FLOATS, result_dtype
 
 
 class TransformMixin(TransformerMixin):
@@ -44,7 +44,7 @@ class TransformMixin(TransformerMixin):
             Their codes.
         """
         x = self._rows(X)
-        return self._apply(lambda network, x: network(x).code, x).astype(float_of(x.raw.dtype))
+        return self._apply(lambda network, x: network(x).code, x).astype(result_dtype(x.raw.dtype))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -140,4 +140,4 @@ class TransformMixin(TransformerMixin):
 
     def _reconstruct(self, x):
         recon = self._apply(lambda network, x: network(x).recon, x)
-        return self._inputs.to_array(recon, float_of(x.raw.dtype))
+        return self._inputs.to_array(recon, result_dtype(x.raw.dtype))

@@ -10,7 +10,7 @@ import torch
 from sktae._outliers.measures import Ellipsoid
 from sktae._outliers.scores import ScoreMixin
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import float_of
+from sktae.inputs.scaling import result_dtype
 
 # Rows are explained in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**22
@@ -45,7 +45,7 @@ class ExplainMixin(ScoreMixin):
         contributions = []
         for start in range(0, len(raw), chunk):
             # Copied, since torch takes no read-only or reversed rows.
-            rows = np.array(raw[start : start + chunk], float_of(raw.dtype), order="C")
+            rows = np.array(raw[start : start + chunk], result_dtype(raw.dtype), order="C")
             contributions.append(self._contributions(rows, parts))
         names: Any = [f"x{i}" for i in range(shape[0])]
         if len(shape) > 1:

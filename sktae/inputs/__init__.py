@@ -1,1 +1,1 @@
-"""Arrays become tensors here, and tensors arrays."""
+"""How arrays become tensors, and tensors arrays: one class for each kind of rows."""

@@ -1,4 +1,4 @@
-"""Rows that are read where they lie: torch Datasets, and parts of an array."""
+"""Rows that are read only when they are indexed: torch Datasets, and selected rows of an array."""
 
 from typing import Any
 
@@ -9,31 +9,40 @@ from sktae.inputs.scaling import FLOATS
 
 
 class DatasetRows:
-    """A torch Dataset that is read like an array, and checked as it is read.
+    """A torch Dataset that is indexed like an array. Rows are validated as they are read.
 
-    Its items are rows, or tuples that begin with one. Where it has `__getitems__`, many are read at
-    once. Where it has a number `gap`, its rows are windows in the order of time, and those up to
-    `gap` apart overlap.
+    Parameters
+    ----------
+    dataset : Dataset
+        Its items are rows, or tuples that begin with one. If it has `__getitems__`, many are read
+        in one call. If it has an integer `gap`, its rows are windows in the order of time, and
+        those up to `gap` apart overlap.
+
+    ndims : tuple of int, default=(1,)
+        Numbers of dimensions that a row may have.
+
+    dtypes : tuple of types, default=FLOATS
+        The dtypes that rows may have; others are converted to the first.
     """
 
     def __init__(
-        self, dataset: Dataset, dimensions: tuple[int, ...] = (1,), kinds: tuple[Any, ...] = FLOATS
+        self, dataset: Dataset, ndims: tuple[int, ...] = (1,), dtypes: tuple[Any, ...] = FLOATS
     ):
         if isinstance(dataset, IterableDataset):
             raise ValueError(
-                "X is an IterableDataset, whose rows cannot be told by number; give a Dataset with "
-                "__len__ and __getitem__."
+                "X is an IterableDataset, which cannot be indexed; give a Dataset with __len__ and "
+                "__getitem__."
             )
         if len(dataset) == 0:  # type: ignore[arg-type]
             raise ValueError("The Dataset given as X has no rows.")
         self.dataset = dataset
         first = _row(dataset[0])
-        if first.ndim not in dimensions or first.dtype.kind not in "fiub":
+        if first.ndim not in ndims or first.dtype.kind not in "fiub":
             raise ValueError(
                 f"The Dataset given as X must have rows of numbers, or tuples that begin with one, "
                 f"but its first item is {dataset[0]!r}."
             )
-        self.dtype = first.dtype if first.dtype in kinds else np.dtype(kinds[0])
+        self.dtype = first.dtype if first.dtype in dtypes else np.dtype(dtypes[0])
         self.shape = (len(dataset), *first.shape)  # type: ignore[arg-type]
         self.gap: int | None = getattr(dataset, "gap", None)
 
@@ -46,11 +55,11 @@ class DatasetRows:
             items = self.dataset.__getitems__(list(numbers))
         else:
             items = [self.dataset[number] for number in numbers]
-        found = items if isinstance(items, np.ndarray) else np.stack([_row(item) for item in items])
-        found = found.astype(self.dtype, copy=False)
-        if not np.isfinite(found).all():
+        batch = items if isinstance(items, np.ndarray) else np.stack([_row(item) for item in items])
+        batch = batch.astype(self.dtype, copy=False)
+        if not np.isfinite(batch).all():
             raise ValueError("The Dataset given as X contains NaN or infinity.")
-        return found
+        return batch
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype)
@@ -61,7 +70,7 @@ def _row(item: Any) -> np.ndarray:
 
 
 class Selected:
-    """Some rows of an array or of a Dataset, read where they lie."""
+    """Selected rows of an array or of a Dataset, read only when they are indexed."""
 
     def __init__(self, X: Any, rows: np.ndarray):
         self.X, self.rows, self.dtype = X, rows, X.dtype

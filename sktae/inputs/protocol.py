@@ -1,4 +1,4 @@
-"""What every kind of input does: the one way from arrays to tensors and back."""
+"""The protocol of inputs: how rows of one kind become tensors, and tensors rows."""
 
 from typing import Any, Protocol
 
@@ -9,9 +9,9 @@ from torch import Tensor
 class Inputs(Protocol):
     """How rows of one kind become tensors, and tensors rows.
 
-    An implementation is a dataclass. Its fields are its settings, so two that are equal treat rows
-    alike; what `fit` learns are further attributes. Between `validate` and the network, rows are
-    called raw: they have passed validation but keep the units of `X`.
+    An implementation is a dataclass. Its fields are its settings, so two objects that are equal
+    treat rows alike. What `fit` learns are further attributes. Rows that have passed `validate` are
+    called raw: they are arrays in the units of `X`, not yet tensors.
 
     Attributes
     ----------
@@ -20,10 +20,19 @@ class Inputs(Protocol):
 
     mean : ndarray
         Mean of each number of a raw row in training, around which `score` counts variance.
+
+    axes : tuple of str
+        Names of the axes of a raw row, such as ("step", "channel"). `explain` names its columns by
+        them where raw rows have more than two dimensions, that is, where a row has several axes.
     """
 
     shape: tuple[int, ...]
     mean: np.ndarray
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of a raw row."""
+        ...
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate what a user passed, in scikit-learn's way, and return raw rows.
@@ -32,10 +41,10 @@ class Inputs(Protocol):
         ----------
         estimator : estimator
             Named in errors. With `reset`, its `n_features_in_` and `feature_names_in_` are set;
-            without, `X` is held against them.
+            without, `X` is checked against them.
 
         X : array-like or Dataset
-            What the user passed.
+            Rows as the user passed them.
 
         reset : bool
             Whether these are the rows of a first fit.
@@ -43,7 +52,7 @@ class Inputs(Protocol):
         Returns
         -------
         raw : array or DatasetRows
-            Has a `shape` and a `dtype`, and answers to slices and to arrays of row numbers.
+            Has a `shape` and a `dtype`, and can be indexed by slices and by arrays of row numbers.
         """
         ...
 
@@ -52,21 +61,21 @@ class Inputs(Protocol):
         ...
 
     def check(self, X: Any) -> None:
-        """Raise where raw rows must not be trained on, such as values outside a required range."""
+        """Raise if raw rows cannot be trained on, such as values outside a required range."""
         ...
 
     def to_tensor(self, rows: Tensor) -> Tensor:
-        """Turn raw rows into what the network sees, (n, ...)."""
+        """Convert raw rows to inputs of the network, (n, *shape)."""
         ...
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Turn what the network gave, (n, ...), into rows in the layout and units of `X`."""
+        """Convert outputs of the network, (n, *shape), to rows in the shape and units of `X`."""
         ...
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-        """Return the error of each number, in the units of `X`; NaN where there is no number."""
+        """Return the error of each number of raw rows, in the units of `X`; NaN if missing."""
         ...
 
     def summary(self, x: Tensor) -> Tensor:
-        """Return the numbers by which rows, as the network sees them, are compared, (n, d)."""
+        """Return the features by which inputs of the network are compared with others, (n, d)."""
         ...

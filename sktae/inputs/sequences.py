@@ -1,4 +1,4 @@
-"""Sequences become tensors here, and tensors sequences."""
+"""Sequences of numbers or tokens become tensors, and tensors sequences."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,32 +11,41 @@ from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, pooled, scaler_of
+from sktae.inputs.scaling import CLIP, FLOATS, check_n_features, chunked, fit_scaler, pooled_moments
 
 
 @dataclass
 class Sequence(Inputs):
-    """Steps with channels, (n, steps, channels), of which some are missing: they are NaN.
+    """Sequences, (n, steps, channels). Missing values are NaN.
 
-    They may come as a panel of three dimensions, as rows that run through them step by step, or as
-    a list of arrays of unequal length. Where `n_tokens` is given, they are numbers of tokens.
+    They may come as an array of three dimensions (a panel), as rows that hold one step after the
+    other, or as a list of arrays of unequal lengths. With `n_tokens`, values are tokens: integers.
 
     Parameters
     ----------
     standardize : bool
-        Whether the network sees each channel with mean 0 and variance 1.
+        Whether each channel is scaled to mean 0 and variance 1 for the network.
 
     n_channels : int
-        Channels of sequences that come as rows.
+        Number of channels of sequences that come as rows.
 
     n_tokens : int, "auto" or None, default=None
-        How many tokens there are. Later ones that are not among them count as one more.
+        Number of tokens; "auto" takes it from the fit. All tokens beyond, in later sequences, are
+        taken for one more token. None for sequences of numbers.
 
     padding_token : int or None, default=None
-        The token that stands for none.
+        The token that marks missing values, None if there is none.
 
     sequence_length : int or "auto", default="auto"
-        Steps of the longest sequence that may come; "auto" for the longest of the fit.
+        Number of steps of the longest sequence; "auto" takes it from the fit.
+
+    Attributes
+    ----------
+    as_rows : bool
+        Whether the sequences of the fit came as rows, (n, steps * channels).
+
+    vocabulary : int
+        Number of tokens, with `n_tokens`.
     """
 
     axes: ClassVar = ("step", "channel")
@@ -48,20 +57,20 @@ class Sequence(Inputs):
     sequence_length: Any = "auto"
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
-        """Validate sequences; panels and lists are filled up with NaN to the length of the fit."""
+        """Validate sequences, and pad panels and lists with NaN to the length of the fit."""
         if isinstance(X, Dataset):
-            rows = DatasetRows(X, (1, 2) if reset else (1 if self.flat else 2,))
-            check_width(estimator, rows.shape[-1], reset)
-            self._check_layout(estimator, len(rows.shape) == 2, rows.shape, reset)
+            rows = DatasetRows(X, (1, 2) if reset else (1 if self.as_rows else 2,))
+            check_n_features(estimator, rows.shape[-1], reset)
+            self._check_shape(estimator, len(rows.shape) == 2, rows.shape, reset)
             return rows
-        panel = _panel(X, self.n_channels, rows=reset or self.flat)
-        if panel is None and not reset and not self.flat:
-            panel = self._of_one_channel(estimator, X)
+        panel = _to_panel(X, self.n_channels, rows=reset or self.as_rows)
+        if panel is None and not reset and not self.as_rows:
+            panel = self._add_channel_axis(estimator, X)
         if panel is None:
             X = validate_data(
                 estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
             )
-            self._check_layout(estimator, True, X.shape, reset)
+            self._check_shape(estimator, True, X.shape, reset)
         else:
             X = check_array(
                 panel,
@@ -71,13 +80,13 @@ class Sequence(Inputs):
                 estimator=estimator,
                 input_name="X",
             )
-            if reset or not self.flat:
-                check_width(estimator, X.shape[2], reset)
-            self._check_layout(estimator, False, X.shape, reset)
-            X = self._lengthened(X, reset)
+            if reset or not self.as_rows:
+                check_n_features(estimator, X.shape[2], reset)
+            self._check_shape(estimator, False, X.shape, reset)
+            X = self._pad(X, reset)
         return self._check_values(X)
 
-    def _of_one_channel(self, estimator: Any, X: Any) -> Any:
+    def _add_channel_axis(self, estimator: Any, X: Any) -> Any:
         X = np.asarray(X)
         if X.ndim == 2 and self.shape[1] == 1:
             return X[:, :, np.newaxis]
@@ -86,33 +95,33 @@ class Sequence(Inputs):
             f"(n, steps, channels); put a single one into a list, [X]."
         )
 
-    def _lengthened(self, X: np.ndarray, reset: bool) -> np.ndarray:
-        sequence_length = self.sequence_length
+    def _pad(self, X: np.ndarray, reset: bool) -> np.ndarray:
+        length = self.sequence_length
         steps = self.shape[0]
         if reset:
-            steps = X.shape[1] if sequence_length == "auto" else sequence_length
+            steps = X.shape[1] if length == "auto" else length
         X = np.pad(X, ((0, 0), (0, steps - X.shape[1]), (0, 0)), constant_values=np.nan)
-        return X.reshape(len(X), -1) if not reset and self.flat else X
+        return X.reshape(len(X), -1) if not reset and self.as_rows else X
 
-    def _check_layout(self, estimator: Any, flat: bool, shape: Any, reset: bool) -> None:
+    def _check_shape(self, estimator: Any, as_rows: bool, shape: Any, reset: bool) -> None:
         name, n_channels = type(estimator).__name__, self.n_channels
         length = self.sequence_length
-        if flat and shape[1] % n_channels:
+        if as_rows and shape[1] % n_channels:
             raise ValueError(
                 f"X has rows of {shape[1]} values, which n_channels={n_channels} of {name} does "
                 f"not divide."
             )
-        if self.n_tokens is not None and (n_channels if flat else shape[2]) != 1:
+        if self.n_tokens is not None and (n_channels if as_rows else shape[2]) != 1:
             raise ValueError(
                 f"Sequences of tokens have one channel, but X has "
-                f"{n_channels if flat else shape[2]}; set n_tokens=None of {name} for numbers."
+                f"{n_channels if as_rows else shape[2]}; set n_tokens=None of {name} for numbers."
             )
-        if not reset and not flat and shape[2] != self.shape[1]:
+        if not reset and not as_rows and shape[2] != self.shape[1]:
             raise ValueError(
                 f"X has {shape[2]} channels, but {name} was fitted on sequences of {self.shape[1]}."
             )
-        steps = shape[1] // n_channels if flat else shape[1]
-        if length != "auto" and (steps > length or (flat and steps < length)):
+        steps = shape[1] // n_channels if as_rows else shape[1]
+        if length != "auto" and (steps > length or (as_rows and steps < length)):
             raise ValueError(
                 f"X has sequences of {steps} steps, but sequence_length={length} of {name}; set it "
                 f"to 'auto', or to as many as sequences have at most."
@@ -128,10 +137,10 @@ class Sequence(Inputs):
         if self.n_tokens is not None:
             if self.padding_token is not None:
                 X = np.where(self.padding_token == X, np.nan, X)
-            wrong = X[(np.floor(X) != X) & ~np.isnan(X) | (X < 0)]
-            if len(wrong):
+            invalid = X[(np.floor(X) != X) & ~np.isnan(X) | (X < 0)]
+            if len(invalid):
                 raise ValueError(
-                    f"Tokens must be integers from 0 on, but X holds {wrong[0]:g}; set "
+                    f"Tokens must be integers from 0 on, but X holds {invalid[0]:g}; set "
                     f"n_tokens=None for sequences of numbers."
                 )
         empty = np.isnan(X).reshape(len(X), -1).all(axis=1)
@@ -140,27 +149,27 @@ class Sequence(Inputs):
         return X
 
     def fit(self, X: Any) -> "Sequence":
-        """Learn how long sequences are, and the scale of each channel or the number of tokens."""
+        """Learn the length of sequences, and the scale of each channel or the number of tokens."""
         n_channels = self.n_channels
-        self.flat = len(X.shape) == 2
-        self.shape = (X.shape[1] // n_channels, n_channels) if self.flat else tuple(X.shape[1:])
+        self.as_rows = len(X.shape) == 2
+        self.shape = (X.shape[1] // n_channels, n_channels) if self.as_rows else tuple(X.shape[1:])
         if self.n_tokens is not None:
-            largest = max(int(np.nanmax(chunk)) for chunk in chunks_of(X))
+            largest = max(int(np.nanmax(chunk)) for chunk in chunked(X))
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
         standardize = self.standardize and self.n_tokens is None
-        scaler = scaler_of(chunks_of(X), standardize)
+        scaler = fit_scaler(chunked(X), standardize)
         self.mean = np.nan_to_num(scaler.mean_)
         if standardize:
-            self.shift, self.scale = pooled(scaler, self.shape, 0)
+            self.shift, self.scale = pooled_moments(scaler, self.shape, 0)
         else:
             self.shift, self.scale = np.zeros(self.shape[1]), np.ones(self.shape[1])
         return self
 
     def check(self, X: Any) -> None:
-        """Raise where these rows are not fit for training."""
+        """Raise if sequences for training have more tokens than `n_tokens`."""
         if self.n_tokens is None:
             return
-        largest = max(np.nanmax(chunk) for chunk in chunks_of(X))
+        largest = max(np.nanmax(chunk) for chunk in chunked(X))
         if largest >= self.vocabulary:
             raise ValueError(
                 f"X holds the token {largest:g}, but n_tokens={self.vocabulary} allows for 0 to "
@@ -168,27 +177,30 @@ class Sequence(Inputs):
             )
 
     def to_tensor(self, rows: Tensor) -> Tensor:
-        """Turn raw rows into what the network sees, (n, steps, channels)."""
-        x = rows.double().unflatten(1, self.shape) if self.flat else rows.double()
+        """Convert raw sequences to inputs of the network, (n, steps, channels)."""
+        x = rows.double().unflatten(1, self.shape) if self.as_rows else rows.double()
         if self.n_tokens is not None:
             return x.clamp(max=self.vocabulary).float()
         offset = torch.from_numpy(-self.shift / self.scale)
         factor = torch.from_numpy(1 / self.scale)
-        return torch.addcmul(offset, x, factor).float().clamp(-FAR, FAR)
+        return torch.addcmul(offset, x, factor).float().clamp(-CLIP, CLIP)
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Turn what the network made back into rows in the units of `X`."""
-        found = z.astype(np.float64) * self.scale + self.shift
-        return found.reshape((len(z), -1) if self.flat else z.shape).astype(dtype)
+        """Convert outputs of the network to sequences in the shape and units of `X`."""
+        sequences = z.astype(np.float64) * self.scale + self.shift
+        return sequences.reshape((len(z), -1) if self.as_rows else z.shape).astype(dtype)
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-        """Return how wrong numbers are, squared, and whether tokens are wrong; NaN for none."""
+        """Return squared errors of numbers, or 1 for each wrong token; NaN for missing values."""
         if self.n_tokens is None:
             return (X.astype(np.float64) - reconstruction) ** 2
         return np.where(np.isnan(X), np.nan, reconstruction != X)
 
     def summary(self, x: Tensor) -> Tensor:
-        """Return the numbers by which prepared rows are compared, (n, d)."""
+        """Return the features by which sequences are compared, (n, d).
+
+        They are the values of numbers, or the share of each token in a sequence.
+        """
         if self.n_tokens is None:
             return x.nan_to_num().flatten(1)
         tokens = torch.arange(self.vocabulary + 1, device=x.device)
@@ -196,10 +208,10 @@ class Sequence(Inputs):
         return counts / counts.sum(1, keepdim=True)
 
 
-def _panel(X: Any, n_channels: int, rows: bool) -> Any:
-    """Return sequences that do not come as rows as one panel, filled up with NaN; None for rows.
+def _to_panel(X: Any, n_channels: int, rows: bool) -> Any:
+    """Return a panel or a list of sequences as one panel, padded with NaN; None for rows.
 
-    A list of arrays of equal length is one of rows, if rows are what is expected.
+    A list of arrays of one dimension and of equal lengths is taken for rows if `rows` is true.
     """
     if getattr(X, "ndim", 2) == 3:
         return X

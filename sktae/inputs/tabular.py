@@ -1,7 +1,7 @@
-"""Arrays become tensors here and nowhere else, and tensors arrays."""
+"""Tables: rows of numeric columns become tensors, and tensors rows."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import FAR, FLOATS, check_width, chunks_of, scaler_of
+from sktae.inputs.scaling import CLIP, FLOATS, check_n_features, chunked, fit_scaler
 
 
 @dataclass
@@ -21,17 +21,19 @@ class Tabular(Inputs):
     Parameters
     ----------
     standardize : bool
-        Whether the network sees each column with mean 0 and variance 1.
+        Whether each column is scaled to mean 0 and variance 1 for the network.
 
-    unit_interval : bool
-        Whether the values must lie between 0 and 1; of later rows, what lies beyond is cut off.
+    unit_interval : bool, default=False
+        Whether training values must lie between 0 and 1. Values of later rows are clipped to that.
     """
+
+    axes: ClassVar = ("feature",)
 
     standardize: bool
     unit_interval: bool = False
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
-        """Validate rows in scikit-learn's way; a torch Dataset is validated as it is read."""
+        """Validate rows by `validate_data`; a torch Dataset is validated as it is read."""
         if getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"Found array with dim {X.ndim}, but {type(estimator).__name__} takes rows, "
@@ -41,25 +43,25 @@ class Tabular(Inputs):
         if not isinstance(X, Dataset):
             return validate_data(estimator, X, dtype=FLOATS, reset=reset)
         rows = DatasetRows(X)
-        check_width(estimator, rows.shape[1], reset)
+        check_n_features(estimator, rows.shape[1], reset)
         return rows
 
     def fit(self, X: Any) -> "Tabular":
         """Learn the shape of a row and the scale of each column."""
         self.shape = X.shape[1:]
-        scaler = scaler_of(chunks_of(X), self.standardize)
+        scaler = fit_scaler(chunked(X), self.standardize)
         self.mean = scaler.mean_
         self.shift = self.mean if self.standardize else np.zeros(self.shape)
         self.scale = scaler.scale_ if self.standardize else np.ones(self.shape)
         return self
 
     def check(self, X: Any) -> None:
-        """Raise where these rows are not fit for training."""
+        """Raise if rows for training have values outside a required range."""
         if not self.unit_interval:
             return
-        low = min(chunk.min() for chunk in chunks_of(X))
-        high = max(chunk.max() for chunk in chunks_of(X))
-        # The tolerance is for what MinMaxScaler's arithmetic leaves over.
+        low = min(chunk.min() for chunk in chunked(X))
+        high = max(chunk.max() for chunk in chunked(X))
+        # The tolerance is for rounding errors of MinMaxScaler.
         if low < -1e-6 or high > 1 + 1e-6:
             raise ValueError(
                 f"X must lie between 0 and 1 for this likelihood or loss, but its values run from "
@@ -67,20 +69,20 @@ class Tabular(Inputs):
             )
 
     def to_tensor(self, rows: Tensor) -> Tensor:
-        """Turn raw rows into what the network sees."""
-        low, high = (0.0, 1.0) if self.unit_interval else (-FAR, FAR)
+        """Convert raw rows to inputs of the network, (n, d)."""
+        low, high = (0.0, 1.0) if self.unit_interval else (-CLIP, CLIP)
         offset = torch.from_numpy(-self.shift / self.scale)
         factor = torch.from_numpy(1 / self.scale)
         return torch.addcmul(offset, rows.double(), factor).float().clamp(low, high)
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Turn what the network made back into rows in the units of `X`."""
+        """Convert outputs of the network to rows in the units of `X`."""
         return (z.astype(np.float64) * self.scale + self.shift).astype(dtype)
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-        """Return how wrong rows in the units of `X` are, number by number."""
+        """Return the squared error of each value, in the units of `X`."""
         return (X.astype(np.float64) - reconstruction) ** 2
 
     def summary(self, x: Tensor) -> Tensor:
-        """Return the numbers by which prepared rows are compared, (n, d)."""
+        """Return the features by which inputs of the network are compared with others, (n, d)."""
         return x.flatten(1)
