@@ -1,4 +1,4 @@
-"""Displays: what models make of images and of codes, drawn with matplotlib."""
+"""Displays of reconstructed images and of codes, drawn with matplotlib."""
 
 from sktae.plot._latent import LatentDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay

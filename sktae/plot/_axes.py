@@ -1,15 +1,15 @@
-"""What displays share: axes, colors, and arrays as pictures."""
+"""What displays share: axes, colors, and grids of images."""
 
 from typing import Any
 
 import numpy as np
 
-# The height of an image, and the width of a figure at most.
-_INCHES, _WIDEST = 1.1, 14.0
+# In inches: the height of an image, and the largest width of a figure.
+_IMAGE_HEIGHT, _MAX_WIDTH = 1.1, 14.0
 
 
 def _first(X: Any, n: int) -> Any:
-    """Return the first rows of an array, of a frame, of a list or of a Dataset."""
+    """Return the first rows of an array, a DataFrame, a list or a Dataset."""
     if n < 1:
         raise ValueError(f"n_images must be at least 1. Got {n!r} instead.")
     if not hasattr(X, "__getitem__") or hasattr(X, "shape") or isinstance(X, list):
@@ -18,37 +18,38 @@ def _first(X: Any, n: int) -> Any:
     return np.stack([np.asarray(i[0] if isinstance(i, tuple | list) else i) for i in items])
 
 
-def _pictures(X: Any, shape: tuple[int, ...] | None) -> np.ndarray:
+def _to_images(X: Any, shape: tuple[int, ...] | None) -> np.ndarray:
     """Return images as (n, channels, height, width)."""
     X = np.asarray(X, dtype=np.float64)
     if shape is None and X.ndim == 2:
         raise ValueError(
-            f"X has rows of {X.shape[1]} numbers; to draw them as images, say their image_shape, "
+            f"X has rows of {X.shape[1]} numbers; to draw them as images, give their image_shape, "
             f"(height, width) or (channels, height, width)."
         )
     shape = tuple(X.shape[1:] if shape is None else shape)
     return X.reshape(len(X), *(1,) * (3 - len(shape)), *shape)
 
 
-def _coloured(images: np.ndarray, low: float, high: float, cmap: Any) -> np.ndarray:
-    """Turn images into colours, (n, height, width, 3)."""
-    shares = np.clip((images - low) / max(high - low, 1e-12), 0, 1)
-    if shares.shape[1] == 3:
-        return shares.transpose(0, 2, 3, 1)
-    return _colour_map(cmap)(shares.mean(axis=1))[..., :3]
+def _to_colors(images: np.ndarray, low: float, high: float, cmap: Any) -> np.ndarray:
+    """Convert images with values between low and high to RGB, (n, height, width, 3)."""
+    values = np.clip((images - low) / max(high - low, 1e-12), 0, 1)
+    if values.shape[1] == 3:
+        return values.transpose(0, 2, 3, 1)
+    return _colormap(cmap)(values.mean(axis=1))[..., :3]
 
 
-def _drawn(rows: list[np.ndarray], ax: Any) -> Any:
-    """Draw rows of images, (n, height, width, 3) each, as one picture."""
+def _draw(rows: list[np.ndarray], ax: Any) -> Any:
+    """Draw rows of images, (n, height, width, 3) each, as one grid."""
     n, height, width, _ = rows[0].shape
     gap = max(1, height // 16)
     padded = [np.pad(row, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1) for row in rows]
-    whole = np.vstack([np.hstack(list(row)) for row in padded])[:-gap, :-gap]
+    grid = np.vstack([np.hstack(list(row)) for row in padded])[:-gap, :-gap]
     if ax is None:
-        wide, high = _INCHES * n * max(1.0, width / height), _INCHES * len(rows)
-        scale = min(1.0, _WIDEST / wide)
-        ax = _new_axes((scale * wide + 1, max(1.0, scale * high)))
-    ax.imshow(whole, interpolation="nearest")
+        total_width = _IMAGE_HEIGHT * n * max(1.0, width / height)
+        total_height = _IMAGE_HEIGHT * len(rows)
+        scale = min(1.0, _MAX_WIDTH / total_width)
+        ax = _new_axes((scale * total_width + 1, max(1.0, scale * total_height)))
+    ax.imshow(grid, interpolation="nearest")
     return ax
 
 
@@ -64,7 +65,7 @@ def _new_axes(size: tuple[float, float]) -> Any:
     return _pyplot().subplots(figsize=size, layout="compressed")[1]
 
 
-def _colour_map(name: Any) -> Any:
+def _colormap(name: Any) -> Any:
     return _pyplot().get_cmap(name)
 
 

@@ -9,24 +9,24 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sktae.plot._axes import (
-    _colour_map,
-    _coloured,
-    _drawn,
+    _colormap,
+    _draw,
     _first,
     _name_rows,
     _new_axes,
+    _to_colors,
 )
 
-# Where there are no more kinds of labels than this, each has a colour of its own.
-_MANY_LABELS = 10
-# Colour maps of no more colours are lists, those of more are scales.
-_LISTED = 20
-# So many lines of a legend stand below each other.
-_LINES = 16
+# More distinct numbers than this are drawn by a continuous color map, with a color bar.
+_MAX_CLASSES = 10
+# Color maps of up to so many colors are qualitative, such as "tab20".
+_MAX_QUALITATIVE = 20
+# Rows in a column of the legend.
+_LEGEND_ROWS = 16
 
 
 class LatentDisplay:
-    """Codes in the plane; or, where codes are maps, their channels beside the images.
+    """Codes as points in the plane. Codes that are maps are drawn channel by channel.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class LatentDisplay:
         Points, or maps.
 
     labels : ndarray of shape (n_samples,) or None, default=None
-        What points are coloured by.
+        Labels or numbers by which points are colored.
 
     names : tuple of str, default=("component 0", "component 1")
         Names of the two axes.
@@ -42,10 +42,10 @@ class LatentDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where they are drawn.
+        The axes of the plot.
 
     figure_ : matplotlib Figure
-        The figure that holds them.
+        The figure of the axes.
 
     Examples
     --------
@@ -76,14 +76,14 @@ class LatentDisplay:
             The rows.
 
         y : array-like of shape (n_samples,) or None, default=None
-            What to colour points by: labels, or numbers.
+            Labels or numbers by which points are colored.
 
         components : tuple of two ints or None, default=None
-            Which components are the axes. None for the two directions in which codes vary most,
-            or the components themselves where there are two.
+            The components to draw. None draws the first two principal components of the codes,
+            or the codes themselves if they have two components.
 
         n_images : int, default=8
-            Of how many images to draw maps, from the first one on.
+            Number of images whose maps are drawn, from the first one on.
 
         ax : matplotlib Axes or None, default=None
             Where to draw; None for a new figure.
@@ -94,7 +94,7 @@ class LatentDisplay:
         Returns
         -------
         display : LatentDisplay
-            What was computed and drawn.
+            The display, with the plot.
         """
         check_is_fitted(estimator)
         last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
@@ -106,7 +106,7 @@ class LatentDisplay:
         if codes.shape[1] < 2:
             raise ValueError(
                 f"LatentDisplay draws two components, but codes of {type(estimator).__name__} have "
-                f"{codes.shape[1]}; a histogram of them says as much."
+                f"{codes.shape[1]}; draw a histogram of them instead."
             )
         if components is None and codes.shape[1] > 2:
             names = "first direction", "second direction"
@@ -124,7 +124,7 @@ class LatentDisplay:
             Where to draw; None for a new figure.
 
         cmap : str, Colormap or None, default=None
-            Colours of labels, numbers or maps.
+            Colors of labels, numbers or maps.
 
         **kwargs : dict
             Passed to matplotlib's `scatter`.
@@ -136,10 +136,10 @@ class LatentDisplay:
         """
         if self.codes.ndim == 4:
             channels = [
-                _coloured(channel[:, np.newaxis], channel.min(), channel.max(), cmap or "viridis")
+                _to_colors(channel[:, np.newaxis], channel.min(), channel.max(), cmap or "viridis")
                 for channel in self.codes.swapaxes(0, 1)
             ]
-            self.ax_ = _drawn(channels, ax)
+            self.ax_ = _draw(channels, ax)
             _name_rows(
                 self.ax_, [f"channel {i}" for i in range(len(channels))], self.codes.shape[2]
             )
@@ -150,22 +150,22 @@ class LatentDisplay:
         self.figure_ = self.ax_.figure
         return self
 
-    def _scatter(self, how: dict[str, Any], cmap: Any) -> None:
+    def _scatter(self, style: dict[str, Any], cmap: Any) -> None:
         if self.labels is None:
-            self.ax_.scatter(*self.codes.T, **how)
+            self.ax_.scatter(*self.codes.T, **style)
             return
-        kinds = np.unique(self.labels)
-        if len(kinds) > _MANY_LABELS and self.labels.dtype.kind in "fiu":
-            points = self.ax_.scatter(*self.codes.T, c=self.labels, cmap=cmap or "viridis", **how)
+        classes = np.unique(self.labels)
+        if len(classes) > _MAX_CLASSES and self.labels.dtype.kind in "fiu":
+            points = self.ax_.scatter(*self.codes.T, c=self.labels, cmap=cmap or "viridis", **style)
             self.ax_.figure.colorbar(points, ax=self.ax_)
             return
-        colours = _colour_map(cmap or ("tab10" if len(kinds) <= _MANY_LABELS else "turbo"))
-        # A list of colours is taken one by one, a scale of them from end to end.
-        listed = colours.N <= _LISTED
-        for number, kind in enumerate(kinds):
-            colour = colours(number % colours.N if listed else number / max(1, len(kinds) - 1))
-            points = self.codes[self.labels == kind].T
-            self.ax_.scatter(*points, color=colour, label=str(kind), **how)
+        colors = _colormap(cmap or ("tab10" if len(classes) <= _MAX_CLASSES else "turbo"))
+        # Colors of a qualitative map are taken in order, those of a continuous one evenly.
+        qualitative = colors.N <= _MAX_QUALITATIVE
+        for number, label in enumerate(classes):
+            position = number % colors.N if qualitative else number / max(1, len(classes) - 1)
+            points = self.codes[self.labels == label].T
+            self.ax_.scatter(*points, color=colors(position), label=str(label), **style)
         beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-        n_columns = math.ceil(len(kinds) / _LINES)
+        n_columns = math.ceil(len(classes) / _LEGEND_ROWS)
         self.ax_.legend(frameon=False, markerscale=1.5, ncols=n_columns, **beside)

@@ -1,13 +1,13 @@
-"""Displays: what a picture needs is computed once, and drawn as often as one likes."""
+"""A display of reconstructed images."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sktae.plot._axes import _coloured, _drawn, _first, _name_rows, _pictures
+from sktae.plot._axes import _draw, _first, _name_rows, _to_colors, _to_images
 
 
 class ReconstructionDisplay:
-    """Images side by side with what a model makes of them.
+    """Images above their reconstructions.
 
     Parameters
     ----------
@@ -15,15 +15,15 @@ class ReconstructionDisplay:
         The images.
 
     reconstructions : ndarray of shape (n_images, n_channels, height, width)
-        What is left of them after passing through the code.
+        The images that a model decodes from their codes.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where they are drawn.
+        The axes of the plot.
 
     figure_ : matplotlib Figure
-        The figure that holds them.
+        The figure of the axes.
 
     Examples
     --------
@@ -51,11 +51,11 @@ class ReconstructionDisplay:
             The images.
 
         n_images : int, default=8
-            How many of them to draw, from the first one on.
+            Number of images to draw, from the first one on.
 
         image_shape : tuple of int or None, default=None
-            Shape of images that come as rows, for estimators that do not know it: height and width,
-            or channels, height and width.
+            Shape of images that come as rows, for estimators that have no `image_shape_`: (height,
+            width) or (channels, height, width).
 
         ax : matplotlib Axes or None, default=None
             Where to draw; None for a new figure.
@@ -66,16 +66,16 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
-            What was computed and drawn.
+            The display, with the plot.
         """
         check_is_fitted(estimator)
         X = _first(X, n_images)
         if hasattr(estimator, "reconstruct"):
-            made = estimator.reconstruct(X)
+            recon = estimator.reconstruct(X)
         else:
-            made = estimator.inverse_transform(estimator.transform(X))
+            recon = estimator.inverse_transform(estimator.transform(X))
         shape = image_shape or getattr(estimator, "image_shape_", None)
-        return cls(_pictures(X, shape), _pictures(made, shape)).plot(ax, **kwargs)
+        return cls(_to_images(X, shape), _to_images(recon, shape)).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, errors=False, cmap="gray", error_cmap="magma"):
         """Draw images above their reconstructions.
@@ -86,28 +86,28 @@ class ReconstructionDisplay:
             Where to draw; None for a new figure.
 
         errors : bool, default=False
-            Whether to draw squared errors below, their mean over channels.
+            Whether to draw squared errors below, averaged over channels.
 
         cmap : str or Colormap, default="gray"
-            Colours of images that have not three channels.
+            Colors of images, unless these have three channels.
 
         error_cmap : str or Colormap, default="magma"
-            Colours of errors.
+            Colors of errors.
 
         Returns
         -------
         display : ReconstructionDisplay
             This display.
         """
-        ends = self.images.min(), self.images.max()
+        limits = self.images.min(), self.images.max()
         rows = {
-            "image": _coloured(self.images, *ends, cmap),
-            "reconstruction": _coloured(self.reconstructions, *ends, cmap),
+            "image": _to_colors(self.images, *limits, cmap),
+            "reconstruction": _to_colors(self.reconstructions, *limits, cmap),
         }
         if errors:
-            wrong = ((self.images - self.reconstructions) ** 2).mean(axis=1, keepdims=True)
-            rows["error"] = _coloured(wrong, 0.0, wrong.max(), error_cmap)
-        self.ax_ = _drawn(list(rows.values()), ax)
+            squared = ((self.images - self.reconstructions) ** 2).mean(axis=1, keepdims=True)
+            rows["error"] = _to_colors(squared, 0.0, squared.max(), error_cmap)
+        self.ax_ = _draw(list(rows.values()), ax)
         _name_rows(self.ax_, list(rows), self.images.shape[2])
         self.figure_ = self.ax_.figure
         return self
