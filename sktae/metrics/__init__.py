@@ -1,4 +1,4 @@
-"""Metrics for series of scores and for codes."""
+"""Metrics of scores of series, and of codes."""
 
 from sktae.metrics._codes import mutual_information_gap
 from sktae.metrics._series import (

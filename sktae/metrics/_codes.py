@@ -1,4 +1,4 @@
-"""Metrics of codes: how well they stand for the causes of rows."""
+"""Metrics of codes: how well they represent the factors that rows vary by."""
 
 from numbers import Integral
 from typing import Any
@@ -9,27 +9,28 @@ from sklearn.utils import check_array, check_consistent_length, check_scalar
 
 
 def mutual_information_gap(factors: Any, codes: Any, *, n_bins: int = 20) -> float:
-    """How well each factor is told by one component of the code, and by no other (MIG).
+    """Compute the mutual information gap (MIG): whether each factor has a component of its own.
 
-    For each factor, the mutual information with the component that tells most of it, less that with
-    the next one, over the entropy of the factor; and the mean of that over factors.
+    For each factor, the components of the code are ranked by their mutual information with it. The
+    gap is the difference between the first and the second, divided by the entropy of the factor.
+    The result is the mean over factors.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors)
-        What rows were made from. Each distinct value counts as one of its own, so bring continuous
-        factors to a few levels before.
+        The factors of variation that rows were generated from. Each distinct value is a class, so
+        bin continuous factors before.
 
     codes : array-like of shape (n_samples, n_components)
-        What was learnt, as from `transform`.
+        The codes, as from `transform`.
 
     n_bins : int, default=20
-        Into how many bins of equal width each component is cut.
+        Number of bins of equal width that each component is divided into.
 
     Returns
     -------
     gap : float
-        Between 0 and 1.
+        Between 0 and 1; the higher, the better factors are disentangled.
 
     References
     ----------
@@ -43,21 +44,21 @@ def mutual_information_gap(factors: Any, codes: Any, *, n_bins: int = 20) -> flo
     >>> factors = np.indices((5, 5)).reshape(2, -1).T
     >>> mutual_information_gap(factors, factors[:, ::-1])
     1.0
-    >>> turned = np.column_stack([factors.sum(axis=1), np.subtract(*factors.T)])
-    >>> mutual_information_gap(factors, turned) < 0.1
+    >>> mixed = np.column_stack([factors.sum(axis=1), np.subtract(*factors.T)])
+    >>> mutual_information_gap(factors, mixed) < 0.1
     True
     """
     factors, codes = check_array(factors, input_name="factors"), check_array(codes)
     check_consistent_length(factors, codes)
     check_scalar(n_bins, "n_bins", Integral, min_val=2)
-    steps = np.stack([_binned(column, n_bins) for column in codes.T])
+    binned = [_binned(column, n_bins) for column in codes.T]
     gaps = []
     for number, factor in enumerate(factors.T):
         entropy = mutual_info_score(factor, factor)
         if entropy == 0:
-            raise ValueError(f"Column {number} of factors is constant, so nothing can tell it.")
-        told = np.sort([0.0, *(mutual_info_score(factor, step) for step in steps)])
-        gaps.append((told[-1] - told[-2]) / entropy)
+            raise ValueError(f"Column {number} of factors is constant; leave it out.")
+        information = np.sort([0.0, *(mutual_info_score(factor, bins) for bins in binned)])
+        gaps.append((information[-1] - information[-2]) / entropy)
     return float(np.clip(np.mean(gaps), 0, 1))
 
 
