@@ -1,1 +1,1 @@
-"""From residuals and codes to scores, reasons and thresholds."""
+"""From residuals and codes to scores, contributions of features, and thresholds."""

@@ -17,16 +17,17 @@ _CHUNK_NUMBERS = 2**22
 
 
 class ExplainMixin(ScoreMixin):
-    """Explains scores: each feature in turn is set to what the others let one expect."""
+    """Explains scores: how far they change if a feature has its expected value given the others."""
 
     _inputs: Inputs
-    _feature_model: Ellipsoid  # how the features of normal rows vary together
+    _feature_model: Ellipsoid  # mean and covariance of the features of normal rows
 
     def explain(self, X):
         """Compute which features make rows unusual.
 
-        Each feature is set to its expected value given the others, and counts in proportion to how
-        far the anomaly of the row, minus its score, thereby falls.
+        The anomaly of a row is minus its score. Each feature in turn is replaced by its expected
+        value given the others, and the anomaly falls. The contribution of the feature is in
+        proportion to this fall.
 
         Parameters
         ----------
@@ -44,7 +45,7 @@ class ExplainMixin(ScoreMixin):
         chunk = max(1, _CHUNK_NUMBERS // (len(parts) * int(parts.max() + 1)))
         contributions = []
         for start in range(0, len(raw), chunk):
-            # Copied, since torch takes no read-only or reversed rows.
+            # Copied, since torch takes no arrays that are read-only or have negative strides.
             rows = np.array(raw[start : start + chunk], result_dtype(raw.dtype), order="C")
             contributions.append(self._contributions(rows, parts))
         names: Any = [f"x{i}" for i in range(shape[0])]
@@ -57,33 +58,35 @@ class ExplainMixin(ScoreMixin):
         )
 
     def _parts(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Number the part of a row that each number belongs to; the numbers of a part share alike.
+        """Return, for each number of a row, the number of the part that it belongs to.
 
-        By default each number is a part of its own.
+        A part is replaced as a whole, and its numbers get equal contributions. By default each
+        number is a part of its own.
         """
         return np.arange(math.prod(shape))
 
     def _contributions(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Return the contributions of the numbers of rows, (n, d)."""
         n, d, m = len(rows), len(parts), parts.max() + 1
         expected = self._expected(rows, parts).reshape(n, 1, d)
         observed = rows.reshape(n, 1, d)
-        # What is missing stays so, and contributes nothing.
+        # Missing values stay missing, and contribute nothing.
         replaced = (parts == np.arange(m)[:, np.newaxis]) & ~np.isnan(observed)
         altered = np.where(replaced, expected, observed).reshape(n * m, *rows.shape[1:])
-        # All in one call, so that a row and its altered copies meet the same arithmetic.
+        # All in one call, so that a row and its altered copies are rounded in the same way.
         anomalies = self._anomalies(np.concatenate([rows, altered]))
-        whole, without = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, m)
-        falls = np.maximum(whole - without, 0)
+        anomaly, altered_anomaly = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, m)
+        falls = np.maximum(anomaly - altered_anomaly, 0)
         total = falls.sum(axis=1, keepdims=True)
-        # A likelihood may exceed 1; the anomaly is then negative, and there is none to be shared
-        # out in proportion. What the falls leave over is then spread evenly.
-        proportional = (whole > 0) & (total > 0)
-        shares = falls * whole / np.where(proportional, total, 1)
-        contributions = np.where(proportional, shares, falls + (whole - total) / m)
+        # A density may exceed 1, and its anomaly is then negative. Contributions are then the falls
+        # and, in equal parts, the rest of the anomaly.
+        proportional = (anomaly > 0) & (total > 0)
+        shares = falls * anomaly / np.where(proportional, total, 1)
+        contributions = np.where(proportional, shares, falls + (anomaly - total) / m)
         return contributions[:, parts] / np.bincount(parts)[parts]
 
     def _expected(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
-        """Return the expected value of each number, given those of other parts of its row."""
+        """Return the expected value of each number, given the numbers of the other parts."""
         x = self._inputs.to_tensor(torch.from_numpy(rows))
         expected = self._feature_model.expected(self._inputs.summary(x).numpy(), parts)
         return self._inputs.to_array(expected.reshape(x.shape), rows.dtype)

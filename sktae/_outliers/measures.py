@@ -12,36 +12,27 @@ from sktae.randomness import generator
 # How many principal directions are kept; all other directions share one variance.
 _DIRECTIONS = 256
 
-
 # Where a row has more numbers than this, directions are learned from no more than so many rows.
 _WIDE = 1024
 
-
-# Share of the rows that are central, and of the rows from which the center is learned.
+# Share of the rows that are central, share of the rows from which the center is learned, and how
+# often it is refitted.
 _CENTRAL, _ANCHORS = 0.7, 0.75
-
-
 _ANCHOR_ROUNDS = 5
-
 
 # Neighbors are looked for in a space of so many dimensions, where residuals weigh half as much as
 # codes.
 _DIMENSIONS = 16
-
-
 _RESIDUAL_WEIGHT = 0.5
-
 
 # Up to this quantile, tails are empirical; beyond, they are exponential.
 _EMPIRICAL = 0.95
 
-
+# Samples are padded to a multiple of this many rows, which fill vector registers.
 _LANES = 16
-
 
 # Beyond so many nats a tail grows with the logarithm, so that no measure can grow without limit.
 _FAR_OUT = 1000.0
-
 
 # Squared distances below this share of the squared length are rounding errors.
 _NOISE = 1e-5
@@ -195,7 +186,7 @@ class Neighbors:
         """Return the distance of each row to its nearest in each sample, (n_samples, n)."""
         others = _like(points, self.samples)
         samples, size, _ = others.shape
-        # Whole vector registers, so that a row meets the same arithmetic wherever it stands.
+        # Padded, so that the rounding of a distance does not depend on the position of a row.
         missing = -size % _LANES
         squares = F.pad(others.square().sum(2), (0, missing), value=torch.inf)
         others = F.pad(others, (0, 0, 0, missing)).flatten(0, 1)

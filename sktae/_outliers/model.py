@@ -1,4 +1,4 @@
-"""The model of outliers: what residuals and codes of normal rows are like, and how far a row is."""
+"""The outlier model: how far the residuals and codes of a row are from those of normal rows."""
 
 import math
 from typing import Any, Protocol
@@ -12,17 +12,16 @@ from sktae._engine.tiles import in_tiles
 from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Space, Tail
 from sktae.inputs.protocol import Inputs
 
-# Statistics of residuals and codes come from about this many training rows, and no more numbers
-# than that; tails from fewer.
+# Statistics of residuals and codes come from at most so many training rows, and so many numbers in
+# them; tails come from fewer rows.
 _SAMPLE, _SAMPLE_NUMBERS = 10_000, 2**24
 _TAIL_ROWS = 1500
 # Measures are added up for so many rows at once.
 _ROWS_AT_ONCE = 2**16
-# Samples in which neighbors are looked for: how many, of how many rows, and whether they are
-# disjoint.
+# Samples in which neighbors are searched: how many, of how many rows, whether they are disjoint.
 _ALL_SAMPLES, _CENTRAL_SAMPLES = (2, 512, True), (16, 16, False)
 
-# What each measure counts for, by what the user says about the training data.
+# The weights of measures, by what the user says about the training data.
 WEIGHTS = {
     "clean": {"residual": 1.0, "near": 2.0},
     "unknown": {"residual": 1.0, "near": 0.5, "central": 2.0},
@@ -35,25 +34,26 @@ _MEASURES = {
 }
 
 
-class Errs(Protocol):
-    """How an autoencoder errs: what it states about the outputs of its network."""
+class HasErrors(Protocol):
+    """What an outlier model needs of an autoencoder: the errors of its network."""
 
     def residual(self, x: Tensor, out: Any) -> Tensor:
         """Return what the network did not reproduce of rows, (n, ...)."""
         ...
 
     def _row_errors(self, network: nn.Module, x: Tensor, method: str) -> Tensor:
-        """Return how badly rows are reproduced by a method of the estimator's own, (n,)."""
+        """Return the errors of rows by a `score_method` of the estimator, (n,)."""
         ...
 
 
 class OutlierModel:
     """How far rows are from normal ones, by their residuals and codes.
 
-    Up to three measures, each brought to the scale of its tail on the training rows and added up:
-    how large residuals are, whitened by how they vary together; how far the row is from its nearest
-    neighbor among all rows, in the space of codes and residuals; how far it is from the nearest of
-    a few central rows. Rows that may be outliers are left out of what the others are compared with.
+    There are up to three measures. "residual" is the squared Mahalanobis distance of the residual.
+    "near" is the distance to the nearest neighbor in random samples of the training rows, in the
+    space of codes and residuals. "central" is the same in small samples of the central rows. Each
+    measure is brought to the scale of its tail on the training rows. The anomaly is their weighted
+    sum. Rows that may be outliers are not used as a reference.
 
     Parameters
     ----------
@@ -63,16 +63,16 @@ class OutlierModel:
     Attributes
     ----------
     features : Ellipsoid
-        How the features of normal rows vary together.
+        Mean and covariance of the features of normal rows.
 
     residuals : Ellipsoid
-        How their residuals do.
+        Mean and covariance of their residuals.
 
     space : Space
-        Where neighbors are looked for.
+        The space in which neighbors are searched.
 
     all_rows, central_rows : Neighbors
-        The rows that neighbors are looked for among; only those that the weights ask for.
+        The reference rows of "near" and "central", if these have a weight.
 
     tails : dict of Tail
         The scale of each measure.
@@ -85,15 +85,17 @@ class OutlierModel:
         self.training_data, self.weights = training_data, WEIGHTS[training_data]
 
     def fit(
-        self, errs: Errs, network: nn.Module, inputs: Inputs, rows: Rows, seed: int
+        self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows, seed: int
     ) -> "OutlierModel":
-        """Learn from a sample of the training rows what normal rows are like."""
+        """Learn from a sample of the training rows."""
 
-        def evidence(x: Tensor) -> tuple[Tensor, ...]:
+        def features_residual_code(x: Tensor) -> tuple[Tensor, ...]:
             out = network(x)
-            return inputs.summary(x), errs.residual(x, out), out.code
+            return inputs.summary(x), estimator.residual(x, out), out.code
 
-        x, residual, code = in_tiles(evidence, network, rows.spread(_sample_size(rows)))
+        x, residual, code = in_tiles(
+            features_residual_code, network, rows.spread(_sample_size(rows))
+        )
         return self.learn(x, residual, code, seed)
 
     def learn(
@@ -117,15 +119,19 @@ class OutlierModel:
         self.tails = dict(zip(self.weights, map(Tail, measures.numpy().T), strict=True))
         return self
 
-    def score(self, errs: Errs, network: nn.Module, rows: Rows, method: str) -> np.ndarray:
-        """Return how unusual rows are by a `score_method`, (n,); the larger, the more."""
+    def score(
+        self, estimator: HasErrors, network: nn.Module, rows: Rows, method: str
+    ) -> np.ndarray:
+        """Return the anomalies of rows by a `score_method`, (n,): the higher, the more unusual."""
         if method not in _MEASURES:
-            (errors,) = in_tiles(lambda x: (errs._row_errors(network, x, method),), network, rows)
+            (errors,) = in_tiles(
+                lambda x: (estimator._row_errors(network, x, method),), network, rows
+            )
             return errors.astype(np.float64)
 
         def measures(x: Tensor) -> tuple[Tensor]:
             out = network(x)
-            return (self.measures(errs.residual(x, out), out.code),)
+            return (self.measures(estimator.residual(x, out), out.code),)
 
         (values,) = in_tiles(measures, network, rows)
         return self.anomalies(values, _MEASURES[method])
@@ -133,8 +139,9 @@ class OutlierModel:
     def measures(self, residual: Tensor, code: Tensor) -> Tensor:
         """Return the measures of rows, (n, m).
 
-        A training row is its own nearest neighbor in one of the disjoint samples, at distance 0, so
-        the other sample counts. The rows of data that are not clean may all be rows of the fit.
+        A training row may be its own nearest neighbor, at distance 0, in one of the two disjoint
+        samples. Then the distance in the other sample counts. If training data is not clean, all
+        rows may be training rows, so the larger of the two distances counts for any row.
         """
         residual, code = residual.flatten(1), code.flatten(1)
         points = self.space.points(code, residual)
@@ -142,10 +149,9 @@ class OutlierModel:
         if "near" in self.weights:
             distances = self.all_rows.distances(points)
             nearest, other = distances.amin(0), distances.amax(0)
-            itself = nearest == 0
-            columns.append(
-                torch.where(itself, other, nearest) if self.training_data == "clean" else other
-            )
+            if self.training_data == "clean":
+                other = torch.where(nearest == 0, other, nearest)
+            columns.append(other)
         if "central" in self.weights:
             columns.append(self.central_rows.distances(points).mean(0))
         return torch.stack(columns, 1)
@@ -162,14 +168,14 @@ class OutlierModel:
 
 
 def central_rows(x: np.ndarray, training_data: str) -> np.ndarray:
-    """Return a mask of the rows that may be taken to be normal."""
+    """Return a mask of the rows that can be assumed to be normal."""
     if training_data == "clean":
         return np.ones(len(x), dtype=bool)
     return Center(x).holds(torch.from_numpy(x))
 
 
 def feature_model(x: Rows, training_data: str) -> Ellipsoid:
-    """Learn how the features of normal rows vary together."""
+    """Learn mean and covariance of the features of normal rows."""
     sample = x.spread(_sample_size(x)).load().x.cpu().numpy()
     return Ellipsoid(sample[central_rows(sample, training_data)])
 

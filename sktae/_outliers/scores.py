@@ -8,13 +8,13 @@ from sklearn.base import OutlierMixin
 
 
 class ScoreMixin(OutlierMixin):
-    """Scores rows and sets them against a threshold; scikit-learn's signs and labels.
+    """Scores rows and compares scores with a threshold; scikit-learn's signs and labels.
 
     A fit leaves `offset_`, `calibration_scores_`, and in `_scored_by` the values that the
     parameters in `_score_parameters` had.
     """
 
-    # Parameters that change what a score is, and may be set after the fit.
+    # Parameters that scores depend on, and that may be set after the fit.
     _score_parameters: ClassVar[tuple[str, ...]]
 
     offset_: float
@@ -23,11 +23,11 @@ class ScoreMixin(OutlierMixin):
 
     @abstractmethod
     def _validated(self, X: Any) -> Any:
-        """Validate rows that a fitted detector is asked about, and return them as raw rows."""
+        """Validate rows for a fitted detector, and return them as raw rows."""
 
     @abstractmethod
     def _anomalies(self, raw: Any) -> np.ndarray:
-        """Return how unusual raw rows are, (n,): the larger, the more."""
+        """Return the anomalies of raw rows, (n,): the higher, the more unusual."""
 
     def score_samples(self, X):
         """Score each row by how well it fits the training rows.
@@ -101,8 +101,8 @@ class ScoreMixin(OutlierMixin):
                 f"(partial_fit holds out none)."
             )
         check_scored_as_in_fit(self, "p_values compares with")
-        as_low = np.searchsorted(self.calibration_scores_, scores, side="right")
-        return (1 + as_low) / (1 + len(self.calibration_scores_))
+        n_as_low = np.searchsorted(self.calibration_scores_, scores, side="right")
+        return (1 + n_as_low) / (1 + len(self.calibration_scores_))
 
 
 def score_settings(estimator: Any) -> dict[str, Any]:
@@ -111,11 +111,14 @@ def score_settings(estimator: Any) -> dict[str, Any]:
 
 
 def check_scored_as_in_fit(estimator: Any, purpose: str) -> None:
-    """Raise where scores are no longer what the threshold of the fit is for."""
+    """Raise if a parameter that scores depend on was changed after the fit.
+
+    `purpose` begins the reason in the message, such as "p_values compares with".
+    """
     for name, value in score_settings(estimator).items():
-        before = estimator._scored_by[name]
-        if value != before:
+        fitted = estimator._scored_by[name]
+        if value != fitted:
             raise ValueError(
                 f"{name} of {type(estimator).__name__} is {value!r} now, but {purpose} scores by "
-                f"{before!r}, as it was in the fit; fit again, or set it back."
+                f"{fitted!r}, as it was in the fit; fit again, or set it back."
             )

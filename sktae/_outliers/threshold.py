@@ -11,16 +11,17 @@ _AUTO_SHARE = 0.01
 def threshold(
     contamination: Any, training: np.ndarray, calibration: np.ndarray | None = None
 ) -> float:
-    """Return the threshold for a share of outliers, from sorted scores.
+    """Return the threshold for a share of outliers.
 
-    With scores of held-out rows, the share is that of false alarms among new rows, and the
-    threshold a conformal quantile.
+    `training` and `calibration` are scores of training rows and of held-out rows, in ascending
+    order. With held-out rows, the share is that of false alarms among new rows, and the threshold
+    is a conformal quantile.
     """
     share = _AUTO_SHARE if contamination == "auto" else contamination
     if calibration is None:
         return float(np.percentile(training, 100 * share))
     n = len(calibration)
-    # p-values are multiples of 1 / (n + 1); with a share below the first, nothing could be flagged.
+    # p-values are multiples of 1 / (n + 1), so a smaller share could flag nothing.
     rank = int(share * (n + 1) + 1e-9) - 1
     if rank < 0 and contamination != "auto":
         raise ValueError(
