@@ -1,4 +1,4 @@
-"""Codes for rows and rows for codes, once for every estimator."""
+"""Encoding, decoding and reconstruction of rows, once for all estimators."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from sktae.inputs.scaling import FLOATS, result_dtype
 
 
 class TransformMixin(TransformerMixin):
-    """Encodes and decodes rows, and measures what is lost; scikit-learn's transformer."""
+    """Encodes, decodes and reconstructs rows, and measures the errors; a transformer."""
 
     net_: AutoencoderNet
     _inputs: Inputs
@@ -24,7 +24,7 @@ class TransformMixin(TransformerMixin):
 
     @abstractmethod
     def _rows(self, X: Any) -> Rows:
-        """Validate rows that a fitted estimator is asked about, and return them."""
+        """Validate rows for a fitted estimator, and return them."""
 
     @abstractmethod
     def _apply(self, function: Callable[..., Tensor], x: Rows) -> np.ndarray:
@@ -57,7 +57,7 @@ class TransformMixin(TransformerMixin):
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            The rows they stand for.
+            The decoded rows.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=FLOATS)
@@ -79,7 +79,7 @@ class TransformMixin(TransformerMixin):
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            What is left of them after passing through the code.
+            The reconstructions.
         """
         return self._reconstruct(self._rows(X))
 
@@ -99,12 +99,12 @@ class TransformMixin(TransformerMixin):
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors.
         """
-        x = self._read(X)
+        x = self._read_once(X)
         error = self._inputs.errors(x.raw, self._reconstruct(x))
         return error if per_feature else np.nanmean(error.reshape(len(error), -1), axis=1)
 
     def score(self, X, y=None):
-        """Compute the share of variance explained: comparable across models, best on new rows.
+        """Compute the share of variance explained. It is comparable across models.
 
         Parameters
         ----------
@@ -119,17 +119,17 @@ class TransformMixin(TransformerMixin):
         score : float
             1 minus the residual variance over the variance around the training mean; at most 1.
         """
-        x = self._read(X)
+        x = self._read_once(X)
         X = x.raw.astype(np.float64)
         residual = np.nansum((X - self._reconstruct(x)) ** 2)
         total = np.nansum((X - self._inputs.mean.reshape(X.shape[1:])) ** 2)
         size = np.nansum(X**2)
-        if total <= 1e-20 * size:  # a constant table: all that counts is to hit it
+        if total <= 1e-20 * size:  # constant rows have no variance: 1 if reproduced, else 0
             return float(residual <= 1e-9 * size)
         return float(1 - residual / total)
 
-    def _read(self, X):
-        """Read rows once: those of a Dataset may be others at each look."""
+    def _read_once(self, X):
+        """Read rows once, since a Dataset may return other rows each time."""
         x = self._rows(X)
         return Rows(np.asarray(x.raw), x.prepare, x.device)
 

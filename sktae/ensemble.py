@@ -1,4 +1,4 @@
-"""Ensembles: autoencoders of one kind that are trained together and judge together."""
+"""Ensembles of autoencoders."""
 
 import copy
 import math
@@ -24,56 +24,59 @@ from sktae.inputs.tabular import Tabular
 from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.randomness import generator, hold_out, seed_of
 
-# What a member draws for itself is at number 0 of the purpose "sample".
+# Numbers of the draws of a member, for the purpose "sample". The member itself draws at number 0.
 _ROWS, _COLUMNS = 1, 2
 _AGGREGATES = {"mean": np.mean, "max": np.max, "median": np.median}
 
 
 class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, TransformMixin, Declared):
-    """Ensemble of autoencoders: one kind, trained many times, whose scores are put together.
+    r"""Ensemble of autoencoders: one estimator is trained many times, and scores are aggregated.
 
-    Members differ by their seeds and, if you like, by the rows and columns that they see, so what
-    is chance in a single fit cancels. A row's anomaly :math:`a` in a member is minus its score
-    there. :math:`(a - median) / (q_{75} - q_{25})`, with the quartiles of all training rows, puts
-    members on a common scale, so those with large errors do not drown the others, nor do outliers
-    move the scale. The score of a row is minus the mean, maximum or median of that over members.
+    Members differ by their seeds and, if wanted, by the rows and columns that they are trained on.
+    So the randomness of single fits averages out. The anomaly :math:`a` of a row is minus its score
+    by a member. Anomalies are brought to a common scale by
+    :math:`(a - median) / (q_{75} - q_{25})`, with the median and the quartiles of the training
+    rows, which outliers hardly change. So members with large errors do not outweigh the others. The
+    score of a row is minus the mean, the median or the maximum over members.
 
     Parameters
     ----------
     estimator : autoencoder or None, default=None
-        What is trained many times; it is copied and stays unfitted. None is `Autoencoder()`. Its
-        `random_state` and `contamination` do not matter here.
+        The estimator that is trained many times. It is copied and stays unfitted. None is
+        `Autoencoder()`. Its `random_state` and `contamination` have no effect here.
 
     n_estimators : int, default=8
         Number of members.
 
     max_samples : float, default=1.0
-        Share of the rows that each member is trained on, drawn at random.
+        Share of the rows that each member is trained on. They are drawn at random.
 
     bootstrap : bool, default=False
-        Whether rows are drawn with replacement, so that some come twice and others not at all.
+        Whether rows are drawn with replacement.
 
     max_features : float, default=1.0
-        Share of the columns that each member sees, drawn at random from those that were seen least
-        often before. There must be members enough to see all of them.
+        Share of the columns that each member gets. They are drawn at random, the columns of the
+        fewest members so far first. There must be enough members to cover all columns.
 
     aggregation : {"mean", "max", "median"}, default="mean"
-        What becomes of a row's anomalies. "max" listens to the one member that finds the row most
-        unusual, which helps where an outlier shows in few columns only; "median" to most of them.
-        It may be changed after the fit; `offset_` stays where the fit put it.
+        How the scaled anomalies of a row are aggregated over members. "max" is the anomaly by the
+        member that finds the row most unusual, which helps if an outlier shows in few columns only.
+        "median" ignores a few members that differ from the others. It may be changed after the fit,
+        but `offset_` remains that of the fit.
 
     contamination : float or "auto", default="auto"
-        Share of outliers in the training rows, where `predict` puts its threshold; "auto" puts it
-        at 1 %. With `calibration_fraction`, the share of false alarms among new rows instead. It
+        Share of outliers in the training rows, which sets the threshold of `predict`. "auto" is
+        1 %. With `calibration_fraction`, it is the share of false alarms among new rows instead. It
         does not change the fit.
 
     calibration_fraction : float or None, default=None
-        Share of the rows, drawn at random, that no member sees; their scores give `p_values` and
-        the threshold of `predict`. "auto" `contamination` is then 1 %, or as little as so many rows
-        can assure.
+        Share of the rows, drawn at random, that no member is trained on. Their scores give
+        `p_values` and the threshold of `predict`. `contamination="auto"` is then 1 %, or the least
+        share of false alarms that so many rows can assure, if that is larger.
 
     random_state : int, RandomState instance or None, default=None
-        The same number gives the same ensemble; more members are added to the same first ones.
+        The same number gives the same ensemble. With more `n_estimators`, the first members stay
+        the same.
 
     Attributes
     ----------
@@ -81,16 +84,16 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         The fitted members, each with a `random_state` of its own.
 
     features_ : ndarray of shape (n_estimators, n_features_of_each)
-        The columns that each member sees.
+        The columns that each member gets.
 
     n_components_ : int
-        Number of components of all members together.
+        Number of components of all members together: columns of `transform`.
 
     center_ : ndarray of shape (n_estimators,)
-        Median of each member's anomaly on the training rows.
+        Median of the training rows' anomalies by each member.
 
     scale_ : ndarray of shape (n_estimators,)
-        Distance between the quartiles of each member's anomaly on the training rows.
+        Distance between the quartiles of the training rows' anomalies by each member.
 
     offset_ : float
         Threshold on `score_samples`.
@@ -153,16 +156,16 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         """
         fresh = copy.copy(self)
         fresh._train(X)
-        self.__dict__ = fresh.__dict__  # only now: a fit that fails leaves what was there
+        self.__dict__ = fresh.__dict__  # only now, so that a fit that fails changes nothing
         return self
 
     def transform(self, X):
-        return np.hstack(self._each("transform", self._validated(X)))
+        return np.hstack(self._call_members("transform", self._validated(X)))
 
     def _decode(self, codes):
         parts = np.hsplit(codes, np.cumsum([m.n_components_ for m in self.estimators_])[:-1])
         pairs = zip(self.estimators_, parts, strict=True)
-        return self._merged([m.inverse_transform(part) for m, part in pairs], codes.dtype)
+        return self._mean_by_column([m.inverse_transform(part) for m, part in pairs], codes.dtype)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -184,7 +187,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         seeds = range(int(first), int(first) + self.n_estimators)
         self.features_ = self._drawn_features(X.shape[1], seeds)
         template = Autoencoder() if self.estimator is None else self.estimator
-        # Members return arrays, whatever the user wants to see.
+        # Members return arrays, whatever output the user has set.
         template = clone(template).set_output(transform="default")
         members = [clone(template).set_params(random_state=seed) for seed in seeds]
         tables = map(_columns, (self._drawn_rows(X, seed) for seed in seeds), self.features_)
@@ -200,8 +203,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         self.offset_ = threshold(self.contamination, training, self.calibration_scores_)
 
     def _drawn_rows(self, X, seed):
-        """Return the rows for the member with this seed."""
-        size = _part(self.max_samples, len(X))
+        """Draw the training rows of the member with this seed."""
+        size = _size(self.max_samples, len(X))
         if size == len(X) and not self.bootstrap:
             return X
         rng = generator(seed, "sample", _ROWS)
@@ -212,20 +215,21 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return X[rows.numpy()]
 
     def _drawn_features(self, n, seeds):
-        size = _part(self.max_features, n)
+        """Draw the columns of each member, (n_members, size), so that none is left out."""
+        size = _size(self.max_features, n)
         if size * self.n_estimators < n:
             raise ValueError(
                 f"max_features={self.max_features} gives each member of {type(self).__name__} "
                 f"{size} of {n} columns, so n_estimators={self.n_estimators} members "
                 f"cannot see all of them; raise either."
             )
-        seen, drawn = np.zeros(n, dtype=int), []
+        counts, features = np.zeros(n, dtype=int), []
         for seed in seeds:
             order = torch.randperm(n, generator=generator(seed, "sample", _COLUMNS)).numpy()
-            least = order[np.argsort(seen[order], kind="stable")[:size]]
-            seen[least] += 1
-            drawn.append(np.sort(least))
-        return np.stack(drawn)
+            columns = order[np.argsort(counts[order], kind="stable")[:size]]
+            counts[columns] += 1
+            features.append(np.sort(columns))
+        return np.stack(features)
 
     def _validated(self, X):
         check_is_fitted(self)
@@ -234,15 +238,16 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     def _rows(self, X):
         return Rows(self._validated(X), Tensor.float)
 
-    def _each(self, method, X):
+    def _call_members(self, method, X):
+        """Return the result of a method of each member, on its columns of X."""
         pairs = zip(self.estimators_, self.features_, strict=True)
         return [getattr(member, method)(_columns(X, columns)) for member, columns in pairs]
 
     def _reconstruct(self, x):
-        return self._merged(self._each("reconstruct", x.raw), x.raw.dtype)
+        return self._mean_by_column(self._call_members("reconstruct", x.raw), x.raw.dtype)
 
-    def _merged(self, parts, dtype):
-        """Return, for each column, the mean over the members that see it."""
+    def _mean_by_column(self, parts, dtype):
+        """Return, for each column, the mean over the members that have it."""
         total = np.zeros((len(parts[0]), self.n_features_in_))
         for columns, part in zip(self.features_, parts, strict=True):
             total[:, columns] += part
@@ -252,17 +257,17 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return self._aggregated(self._member_anomalies(raw))
 
     def _member_anomalies(self, raw):
-        return np.stack(self._each("_anomalies", raw), axis=1)
+        return np.stack(self._call_members("_anomalies", raw), axis=1)
 
     def _aggregated(self, anomalies):
-        self._validate_params()  # the aggregation may be changed after the fit
-        # Along the last axis, where the order of a sum does not depend on the number of rows.
+        self._validate_params()  # aggregation may have been changed after the fit
+        # Along the last axis, where rounding does not depend on the number of rows.
         return _AGGREGATES[self.aggregation]((anomalies - self.center_) / self.scale_, axis=1)
 
 
-def _part(share, whole):
+def _size(share, n):
     # The small number is for products such as 0.07 * 100, which come out above 7.
-    return max(1, math.ceil(share * whole - 1e-9))
+    return max(1, math.ceil(share * n - 1e-9))
 
 
 def _columns(X, columns):
@@ -272,6 +277,6 @@ def _columns(X, columns):
 def _center_and_scale(anomalies):
     """Return the median and the distance between the quartiles of each column."""
     low, center, high = np.percentile(anomalies, [25, 50, 75], axis=0)
-    # Where most rows are the same, the others say what is much.
+    # Where most rows are the same, the quartiles are equal, and the mean deviation is the scale.
     scale = np.where(high > low, high - low, np.abs(anomalies - center).mean(axis=0))
     return center, np.where(scale > 0, scale, 1.0)
