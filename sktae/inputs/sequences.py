@@ -96,10 +96,10 @@ class Sequence(Inputs):
         )
 
     def _pad(self, X: np.ndarray, reset: bool) -> np.ndarray:
-        length = self.sequence_length
-        steps = self.shape[0]
-        if reset:
-            steps = X.shape[1] if length == "auto" else length
+        if not reset:
+            steps = self.shape[0]
+        else:
+            steps = X.shape[1] if self.sequence_length == "auto" else self.sequence_length
         X = np.pad(X, ((0, 0), (0, steps - X.shape[1]), (0, 0)), constant_values=np.nan)
         return X.reshape(len(X), -1) if not reset and self.as_rows else X
 
