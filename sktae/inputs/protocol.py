@@ -65,11 +65,11 @@ class Inputs(Protocol):
         ...
 
     def to_tensor(self, rows: Tensor) -> Tensor:
-        """Convert raw rows to inputs of the network, (n, *shape)."""
+        """Convert raw rows to inputs of the network, (n, ...)."""
         ...
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Convert outputs of the network, (n, *shape), to rows in the shape and units of `X`."""
+        """Convert outputs of the network, (n, ...), to rows in the shape and units of `X`."""
         ...
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
