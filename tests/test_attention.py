@@ -16,7 +16,13 @@ from sktae import (
 )
 from sktae._engine import net as engine
 from sktae._engine import stack
-from sktae.nn.attention import Transformer, attend, attend_by_hand, attend_nearby, sinusoidal
+from sktae.nn.attention import (
+    Transformer,
+    fused_attention,
+    local_attention,
+    sinusoidal,
+    unfused_attention,
+)
 
 # Some processors round products of odd widths by their place in memory: these are not recorded.
 SMALL = {"n_components": 4, "hidden_layer_sizes": (16, 16), "n_heads": 2, "patch_size": 2}
@@ -88,7 +94,7 @@ def test_fused_equals_by_hand(mask):
         allowed = normal(*mask) > 0
         allowed[..., 0] = True
     inputs = [normal(3, 2, n, 5, seed=n).requires_grad_() for n in (7, 9, 9)]
-    found, by_hand = attend(*inputs, allowed), attend_by_hand(*inputs, allowed)
+    found, by_hand = fused_attention(*inputs, allowed), unfused_attention(*inputs, allowed)
     torch.testing.assert_close(found, by_hand)
     weights = normal(*found.shape)
     torch.testing.assert_close(
@@ -104,8 +110,8 @@ def test_nearby_is_a_band(steps, reach, causal):
     known = some_known(3, steps)[:, None, None]
     distance = torch.arange(steps) - torch.arange(steps)[:, None]
     band = (distance.abs() <= reach) & (distance <= 0 if causal else True)
-    expected = attend(*inputs, known & band | (distance == 0))
-    found = attend_nearby(*inputs, known, reach, causal)
+    expected = fused_attention(*inputs, known & band | (distance == 0))
+    found = local_attention(*inputs, known, reach, causal)
     torch.testing.assert_close(found, expected)
     weights = normal(*found.shape)
     torch.testing.assert_close(
@@ -126,7 +132,9 @@ def test_what_is_missing_tells_nothing(causal, reach):
 @pytest.mark.parametrize(("reach", "crossed"), [(None, False), (None, True), (2, False), (2, True)])
 def test_the_future_tells_nothing(reach, crossed):
     """No step changes by a bit with those after it, where attention is causal."""
-    network = Transformer(11, (8, 8), 2, "silu", "learned", reach, causal=True, crossed=crossed)
+    network = Transformer(
+        11, (8, 8), 2, "silu", "learned", reach, causal=True, cross_attention=crossed
+    )
     h, known = normal(4, 11, 8), torch.ones(4, 11, dtype=torch.bool)
     seen = normal(4, 5, 8, seed=2) if crossed else None
     before = network(h, known, seen)
@@ -168,7 +176,9 @@ def test_far_steps_tell_nothing():
 @pytest.mark.parametrize("reach", [None, 3])
 def test_step_by_step_is_all_at_once(reach, crossed, positions):
     """With what was computed for the steps before, the next one is what a whole pass gives it."""
-    network = Transformer(10, (8, 6), 2, "silu", positions, reach, causal=True, crossed=crossed)
+    network = Transformer(
+        10, (8, 6), 2, "silu", positions, reach, causal=True, cross_attention=crossed
+    )
     h, known = normal(4, 10, 8), torch.ones(4, 10, dtype=torch.bool)
     other = normal(4, 5, 8, seed=1) if crossed else None
     past = [[] for _ in network.blocks]
@@ -249,7 +259,7 @@ def test_what_is_generated_is_what_is_predicted(name):
     """A sequence made step by step, told to the decoder all at once, is what it predicts."""
     E, params = MODELS[name]
     network = quick(E, **params).fit(data_for(params, steps=13)).net_.module_
-    last = network.squeeze if E is TransformerAutoencoder else network.encoder[-1]
+    last = network.to_code if E is TransformerAutoencoder else network.encoder[-1]
     nn.init.zeros_(last.weight)  # so that the code is the same, whatever is told
     with torch.no_grad():
         code = network(torch.zeros(1, 13, 1)).code

@@ -397,7 +397,9 @@ def test_attention_keeps_to_the_mask():
     assert looks.shape == (50, 128, 128)
 
 
-@pytest.mark.parametrize(("penalty", "term"), [("contraction", "slope"), ("entropy", "weights")])
+@pytest.mark.parametrize(
+    ("penalty", "term"), [("contraction", "squared_jacobian"), ("entropy", "weights")]
+)
 def test_penalties_of_attention(penalty, term, X):
     """Their weight makes them small."""
     terms = [

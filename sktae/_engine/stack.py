@@ -23,7 +23,7 @@ from sktae._engine.flat import clip, fused_update, moments, shapes, views
 from sktae._engine.net import MANY_STEPS, AutoencoderNet, StopTraining
 from sktae._engine.objective import Objective
 from sktae._engine.replay import Gradient
-from sktae.nn.attention import attend_by_hand
+from sktae.nn.attention import unfused_attention
 
 # The most rows in a step, over the batches of all models, and the most models. That many keep a CPU
 # busy and leave what a step works on in its cache; a GPU takes more.
@@ -371,7 +371,7 @@ class ModelAxis(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
-            return attend_by_hand(*args, kwargs.get("attn_mask"))
+            return unfused_attention(*args, kwargs.get("attn_mask"))
         return self.linear(*args, **kwargs) if func is F.linear else func(*args, **kwargs)
 
     @staticmethod

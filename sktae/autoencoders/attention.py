@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sktae._training.spec import Auto
 from sktae.base import BaseAutoencoder
-from sktae.nn.attention import Columns, Transformer
+from sktae.nn.attention import FeatureTokenizer, Transformer
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
 from sktae.nn.module import AutoencoderModule
@@ -15,64 +15,69 @@ from sktae.parameters import Count, NonNegative, Rate, SomeWidths, Table
 from sktae.randomness import Mask, Normal
 
 
-class Attended(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k)
-    weights: Tensor  # (n, blocks * heads, t, t), who looked at whom
-    slope: Tensor  # (n, d), adds up to the squared norm of the encoder's Jacobian
+    weights: Tensor  # (n, blocks * heads, t, t), of each query (row) for the keys
+    squared_jacobian: Tensor  # (n, d), its sum estimates the squared norm of the encoder's Jacobian
 
 
 class Network(AutoencoderModule):
-    def __init__(self, d, k, widths, n_heads, activation, dropout, contracts, mask):
+    def __init__(self, d, k, widths, n_heads, activation, dropout, contraction, mask):
         super().__init__()
-        self.noise = (Mask((d,), 1 - dropout),) + contracts * (Normal((k,)),)
+        self.noise = (Mask((d,), 1 - dropout),) + contraction * (Normal((k,)),)
         settings = {"n_heads": n_heads, "activation": activation, "positions": None}
-        self.columns, self.parts = Columns(d, widths[0]), Columns(k, widths[-1], most=k)
-        t = self.columns.n_vectors
+        self.row_tokenizer = FeatureTokenizer(d, widths[0])
+        self.code_tokenizer = FeatureTokenizer(k, widths[-1], max_vectors=k)
+        t = self.row_tokenizer.n_vectors
         self.layer_size = max(n_heads * t * t, n_heads * k * k, d * widths[0])
-        self.blocks = Transformer(t, widths, mask=mask, **settings)
-        self.squeeze = nn.Linear(t * widths[-1], k)
-        self.block = Transformer(k, widths[-1:], **settings)
-        self.join = nn.Linear(widths[-1], 1)
+        self.row_blocks = Transformer(t, widths, mask=mask, **settings)
+        self.to_code = nn.Linear(t * widths[-1], k)
+        self.code_block = Transformer(k, widths[-1:], **settings)
+        self.code_readout = nn.Linear(widths[-1], 1)
         self.decoder = mlp(k, 4 * max(widths), d, activation=activation)
 
     def encode(self, x):
-        """Let columns look at each other, and then the parts of the code."""
-        seen = []
-        code = self.squeeze(self.blocks(self.columns(x), seen=seen).flatten(1))
-        found = self.block(self.parts(code), seen=[])
-        return code + self.join(found).squeeze(2), torch.cat(seen, 1)
+        """Apply attention between columns, then between components; return code and weights."""
+        weights = []
+        h = self.row_blocks(self.row_tokenizer(x), weights=weights)  # (n, t, width)
+        code = self.to_code(h.flatten(1))
+        # These weights are not used. But with them, attention is not fused: torch's fused attention
+        # has no second derivatives, which the penalty on the Jacobian needs.
+        h = self.code_block(self.code_tokenizer(code), weights=[])  # (n, k, width)
+        return code + self.code_readout(h).squeeze(2), torch.cat(weights, 1)
 
     def forward(self, x, kept=None, direction=None):
         x = x if kept is None else x * kept
         if direction is None:
             code, weights = self.encode(x)
-            slope = torch.zeros(())
+            squared_jacobian = torch.zeros(())
         else:  # |J|^2 is the mean of |J' v|^2 over normal directions v
-            code, pull, weights = torch.func.vjp(self.encode, x, has_aux=True)
-            slope = pull(direction)[0].square()
-        return Attended(self.decode(code), code, weights, slope)
+            code, vjp, weights = torch.func.vjp(self.encode, x, has_aux=True)
+            squared_jacobian = vjp(direction)[0].square()
+        return Output(self.decode(code), code, weights, squared_jacobian)
 
 
-def contractive(x, out, *, alpha):
-    return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.slope}
+def contraction_penalty(x, out, *, alpha):
+    return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.squared_jacobian}
 
 
-def decisive(x, out, *, alpha):
+def entropy_penalty(x, out, *, alpha):
     entropy = torch.special.entr(out.weights.clamp(min=1e-9)).sum(3).mean(1)
     return {"reconstruction": squared(x, out.recon), "entropy": alpha * entropy}
 
 
 class AttentionAutoencoder(BaseAutoencoder):
-    """Attention autoencoder: columns that look at each other.
+    """Attention autoencoder: attends to the columns of a row that matter for each other.
 
-    Each column is a token, which takes from those that matter to it in this row. The components of
-    the code then do the same. From 129 columns on, every 128th of them share a token.
+    The encoder embeds each column as a token and applies self-attention to the tokens, and then to
+    the components of the code. The decoder is a perceptron. With more than 128 columns, those that
+    are 128 apart share a token.
 
-    Minimises :math:`\\|x - g(f(\\tilde x))\\|^2`, where some columns of :math:`\\tilde x` are
-    hidden, plus :math:`\\lambda \\|\\partial f / \\partial x\\|_F^2`, estimated from one random
-    direction per row, or plus :math:`\\lambda \\sum_j H(a_j)`, with the entropy of where a column
-    :math:`j` looks.
+    Minimizes :math:`\\|x - g(f(\\tilde x))\\|^2`, where some columns of :math:`\\tilde x` are
+    masked, plus :math:`\\alpha \\|\\partial f / \\partial x\\|_F^2`, estimated from one random
+    direction per row, or plus :math:`\\alpha \\sum_j H(a_j)`, with the entropy :math:`H` of the
+    attention weights :math:`a_j` of column :math:`j`.
 
     Parameters
     ----------
@@ -80,22 +85,28 @@ class AttentionAutoencoder(BaseAutoencoder):
         Size of the code; "auto" is 16.
 
     hidden_layer_sizes : sequence of int or "auto", default="auto"
-        Widths of the blocks of attention. "auto" is (32,).
+        Widths of the transformer blocks of the encoder. "auto" is (32,).
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer. "auto" is 0.002, or 0.01 where the code has fewer
+        components than a row has columns.
 
     n_heads : int, default=4
-        Heads of attention in each block.
+        Attention heads of each block.
 
     dropout : float, default=0.1
-        Share of the columns that are hidden in training, drawn for each row.
+        Share of the columns that are masked in training, drawn for each row.
 
     penalty : {"contraction", "entropy"}, default="contraction"
-        What is kept small: how far the code moves with the row, or how many columns one looks at.
+        What the penalty keeps small: the Jacobian of the code, or the entropy of attention weights,
+        so that columns attend to few others.
 
     alpha : float, default=0.01
-        Weight :math:`\\lambda` of the penalty.
+        Weight :math:`\\alpha` of the penalty.
 
     mask : array-like of shape (n_tokens, n_tokens) or None, default=None
-        Where each token (row of the mask) may look, beside itself; None for everywhere.
+        True where a column's token (row of the mask) may attend to another one. A token may always
+        attend to itself. None allows all.
 
     References
     ----------
@@ -137,20 +148,20 @@ class AttentionAutoencoder(BaseAutoencoder):
 
     @property
     def objective(self):
-        return contractive if self.penalty == "contraction" else decisive
+        return contraction_penalty if self.penalty == "contraction" else entropy_penalty
 
     def attention_map(self, X):
-        """Say where each column looked, on average over blocks and heads.
+        """Compute the attention weights of columns, averaged over blocks and heads.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows to look at.
+            Rows to encode.
 
         Returns
         -------
         weights : ndarray of shape (n_samples, n_features, n_features)
-            For each row and column, how much it took from each column; they add up to 1. Tokens
-            take the place of columns where there are fewer.
+            For each row and column, its attention to each column; these add up to 1. With more than
+            128 columns, the shape is (n_samples, 128, 128), since columns share tokens.
         """
         return self._apply(lambda network, x: network(x).weights.mean(1), self._rows(X))

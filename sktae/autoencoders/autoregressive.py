@@ -1,4 +1,4 @@
-"""Autoregressive autoencoder: a code and the last values tell the next one (Yule 1927, learnt)."""
+"""Autoregressive autoencoder (autoregression: Yule 1927), conditional on a code."""
 
 from typing import ClassVar, Literal
 
@@ -9,73 +9,84 @@ from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.layers import mlp
 from sktae.nn.module import AutoencoderModule
-from sktae.nn.sequences import Values
+from sktae.nn.sequences import IdentityEmbedding
 from sktae.parameters import Count
 
-# Numbers that stand for a token.
-_WIDTH = 16
+# Width of the vectors of tokens.
+_TOKEN_WIDTH = 16
 
 
 class Network(AutoencoderModule):
-    def __init__(self, alphabet, width, hidden, n_components, order, neural, activation):
+    def __init__(self, embedding, width, hidden, n_components, order, neural, activation):
         super().__init__()
-        self.alphabet, self.order = alphabet, order
-        seen = alphabet.n_patches * width, order * width + n_components
-        self.layer_size = alphabet.n_patches * max(seen[1], *hidden, width)
-        self.encoder = mlp(seen[0], *hidden, n_components, activation=activation)
-        self.beginning = nn.Linear(n_components, order * width)
-        self.recursion = mlp(seen[1], *hidden[::-1] * neural, width, activation=activation)
+        self.embedding, self.order = embedding, order
+        n_values, n_inputs = embedding.n_patches * width, order * width + n_components
+        self.layer_size = embedding.n_patches * max(n_inputs, *hidden, width)
+        self.encoder = mlp(n_values, *hidden, n_components, activation=activation)
+        self.initial = nn.Linear(n_components, order * width)
+        self.recursion = mlp(n_inputs, *hidden[::-1] * neural, width, activation=activation)
 
     def forward(self, x):
-        patches = self.alphabet.split(x)
-        values = self.alphabet.embed(patches)
+        values = self.embedding.embed(self.embedding.to_patches(x))  # (n, n_patches, width)
         code = self.encoder(values.flatten(1))
-        after = [self.next(values[:, :-1], code)] if self.order < values.shape[1] else []
-        return self.alphabet.recoded(code, torch.cat([self.first(code), *after], 1))
+        h = self.predict_first(code)
+        if self.order < values.shape[1]:
+            h = torch.cat([h, self.predict_next(values[:, :-1], code)], 1)
+        return self.embedding.output(code, h)
 
-    def first(self, code):
-        """Tell the first values from the code alone."""
-        return self.beginning(code).unflatten(1, (self.order, -1))
+    def predict_first(self, code):
+        """Predict the first `order` values from the code alone, (n, order, width)."""
+        return self.initial(code).unflatten(1, (self.order, -1))
 
-    def next(self, values, code):
-        """Tell what follows each run of `order` values: the recursion."""
-        runs = values.unfold(1, self.order, 1).transpose(2, 3).flatten(2)
-        return self.recursion(torch.cat([runs, code[:, None].expand(-1, runs.shape[1], -1)], 2))
+    def predict_next(self, values, code):
+        """Predict the value after each `order` consecutive ones, (n, t, width) -> (n, s, width)."""
+        past = values.unfold(1, self.order, 1).transpose(2, 3).flatten(2)
+        return self.recursion(torch.cat([past, code[:, None].expand(-1, past.shape[1], -1)], 2))
 
-    def decode(self, code, chance=None):
-        h, told = self.first(code), []
-        last = h[:, :0]
-        for end in range(self.order, self.alphabet.n_patches + 1):
-            h = self.next(last, code) if told else h
-            part = None if chance is None else chance[:, end - h.shape[1] : end]
-            told.append(self.alphabet.tell(h, part))
-            last = torch.cat([last, self.alphabet.embed(told[-1])], 1)[:, -self.order :]
-        return self.alphabet.join(torch.cat(told, 1))
+    def decode(self, code, noise=None):
+        h = self.predict_first(code)
+        patches, past = [], h[:, :0]
+        for end in range(self.order, self.embedding.n_patches + 1):
+            h = self.predict_next(past, code) if patches else h
+            step_noise = None if noise is None else noise[:, end - h.shape[1] : end]
+            patches.append(self.embedding.read_out(h, step_noise))
+            past = torch.cat([past, self.embedding.embed(patches[-1])], 1)[:, -self.order :]
+        return self.embedding.to_sequences(torch.cat(patches, 1))
 
 
 class AutoregressiveAutoencoder(SequenceAutoencoder):
-    """Autoregressive autoencoder: a code and the last values tell the next one.
+    """Autoregressive autoencoder: predicts each value from the code and the values before it.
 
-    The decoder is a model AR(p) that is steered by the code,
-    :math:`x_t = A_1 x_{t-1} + \\ldots + A_p x_{t-p} + B z + b`, or a perceptron in its place. In
-    training and in scores, the last values are the true ones; what is decoded from a code alone
-    goes on from itself.
+    The decoder is an AR(p) model with the code as a further input, :math:`x_t = A_1 x_{t-1} +
+    \\ldots + A_p x_{t-p} + B z + b`, or a perceptron with the same inputs. In training and in
+    scores, the earlier values are the true ones. When it decodes a code, they are its own
+    predictions.
 
-    Minimises the squared error of the prediction, or the negative log-likelihood of tokens.
+    Minimizes the squared error of the predictions, or the negative log-likelihood of tokens.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
         Size of the code; "auto" is 8.
 
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; a "neural" decoder mirrors them. "auto" is (128,), or
+        (128, 64) where the code has fewer components than a sequence has values.
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer; "auto" is 0.01.
+
     patch_size : int or "auto", default=1
-        How many steps are told at once; "auto" makes at most 16 patches of a sequence.
+        Number of steps that are predicted at once; "auto" makes at most 16 patches of a sequence.
+        For tokens, it is always 1.
 
     order : int, default=8
-        How many values are looked back on. So many first ones are told by the code alone.
+        Number p of earlier values, or patches, in a prediction. The first p are predicted from the
+        code alone.
 
     decoder : {"linear", "neural"}, default="linear"
-        What tells the next value: a linear map, or a perceptron with the encoder's hidden layers.
+        What predicts the next value: a linear map, or a perceptron with the encoder's hidden
+        layers.
 
     References
     ----------
@@ -96,18 +107,19 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     order: Count = 8
     decoder: Literal["linear", "neural"] = "linear"
 
-    _stepwise: ClassVar[bool] = True
+    _autoregressive: ClassVar[bool] = True
 
     def _auto(self, shape):
         return Auto(components=8, rates=(1e-2, 1e-2))
 
     def network(self, spec):
         if self.n_tokens is None:
-            alphabet = Values(*spec.shape, self._patch(spec.shape[0]))
-            width = alphabet.patch * spec.shape[1]
+            embedding = IdentityEmbedding(*spec.shape, self._patch(spec.shape[0]))
+            width = embedding.patch * spec.shape[1]
         else:
-            width, alphabet = _WIDTH, self._alphabet(spec, _WIDTH, _WIDTH)
-        order = min(self.order, alphabet.n_patches)
+            width = _TOKEN_WIDTH
+            embedding = self._embedding(spec, width, width)
+        order = min(self.order, embedding.n_patches)
         neural = self.decoder == "neural"
         sizes = width, spec.widths, spec.n_components
-        return Network(alphabet, *sizes, order, neural, self.activation)
+        return Network(embedding, *sizes, order, neural, self.activation)

@@ -1,4 +1,4 @@
-"""Temporal convolutional autoencoder (Thill et al. 2021; dilations after Bai et al. 2018)."""
+"""Temporal convolutional autoencoder (Thill et al. 2021; dilations: Bai et al. 2018)."""
 
 from typing import Literal
 
@@ -6,52 +6,63 @@ from torch import nn
 
 from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
-from sktae.nn.convolution import Dilated
+from sktae.nn.convolution import DilatedConvolutions
 from sktae.nn.module import AutoencoderModule
-from sktae.nn.sequences import known
+from sktae.nn.sequences import observed
 from sktae.parameters import Count, SomeWidths
 
 
 class Network(AutoencoderModule):
-    def __init__(self, alphabet, widths, n_components, **settings):
+    def __init__(self, embedding, widths, n_components, **settings):
         super().__init__()
-        steps = alphabet.n_patches
-        self.alphabet = alphabet
+        steps = embedding.n_patches
+        self.embedding = embedding
         self.layer_size = steps * max(widths)
-        self.encoder = Dilated(widths, **settings)
-        self.squeeze = nn.Linear(steps * widths[-1], n_components)
-        self.widen = nn.Linear(n_components, steps * widths[-1])
-        self.decoder = Dilated(widths[::-1], **settings)
+        self.encoder = DilatedConvolutions(widths, **settings)
+        self.to_code = nn.Linear(steps * widths[-1], n_components)
+        self.from_code = nn.Linear(n_components, steps * widths[-1])
+        self.decoder = DilatedConvolutions(widths[::-1], **settings)
 
     def forward(self, x):
-        patches = self.alphabet.split(x)
-        there = known(patches)[..., None]
-        h = self.encoder(self.alphabet.embed(patches) * there) * there
-        code = self.squeeze(h.flatten(1))
-        return self.alphabet.recoded(code, self.tell(code))
+        patches = self.embedding.to_patches(x)
+        mask = observed(patches)[..., None]  # (n, p, 1)
+        h = self.encoder(self.embedding.embed(patches) * mask) * mask  # (n, p, width)
+        code = self.to_code(h.flatten(1))
+        return self.embedding.output(code, self.decode_vectors(code))
 
-    def tell(self, code):
-        h = self.widen(code).unflatten(1, (self.alphabet.n_patches, -1))
+    def decode_vectors(self, code):
+        """Decode codes to vectors, (n, k) -> (n, p, width)."""
+        h = self.from_code(code).unflatten(1, (self.embedding.n_patches, -1))
         return self.decoder(h)
 
     def decode(self, code):
-        return self.alphabet.decoded(self.tell(code))
+        patches = self.embedding.read_out(self.decode_vectors(code))
+        return self.embedding.to_sequences(patches)
 
 
 class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
-    """Temporal convolutional autoencoder: sequences seen through filters of growing reach.
+    """Temporal convolutional autoencoder: encodes sequences with dilated convolutions.
 
-    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
+    The dilation doubles from layer to layer, so that later layers combine more distant steps.
+
+    Minimizes the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
     log-likelihood of tokens.
 
     Parameters
     ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is 128.
+
     hidden_layer_sizes : sequence of int or "auto", default="auto"
-        Channels of the encoder's convolutions, each of which reaches twice as far as the one before
-        it; the decoder mirrors them. "auto" is (32, 32, 32, 32).
+        Channels of the encoder's convolutions; the decoder mirrors them. "auto" is (32, 32, 32,
+        32).
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer. "auto" is 0.002, or 0.005 where the code has fewer
+        components than a sequence has values.
 
     kernel_size : int, default=3
-        How many steps a filter takes in.
+        Number of steps, or patches, that a convolution combines.
 
     References
     ----------
@@ -79,7 +90,7 @@ class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
     def network(self, spec):
         widths = spec.widths
         return Network(
-            self._alphabet(spec, widths[0], widths[0]),
+            self._embedding(spec, widths[0], widths[0]),
             widths,
             spec.n_components,
             kernel_size=self.kernel_size,

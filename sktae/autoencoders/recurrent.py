@@ -1,4 +1,4 @@
-"""Recurrent autoencoder (Srivastava et al. 2015; for anomalies, Malhotra et al. 2016)."""
+"""Recurrent autoencoder (Srivastava et al. 2015; for anomalies: Malhotra et al. 2016)."""
 
 from typing import Literal
 
@@ -8,47 +8,56 @@ from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.module import AutoencoderModule
 from sktae.nn.recurrent import Cell, Recurrent
-from sktae.nn.sequences import known
+from sktae.nn.sequences import observed
 from sktae.parameters import SomeWidths
 
 
 class Network(AutoencoderModule):
-    def __init__(self, alphabet, widths, n_components, cell):
+    def __init__(self, embedding, widths, n_components, cell):
         super().__init__()
-        self.alphabet = alphabet
-        self.layer_size = alphabet.n_patches * max(widths)
+        self.embedding = embedding
+        self.layer_size = embedding.n_patches * max(widths)
         self.encoder = Recurrent(widths[0], widths, cell)
-        self.squeeze = nn.Linear(widths[-1], n_components)
+        self.to_code = nn.Linear(widths[-1], n_components)
         self.decoder = Recurrent(n_components, widths[::-1], cell)
 
     def forward(self, x):
-        patches = self.alphabet.split(x)
-        h = self.encoder(self.alphabet.embed(patches), known(patches))
-        code = self.squeeze(h[:, -1])
-        return self.alphabet.recoded(code, self.tell(code))
+        patches = self.embedding.to_patches(x)
+        h = self.encoder(self.embedding.embed(patches), observed(patches))  # (n, p, width)
+        code = self.to_code(h[:, -1])
+        return self.embedding.output(code, self.decode_vectors(code))
 
-    def tell(self, code):
-        # The code is told at every step; what else is to be known of the past, the state keeps.
-        told = code[:, None].expand(-1, self.alphabet.n_patches, -1)
-        return self.decoder(told)
+    def decode_vectors(self, code):
+        """Decode codes to vectors, (n, k) -> (n, p, width): the code is the input of each step."""
+        return self.decoder(code[:, None].expand(-1, self.embedding.n_patches, -1))
 
     def decode(self, code):
-        return self.alphabet.decoded(self.tell(code))
+        patches = self.embedding.read_out(self.decode_vectors(code))
+        return self.embedding.to_sequences(patches)
 
 
 class RecurrentAutoencoder(SequenceAutoencoder):
-    """Recurrent autoencoder: a sequence read step by step into a state, and told again from it.
+    """Recurrent autoencoder: encodes sequences step by step with GRU or LSTM layers.
 
-    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
+    The code is a linear map of the last state. The decoder is recurrent, too, and gets the code as
+    the input of each step.
+
+    Minimizes the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
     log-likelihood of tokens.
 
     Parameters
     ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is 64.
+
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the encoder's recurrent layers; the decoder mirrors them. "auto" is (64,).
 
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer; "auto" is 0.01.
+
     cell : {"gru", "lstm"}, default="gru"
-        What a recurrent layer is made of.
+        Kind of the recurrent layers.
 
     References
     ----------
@@ -76,5 +85,5 @@ class RecurrentAutoencoder(SequenceAutoencoder):
 
     def network(self, spec):
         widths = spec.widths
-        alphabet = self._alphabet(spec, widths[0], widths[0])
-        return Network(alphabet, widths, spec.n_components, self.cell)
+        embedding = self._embedding(spec, widths[0], widths[0])
+        return Network(embedding, widths, spec.n_components, self.cell)

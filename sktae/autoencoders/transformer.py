@@ -1,4 +1,4 @@
-"""Transformer autoencoder (Vaswani et al. 2017; patches after Nie et al. 2023)."""
+"""Transformer autoencoder (Vaswani et al. 2017; patches: Nie et al. 2023)."""
 
 from typing import Literal
 
@@ -6,85 +6,103 @@ from torch import nn
 
 from sktae._training.spec import Auto
 from sktae.families.sequence import SequenceAutoencoder
-from sktae.nn.attention import Positions, StepByStep, Transformer
+from sktae.nn.attention import AutoregressiveTransformer, Positions, Transformer
 from sktae.nn.module import AutoencoderModule
-from sktae.nn.sequences import Channels, known
+from sktae.nn.sequences import ChannelEmbedding, observed
 from sktae.parameters import Count, SomeWidths, Table
 
 
 class Network(AutoencoderModule):
-    def __init__(self, alphabet, widths, n_components, whole, stepwise, **settings):
+    def __init__(self, embedding, widths, n_components, vector_code, autoregressive, **settings):
         super().__init__()
-        steps = alphabet.n_patches
-        at_once = steps if whole else 1
-        self.alphabet, self.whole, self.stepwise = alphabet, whole, stepwise
+        steps = embedding.n_patches
+        self.embedding, self.vector_code = embedding, vector_code
+        self.autoregressive = autoregressive
         self.layer_size = 2 * steps * max(widths)
         self.encoder = Transformer(steps, widths, **settings)
-        self.squeeze = nn.Linear(at_once * widths[-1], n_components)
-        self.widen = nn.Linear(n_components, at_once * widths[0])
-        if stepwise:
-            self.decoder = StepByStep(steps, widths, whole, **settings)
+        patches_per_code = steps if vector_code else 1
+        self.to_code = nn.Linear(patches_per_code * widths[-1], n_components)
+        self.from_code = nn.Linear(n_components, patches_per_code * widths[0])
+        if autoregressive:
+            self.decoder = AutoregressiveTransformer(steps, widths, vector_code, **settings)
         else:
             self.decoder = Transformer(steps, widths, **settings)
 
     def forward(self, x):
-        patches = self.alphabet.split(x)
-        vectors, there = self.alphabet.embed(patches), known(patches)
-        h = self.encoder(vectors, there) * there[..., None]
-        code = self.squeeze(h.flatten(1) if self.whole else h).flatten(1)
-        told = (vectors, there) if self.stepwise else ()
-        return self.alphabet.recoded(code, self.decoder(self.memory(code), *told))
+        patches = self.embedding.to_patches(x)
+        vectors, mask = self.embedding.embed(patches), observed(patches)  # (n, p, width), (n, p)
+        h = self.encoder(vectors, mask) * mask[..., None]
+        code = self.to_code(h.flatten(1) if self.vector_code else h).flatten(1)
+        if self.autoregressive:
+            h = self.decoder(self.memory(code), vectors, mask)
+        else:
+            h = self.decoder(self.memory(code))
+        return self.embedding.output(code, h)
 
     def memory(self, code):
-        if self.whole:
-            return self.widen(code).unflatten(1, (self.alphabet.n_patches, -1))
-        return self.widen(code.unflatten(1, (self.alphabet.n_patches, -1)))
+        """Return the input of the decoder, (n, k) -> (n, p, width)."""
+        shape = self.embedding.n_patches, -1
+        if self.vector_code:
+            return self.from_code(code).unflatten(1, shape)
+        return self.from_code(code.unflatten(1, shape))
 
-    def decode(self, code, chance=None):
-        memory, alphabet = self.memory(code), self.alphabet
-        if self.stepwise:
-            return alphabet.join(self.decoder.generate(memory, alphabet, chance))
-        return alphabet.decoded(self.decoder(memory))
+    def decode(self, code, noise=None):
+        memory = self.memory(code)
+        if self.autoregressive:
+            patches = self.decoder.generate(memory, self.embedding, noise)
+        else:
+            patches = self.embedding.read_out(self.decoder(memory))
+        return self.embedding.to_sequences(patches)
 
 
 class TransformerAutoencoder(SequenceAutoencoder):
-    """Transformer autoencoder: sequences whose steps look at each other.
+    """Transformer autoencoder: encodes sequences with self-attention between patches of steps.
 
-    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
+    Minimizes the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or the negative
     log-likelihood of tokens.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Size of the code: of the whole ("auto" is 128), or of each patch (8).
+        Size of the code of the sequence, "auto" is 128; or, with `bottleneck="steps"`, of each
+        patch, "auto" is 8.
 
     hidden_layer_sizes : sequence of int or "auto", default="auto"
-        Widths of the blocks of the encoder, and of the decoder. "auto" is (64, 64).
+        Widths of the transformer blocks of the encoder, and of the decoder. "auto" is (64, 64).
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer. "auto" is 0.001, or 0.002 where the whole code has fewer
+        numbers than a sequence has values.
 
     n_heads : int, default=4
-        Heads of attention in each block.
+        Attention heads of each block.
 
     along : {"steps", "channels"}, default="steps"
-        What attends to what: patches of steps, or channels, each with all its steps.
+        Between what attention is computed: patches of steps, or channels, each with all its steps.
 
     attention : {"full", "causal", "local"}, default="full"
-        Where a patch may look: anywhere, back, or at most `reach` patches away, at linear cost.
+        Which patches a patch may attend to: "full" allows all, "causal" the patch itself and
+        earlier ones, "local" those at most `reach` patches away. The cost of "local" is linear in
+        the length, that of the others quadratic.
 
     reach : int, default=16
-        How far "local" attention looks.
+        Largest distance of "local" attention, in patches.
 
     mask : array-like of shape (n_patches, n_patches) or None, default=None
-        Where each patch (row) may look, beside itself; along channels, a graph of them.
+        True where a patch (row) may attend to another one (column). A patch may always attend to
+        itself. With `along="channels"`, it is the adjacency matrix of a graph of channels. None
+        allows all.
 
     positions : {"sinusoidal", "learned"} or None, default="sinusoidal"
-        How patches know where they are.
+        Positional encoding of patches.
 
     bottleneck : {"vector", "steps"}, default="vector"
         Whether the code is one vector for the sequence, or one for each patch.
 
     decoder : {"parallel", "autoregressive"}, default="parallel"
-        Whether all patches are told at once, or each from those before it: in training and scores
-        the true ones, elsewhere those told.
+        Whether all patches are decoded at once, or each from the code and the patches before it. In
+        training and in scores, these are the true ones. When it decodes a code, they are its own
+        predictions.
 
     References
     ----------
@@ -122,16 +140,16 @@ class TransformerAutoencoder(SequenceAutoencoder):
         return n_components * (shape[1] if self.along == "channels" else self._n_patches(shape[0]))
 
     @property
-    def _stepwise(self):
+    def _autoregressive(self):
         return self.decoder == "autoregressive"
 
     def network(self, spec):
         return Network(
-            self._patches(spec),
+            self._transformer_embedding(spec),
             spec.widths,
             spec.n_components,
             self.bottleneck == "vector",
-            self._stepwise,
+            self._autoregressive,
             n_heads=self.n_heads,
             activation=self.activation,
             positions=self.positions,
@@ -140,10 +158,10 @@ class TransformerAutoencoder(SequenceAutoencoder):
             mask=self.mask,
         )
 
-    def _patches(self, spec):
-        ends = spec.widths[0], spec.widths[-1]
+    def _transformer_embedding(self, spec):
+        widths = spec.widths[0], spec.widths[-1]
         if self.along == "steps":
-            return self._alphabet(spec, *ends)
-        if self.n_tokens is None and not self._stepwise:
-            return Channels(*spec.shape, *ends)
+            return self._embedding(spec, *widths)
+        if self.n_tokens is None and not self._autoregressive:
+            return ChannelEmbedding(*spec.shape, *widths)
         raise ValueError("along='channels' needs numbers, n_tokens=None, and decoder='parallel'.")

@@ -1,4 +1,4 @@
-"""What all autoencoders of sequences share."""
+"""Autoencoders of sequences."""
 
 import math
 from typing import Any, ClassVar, Literal
@@ -15,70 +15,69 @@ from sktae._training.spec import Spec
 from sktae.base import BaseAutoencoder
 from sktae.families.sampling import check_count
 from sktae.inputs.sequences import Sequence
-from sktae.nn.losses import squared_where_known, token_nll
-from sktae.nn.sequences import Numbers, Tokens
+from sktae.nn.losses import masked_squared, token_nll
+from sktae.nn.sequences import NumberEmbedding, TokenEmbedding
 from sktae.parameters import Count
 from sktae.randomness import generator, seed_of
 
-# So many patches are quick to train, and as good as more.
-_PATCHES = 16
+# With "auto" patch size. More patches train more slowly and detect outliers no better.
+_MAX_PATCHES = 16
 
 
-def _tells_stepwise(estimator: Any) -> bool:
-    return estimator._stepwise
+def _is_autoregressive(estimator: Any) -> bool:
+    return estimator._autoregressive
 
 
 def squared_error(x: Tensor, out: Any) -> Tensor:
-    return squared_where_known(x, out.recon)
+    return masked_squared(x, out.recon)
 
 
 def negative_log_likelihood(x: Tensor, out: Any) -> Tensor:
-    return token_nll(x, out.natural)
+    return token_nll(x, out.logits)
 
 
 class SequenceAutoencoder(BaseAutoencoder):
-    """Base of the autoencoders of sequences.
+    """Base of autoencoders of sequences.
 
-    Sequences come as an array of shape (n_samples, n_steps, n_channels), as rows that run through
-    them step by step, or as a list of arrays of unequal length. NaN stands for what is missing: it
-    counts neither in training nor in scores. What the network gives back has the length of the
-    longest sequence of the fit.
+    `X` is an array of shape (n_samples, n_steps, n_channels), a list of arrays of unequal length,
+    or has sequences as rows, one step after the other. NaN marks missing values, which count
+    neither in training nor in scores. Decoded sequences are as long as the longest training
+    sequence.
 
     Parameters
     ----------
     standardize : bool, default=True
-        Whether the network sees each channel with mean 0 and variance 1. What comes out is in the
-        units of `X` either way.
+        Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
+        in the units of `X` either way. Tokens are not scaled.
 
     n_channels : int, default=1
-        Channels of sequences that come as rows.
+        Number of channels of sequences that are rows of `X`.
 
     n_tokens : int, "auto" or None, default=None
-        For sequences of tokens, integers from 0 on, how many there are; "auto" for as many as the
-        fit sees. Tokens that come later count as one more, unlikely one. Scores then measure how
-        unlikely each token is. None for sequences of numbers.
+        Size of the vocabulary for sequences of tokens, which are integers from 0 on; "auto" is the
+        largest training token plus 1. New tokens outside of the vocabulary count as one unknown
+        token. Scores measure how unlikely the tokens are. None for sequences of numbers.
 
     padding_token : int or None, default=None
-        The token that stands for none, beside NaN.
+        Token that marks padding and counts as missing, as NaN does.
 
     sequence_length : int or "auto", default="auto"
-        Steps of the longest sequence that may come, where lengths differ; "auto" for the longest of
-        the fit.
+        Maximal number of steps of a sequence; "auto" is that of the training sequences.
 
     patch_size : int or "auto", default="auto"
-        How many steps the network takes at once. "auto" makes at most 16 patches of a sequence;
-        tokens are taken one by one.
+        Number of steps in a patch, which the network takes as one vector. "auto" makes at most 16
+        patches of a sequence. For tokens, a patch is always one token.
 
     Attributes
     ----------
     sequence_length_ : int
-        Steps of the longest sequence.
+        Maximal number of steps of a sequence.
 
     n_channels_ : int
-        Channels of a sequence.
+        Number of channels.
 
     n_tokens_ : int
-        Number of tokens, where `n_tokens` is given.
+        Size of the vocabulary, if `n_tokens` is given.
     """
 
     n_channels: Count = 1
@@ -107,36 +106,37 @@ class SequenceAutoencoder(BaseAutoencoder):
     def n_tokens_(self):
         return self._inputs.vocabulary
 
-    def _alphabet(self, spec: Spec, width_in: int, width_out: int):
-        """Return the layers through which sequences enter and leave a network."""
+    def _embedding(self, spec: Spec, width_in: int, width_out: int):
+        """Return the embedding and readout of sequences, for vectors of these widths."""
         if self.n_tokens is not None:
-            return Tokens(spec.shape[0], spec.inputs.vocabulary, width_in, width_out)
+            return TokenEmbedding(spec.shape[0], spec.inputs.vocabulary, width_in, width_out)
         steps, channels = spec.shape
-        return Numbers(steps, channels, self._patch(steps), width_in, width_out)
+        return NumberEmbedding(steps, channels, self._patch(steps), width_in, width_out)
 
     def _patch(self, steps: int) -> int:
-        """Return how many of these steps the network takes at once."""
-        return math.ceil(steps / _PATCHES) if self.patch_size == "auto" else self.patch_size
+        """Return the number of steps in a patch, for sequences of so many steps."""
+        return math.ceil(steps / _MAX_PATCHES) if self.patch_size == "auto" else self.patch_size
 
     def _n_patches(self, steps: int) -> int:
-        """Return how many patches so many steps make."""
+        """Return the number of patches of sequences of so many steps."""
         return steps if self.n_tokens is not None else math.ceil(steps / self._patch(steps))
 
     def error(self, x, out):
-        return _evened(self.objective(x, out), x)
+        return _rescaled(self.objective(x, out), x)
 
     def residual(self, x, out):
         if self.n_tokens is None:
-            return _evened((x - out.recon).nan_to_num(), x, 0.5)
-        # Of deviance, as in generalised linear models: their squares are log-likelihoods, too.
+            return _rescaled((x - out.recon).nan_to_num(), x, 0.5)
+        # Deviance residuals, as in generalized linear models: their squares are twice the negative
+        # log-likelihoods.
         return (2 * self.error(x, out)).clamp(min=0).sqrt()
 
     def explain(self, X):
-        """Say which steps make sequences unusual.
+        """Compute which steps make sequences unusual.
 
-        Numbers are set to what the others let one expect of them, and count in proportion to how
-        far the anomaly of the sequence, minus its score, thereby falls. Tokens count in proportion
-        to how unlikely they are.
+        Each number in turn is replaced by its expected value, given all others, and counts in
+        proportion to how far the anomaly of the sequence, minus its score, falls by that. Tokens
+        count in proportion to their negative log-likelihoods.
 
         Parameters
         ----------
@@ -146,13 +146,13 @@ class SequenceAutoencoder(BaseAutoencoder):
         Returns
         -------
         contributions : DataFrame
-            What each number or token adds to the anomaly; a row adds up to minus its score.
-            Columns are those of rows or, for other sequences, pairs of step and channel.
+            Contribution of each number or token to the anomaly; a row adds up to minus the score.
+            Columns are those of `X`, if sequences are its rows, or pairs of step and channel.
         """
         return super().explain(X)
 
     def score(self, X, y=None):
-        """Compute how well sequences are reconstructed: comparable across models.
+        """Compute how well sequences are reconstructed, comparable across models.
 
         Parameters
         ----------
@@ -160,82 +160,88 @@ class SequenceAutoencoder(BaseAutoencoder):
             The sequences to reconstruct.
 
         y : Ignored
-            Here for scikit-learn's conventions.
+            Not used, present for API consistency.
 
         Returns
         -------
         score : float
-            The share of variance explained, at most 1; for tokens, the mean of their
-            log-likelihoods, at most 0.
+            Share of the variance that is explained, at most 1; for tokens, their mean
+            log-likelihood, at most 0.
         """
         if self.n_tokens is None:
             return super().score(X)
         return -float(np.nanmean(self._token_nll(self._rows(X)), dtype=np.float64))
 
-    # Whether sequences are told step by step, so that they may be drawn.
-    _stepwise: ClassVar[bool] = False
+    # Whether the decoder is autoregressive, so that sequences can be sampled step by step.
+    _autoregressive: ClassVar[bool] = False
 
-    @available_if(_tells_stepwise)
+    @available_if(_is_autoregressive)
     def sample(self, n_samples=1):
-        """Draw sequences: the codes of some that were seen in the fit, told anew by chance.
+        """Sample new sequences from the decoder.
 
-        Of numbers, each step departs from what is expected as much as in the fit; tokens are drawn
-        by their likelihoods.
+        The decoder gets the codes of randomly chosen training sequences. It samples one step after
+        the other, given the code and the steps that it has sampled before. For numbers, normal
+        noise is added to each predicted step, with the standard deviation of each channel's
+        residuals in training. Tokens are sampled from their predicted probabilities.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of sequences.
 
         Returns
         -------
         X : ndarray
-            The sequences; with a fixed `random_state` the same at each call.
+            New sequences, in the layout of the training sequences. Each call returns the same
+            sequences, if `random_state` is fixed.
         """
         check_is_fitted(self)
         check_count(n_samples)
-        network, seen = self.net_.module_, Loaded(self._fitted.memory.x.to(self.net_.device))
+        network = self.net_.module_
+        training_rows = Loaded(self._fitted.memory.x.to(self.net_.device))
         rng = generator(seed_of(self.random_state), "sample")
-        x = seen.take(torch.randint(len(seen), (n_samples,), generator=rng))
+        x = training_rows.take(torch.randint(len(training_rows), (n_samples,), generator=rng))
         if self.n_tokens is None:
-            (residual,) = in_tiles(lambda rows: (rows - network(rows).recon,), network, seen)
-            chance = torch.randn(x.shape, generator=rng)
-            chance *= torch.from_numpy(np.nanstd(residual, axis=(0, 1)))
+            (residual,) = in_tiles(
+                lambda rows: (rows - network(rows).recon,), network, training_rows
+            )
+            noise = torch.randn(x.shape, generator=rng)
+            noise *= torch.from_numpy(np.nanstd(residual, axis=(0, 1)))
         else:
-            chance = torch.rand(x.shape, generator=rng)
+            noise = torch.rand(x.shape, generator=rng)
 
-        def told(x, chance):
-            patches = network.alphabet.split(chance).nan_to_num()
+        def decode(x, noise):
+            patches = network.embedding.to_patches(noise).nan_to_num()
             return (network.decode(network(x).code, patches),)
 
-        (found,) = in_tiles(told, network, Loaded(x), Loaded(chance.to(x.device)))
-        return self._inputs.to_array(found, np.float64)
+        (samples,) = in_tiles(decode, network, Loaded(x), Loaded(noise.to(x.device)))
+        return self._inputs.to_array(samples, np.float64)
 
     def _token_nll(self, x: Rows) -> np.ndarray:
-        """Return how unlikely each token is, (n, steps), NaN for none."""
+        """Return the negative log-likelihood of each token, (n, steps), NaN where missing."""
         network = self.net_.module_
 
-        def nll(rows):
-            found = token_nll(rows, network(rows).natural)
-            return (torch.where(rows.squeeze(-1).isnan(), torch.nan, found),)
+        def masked_nll(rows):
+            nll = token_nll(rows, network(rows).logits)
+            return (torch.where(rows.squeeze(-1).isnan(), torch.nan, nll),)
 
-        return in_tiles(nll, network, x)[0]
+        return in_tiles(masked_nll, network, x)[0]
 
     def _contributions(self, rows, parts):
         if self.n_tokens is None:
             return super()._contributions(rows, parts)
         x = self._loader(rows)
-        # Never 0 all along a sequence, or there would be nothing in proportion to which to share.
+        # Plus a little, since the anomaly cannot be shared in proportion to zeros alone.
         nll = np.nan_to_num(self._token_nll(x).astype(np.float64) + 1e-12)
         return self._anomalies(rows)[:, np.newaxis] * nll / nll.sum(axis=1, keepdims=True)
 
     def _reconstruct(self, x):
-        # Not what the network gives, which may have seen more than the code.
-        recon = self._apply(lambda network, rows: network.decode(network(rows).code), x)
-        found = self._inputs.to_array(recon, x.raw.dtype)
-        if found.ndim == 3:  # what was filled up to the length of the longest stays missing
-            found[np.isnan(x.raw).all(axis=2)] = np.nan
-        return found
+        # Not `recon`, since an autoregressive decoder computes it from the true earlier steps, too.
+        decoded = self._apply(lambda network, rows: network.decode(network(rows).code), x)
+        recon = self._inputs.to_array(decoded, x.raw.dtype)
+        if recon.ndim == 3:  # steps beyond the end of a sequence stay missing
+            recon[np.isnan(x.raw).all(axis=2)] = np.nan
+        return recon
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -244,7 +250,10 @@ class SequenceAutoencoder(BaseAutoencoder):
         return tags
 
 
-def _evened(values: Tensor, x: Tensor, power: float = 1.0) -> Tensor:
-    """Let what is known stand for what is not: the mean over all is that over what is known."""
+def _rescaled(values: Tensor, x: Tensor, power: float = 1.0) -> Tensor:
+    """Divide values by the share of x that is observed, to some power.
+
+    `values` are 0 where x is missing. Rescaled, their mean is that over the observed ones.
+    """
     share = (~x.isnan()).to(values.dtype).flatten(1).mean(1)
     return values / (share**power).view(-1, *[1] * (values.ndim - 1))

@@ -1,4 +1,7 @@
-"""Attention: each step of a sequence looks at others, and takes from those that matter to it."""
+"""Attention between the steps of sequences, or between the columns of a row.
+
+The letters of shapes: n rows, h heads, t queries, s keys, d numbers of a head.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,139 +15,150 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sktae.nn.layers import activation_layer
+from sktae.nn.sequences import NumberEmbedding, TokenEmbedding
 
 Positions = Literal["sinusoidal", "learned"]
-# From queries, keys and values, (n, heads, t, d) each, to what queries find.
-Look = Callable[[Tensor, Tensor, Tensor], Tensor]
+# From queries, keys and values, (n, h, t or s, d) each, to weighted means of the values.
+AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
+def fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
+) -> Tensor:
     """Average values, weighted by softmax(query key^T / sqrt(d)) over the keys that are allowed.
 
-    Queries are (n, heads, t, d), keys and values (n, heads, s, d), `allowed` is a mask that
-    broadcasts to (n, heads, t, s). torch's fused kernel keeps no weights; stacks of models, for
-    which there is none, take `attend_by_hand`.
+    Queries are (n, h, t, d), keys and values (n, h, s, d), `allowed` is a mask that broadcasts to
+    (n, h, t, s). torch's fused kernel does not return the weights, and there is none for stacks of
+    models, which use `unfused_attention`.
     """
     return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
 
 
-def attend_by_hand(
+def unfused_attention(
     query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
 ) -> Tensor:
-    """Do what `attend` does, weight by weight."""
-    return _weights(query, key, allowed) @ value
+    """Compute the same as `fused_attention` from matrix products."""
+    return attention_weights(query, key, allowed) @ value
 
 
-def attend_openly(seen: list[Tensor], allowed: Tensor | None = None) -> Look:
-    """Return what does the same and puts its weights, (n, heads, t, s), into a list."""
-
-    def look(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        seen.append(_weights(query, key, allowed))
-        return seen[-1] @ value
-
-    return look
-
-
-def _weights(query: Tensor, key: Tensor, allowed: Tensor | None) -> Tensor:
+def attention_weights(query: Tensor, key: Tensor, allowed: Tensor | None) -> Tensor:
+    """Return the weights of values, (n, h, t, s), which add up to 1 over s."""
     logits = query @ key.mT / math.sqrt(query.shape[-1])
     if allowed is not None:
         logits = torch.where(allowed, logits, -torch.inf)
     return logits.softmax(-1)
 
 
-def attend_nearby(
-    query: Tensor, key: Tensor, value: Tensor, known: Tensor, reach: int, causal: bool
+def recording_attention(weights: list[Tensor], allowed: Tensor | None = None) -> AttentionFunction:
+    """Return an attention function that appends its weights, (n, h, t, s), to a list."""
+
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        weights.append(attention_weights(query, key, allowed))
+        return weights[-1] @ value
+
+    return attend
+
+
+def local_attention(
+    query: Tensor, key: Tensor, value: Tensor, observed: Tensor, reach: int, causal: bool
 ) -> Tensor:
     """Attend to keys at most `reach` steps away, at a cost that is linear in the length.
 
-    Queries are taken in blocks as long as the reach: what they may look at lies in their own block
-    and its neighbours. `known` is a mask for keys, (n, 1, 1, t).
+    Queries are taken in blocks of `reach` steps, so the keys that they may attend to lie in the
+    same block and in its neighbors. `observed` is a mask for keys, (n, 1, 1, t). A query may always
+    attend to its own step.
     """
     n, _, steps, _ = query.shape
     n_blocks = math.ceil(steps / reach)
-    after = n_blocks * reach - steps
-    n_around = 2 if causal else 3
+    padding = n_blocks * reach - steps
+    n_neighbors = 2 if causal else 3  # the block before, the block itself, the block after
 
     def blocks(x: Tensor) -> Tensor:  # (n, h, t, d) to (n * blocks, h, reach, d)
-        parts = F.pad(x, (0, 0, 0, after)).unflatten(2, (n_blocks, reach))
+        parts = F.pad(x, (0, 0, 0, padding)).unflatten(2, (n_blocks, reach))
         return parts.transpose(1, 2).flatten(0, 1)
 
-    def surroundings(x: Tensor) -> Tensor:  # (n, h, t, d) to (n * blocks, h, s, d)
-        x = F.pad(x, (0, 0, reach, after + (n_around - 2) * reach))
-        parts = x.unflatten(2, (n_blocks + n_around - 1, reach))
-        around = torch.cat([parts[:, :, i : i + n_blocks] for i in range(n_around)], 3)
-        return around.transpose(1, 2).flatten(0, 1)
+    def neighborhoods(x: Tensor) -> Tensor:  # (n, h, t, d) to (n * blocks, h, s, d)
+        x = F.pad(x, (0, 0, reach, padding + (n_neighbors - 2) * reach))
+        parts = x.unflatten(2, (n_blocks + n_neighbors - 1, reach))
+        neighbors = torch.cat([parts[:, :, i : i + n_blocks] for i in range(n_neighbors)], 3)
+        return neighbors.transpose(1, 2).flatten(0, 1)
 
-    places = torch.arange(-reach, (n_around - 1) * reach, device=query.device)
-    distance = places - torch.arange(reach, device=query.device)[:, None]
+    # Positions of keys and queries, counted from the first query of a block.
+    key_position = torch.arange(-reach, (n_neighbors - 1) * reach, device=query.device)
+    distance = key_position - torch.arange(reach, device=query.device)[:, None]
     near = (distance.abs() <= reach) & (distance <= (0 if causal else reach))
-    there = surroundings(known.to(query.dtype).mT).mT > 0
-    allowed = there & near | (distance == 0)
-    found = attend(blocks(query), surroundings(key), surroundings(value), allowed)
-    return found.unflatten(0, (n, n_blocks)).transpose(1, 2).flatten(2, 3)[:, :, :steps]
+    # The mask becomes numbers, so that padding adds steps that are not observed.
+    key_observed = neighborhoods(observed.to(query.dtype).mT).mT > 0
+    allowed = key_observed & near | (distance == 0)
+    out = fused_attention(blocks(query), neighborhoods(key), neighborhoods(value), allowed)
+    return out.unflatten(0, (n, n_blocks)).transpose(1, 2).flatten(2, 3)[:, :, :steps]
 
 
-class Columns(nn.Module):
-    """Turns each number of a row into a vector that moves along a line with it, (n, t, width).
+class FeatureTokenizer(nn.Module):
+    """Turns each number of a row into a vector, number * weight + bias, (n, d) -> (n, t, width).
 
-    From more numbers than `most`, every so many of them share a vector.
+    A row of more numbers than `max_vectors` has `max_vectors` vectors: numbers that are so many
+    columns apart share one, the sum of theirs.
     """
 
-    def __init__(self, n: int, width: int, most: int = 128):
+    def __init__(self, n_features: int, width: int, max_vectors: int = 128):
         super().__init__()
-        self.n_vectors = min(n, most)
-        self.direction = nn.Parameter(torch.randn(n, width))
-        self.origin = nn.Parameter(torch.randn(self.n_vectors, width))
+        self.n_vectors = min(n_features, max_vectors)
+        self.weight = nn.Parameter(torch.randn(n_features, width))
+        self.bias = nn.Parameter(torch.randn(self.n_vectors, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        moved = x[..., None] * self.direction
+        scaled = x[..., None] * self.weight
         if self.n_vectors < x.shape[1]:
-            moved = F.pad(moved, (0, 0, 0, -x.shape[1] % self.n_vectors))
-            moved = moved.unflatten(1, (-1, self.n_vectors)).sum(1)
-        return moved + self.origin
+            scaled = F.pad(scaled, (0, 0, 0, -x.shape[1] % self.n_vectors))
+            scaled = scaled.unflatten(1, (-1, self.n_vectors)).sum(1)
+        return scaled + self.bias
 
 
 class Attention(nn.Module):
-    """Several heads, each of which looks for something else; they share the width.
+    """Multi-head attention: linear maps around an attention function.
 
-    What they look at has the same width, or another.
+    Keys and values come from vectors of width `context_width`, by default that of queries.
     """
 
-    def __init__(self, width: int, n_heads: int, other_width: int | None = None):
+    def __init__(self, width: int, n_heads: int, context_width: int | None = None):
         super().__init__()
         self.n_heads = n_heads
         inner = n_heads * math.ceil(width / n_heads)
         self.query = nn.Linear(width, inner)
-        # A bias of keys shifts all logits of a query alike, which softmax does not see.
-        self.key = nn.Linear(other_width or width, inner, bias=False)
-        self.value = nn.Linear(other_width or width, inner)
+        # A bias of keys adds the same to all logits of a query, which softmax ignores.
+        self.key = nn.Linear(context_width or width, inner, bias=False)
+        self.value = nn.Linear(context_width or width, inner)
         self.out = nn.Linear(inner, width)
 
-    def look_up(self, x: Tensor) -> list[Tensor]:
-        """Return keys and values of steps, (n, s, width) to (n, heads, s, d) each."""
-        return [self._heads(self.key(x)), self._heads(self.value(x))]
+    def keys_and_values(self, context: Tensor) -> list[Tensor]:
+        """Return keys and values, (n, s, context_width) -> (n, h, s, d) each."""
+        return [self._split_heads(self.key(context)), self._split_heads(self.value(context))]
 
-    def forward(self, x: Tensor, found: Sequence[Tensor], look: Look) -> Tensor:
-        """Let the steps of x look at keys and values."""
-        key, value = found
-        return self.out(look(self._heads(self.query(x)), key, value).transpose(1, 2).flatten(2))
+    def forward(
+        self, x: Tensor, keys_and_values: Sequence[Tensor], attend: AttentionFunction
+    ) -> Tensor:
+        """Attend from each vector of x, (n, t, width), to keys and values."""
+        key, value = keys_and_values
+        out = attend(self._split_heads(self.query(x)), key, value)
+        return self.out(out.transpose(1, 2).flatten(2))
 
-    def _heads(self, x: Tensor) -> Tensor:
+    def _split_heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
 class Block(nn.Module):
-    """Attention and a perceptron, each added to what it was given.
+    """Transformer block: attention and a perceptron, both with layer norm and residual connection.
 
-    With `other_width`, steps also look at those of another sequence, which has this width.
+    With `context_width`, cross-attention to a second sequence of this width comes between them.
     """
 
-    def __init__(self, width: int, n_heads: int, activation: str, other_width: int | None = None):
+    def __init__(self, width: int, n_heads: int, activation: str, context_width: int | None = None):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, n_heads)
-        self.cross_norm = nn.LayerNorm(width) if other_width else None
-        self.cross_attention = Attention(width, n_heads, other_width) if other_width else None
+        self.cross_norm = nn.LayerNorm(width) if context_width else None
+        self.cross_attention = Attention(width, n_heads, context_width) if context_width else None
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 2 * width),
@@ -153,56 +167,67 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, h: Tensor, look: Look, other: Tensor | None = None, past: list[Tensor] | None = None
+        self,
+        h: Tensor,
+        attend: AttentionFunction,
+        context: Tensor | None = None,
+        cache: list[Tensor] | None = None,
     ) -> Tensor:
-        """Refine steps (n, t, width). `past` keeps keys and values of the steps before them."""
+        """Transform vectors (n, t, width), which attend to each other and to `context`.
+
+        `cache` holds keys and values of earlier steps, or is empty before the first step; those of
+        `h` are added to it.
+        """
         x = self.norm(h)
-        found = self.attention.look_up(x)
-        if past is not None:
-            past[:] = [torch.cat(both, 2) for both in zip(past, found, strict=False)] or found
-            found = past
-        h = h + self.attention(x, found, look)
-        if self.cross_norm is not None and self.cross_attention is not None and other is not None:
-            seen = self.cross_attention.look_up(other)
-            h = h + self.cross_attention(self.cross_norm(h), seen, attend)
+        keys_and_values = self.attention.keys_and_values(x)
+        if cache is not None:
+            if cache:
+                pairs = zip(cache, keys_and_values, strict=True)
+                keys_and_values = [torch.cat(pair, 2) for pair in pairs]
+            cache[:] = keys_and_values
+        h = h + self.attention(x, keys_and_values, attend)
+        if self.cross_norm is not None and self.cross_attention is not None and context is not None:
+            keys_and_values = self.cross_attention.keys_and_values(context)
+            h = h + self.cross_attention(self.cross_norm(h), keys_and_values, fused_attention)
         return h + self.mlp(h)
 
 
 class Transformer(nn.Module):
-    """Blocks of attention between the steps of sequences.
+    """Transformer over sequences, (n, t, widths[0]) -> (n, t, widths[-1]).
 
     Parameters
     ----------
     steps : int
-        Length of the sequences.
+        Length t of the sequences.
 
     widths : sequence of int
-        Numbers in a step, for each block; where they change, there is a linear map.
+        Width of each block. Where it changes, a linear map comes before the block.
 
     n_heads : int
         Heads of each block.
 
     activation : str
-        What stands between the layers of the perceptrons.
+        Activation in the perceptrons.
 
     positions : {"sinusoidal", "learned"} or None
-        How steps know where they are.
+        Positional encoding that is added to the input.
 
     reach : int or None, default=None
-        How far a step may look; None for any distance.
+        Steps attend to those at most `reach` steps away; None for all.
 
     causal : bool, default=False
-        Whether steps look only back, and at themselves.
+        Whether steps attend only to themselves and to earlier ones.
 
     mask : array-like of shape (steps, steps) or None, default=None
-        Which steps (columns) a step (row) may look at, beside itself.
+        True where a step (row) may attend to another one (column). A step may always attend to
+        itself.
 
-    crossed : bool, default=False
-        Whether steps also look at another sequence, as wide as this one is at first.
+    cross_attention : bool, default=False
+        Whether steps also attend to a second sequence, of width `widths[0]`.
     """
 
     positions: Tensor
-    own: Tensor
+    diagonal: Tensor
     allowed: Tensor
 
     def __init__(
@@ -215,30 +240,30 @@ class Transformer(nn.Module):
         reach: int | None = None,
         causal: bool = False,
         mask: Any = None,
-        crossed: bool = False,
+        cross_attention: bool = False,
     ):
         super().__init__()
-        other_width = widths[0] if crossed else None
-        self.blocks = nn.ModuleList(Block(w, n_heads, activation, other_width) for w in widths)
-        self.between = nn.ModuleList(
+        context_width = widths[0] if cross_attention else None
+        self.blocks = nn.ModuleList(Block(w, n_heads, activation, context_width) for w in widths)
+        self.projections = nn.ModuleList(
             nn.Identity() if a == b else nn.Linear(a, b) for a, b in pairwise((widths[0], *widths))
         )
         self.norm = nn.LayerNorm(widths[-1])
         if positions == "learned":
             self.positions = nn.Parameter(0.02 * torch.randn(steps, widths[0]))
         else:
-            places = sinusoidal(steps, widths[0]) if positions else torch.zeros(1, widths[0])
-            self.register_buffer("positions", places, persistent=False)
-        # A mask of its own takes the general road, at a cost that is quadratic in the length.
-        # So does a short sequence, of which blocks and their neighbours are most.
+            encoding = sinusoidal(steps, widths[0]) if positions else torch.zeros(1, widths[0])
+            self.register_buffer("positions", encoding, persistent=False)
+        # With a mask, attention is computed between all steps, at a cost that is quadratic in the
+        # length. So it is for short sequences, where blocks and their neighbors are no fewer steps.
         self.reach = reach if mask is None and reach is not None and 4 * reach < steps else None
         self.causal = causal
-        where = torch.arange(steps)
+        position = torch.arange(steps)
         allowed = torch.ones(steps, steps, dtype=torch.bool)
         if causal:
-            allowed &= where <= where[:, None]
+            allowed &= position <= position[:, None]
         if reach is not None:
-            allowed &= (where - where[:, None]).abs() <= reach
+            allowed &= (position - position[:, None]).abs() <= reach
         if mask is not None:
             if np.shape(mask) != (steps, steps):
                 raise ValueError(
@@ -246,88 +271,120 @@ class Transformer(nn.Module):
                     f"patches, channels or columns, so it must be ({steps}, {steps})."
                 )
             allowed &= torch.from_numpy(np.asarray(mask, dtype=bool))
-        self.everywhere = bool(allowed.all())
-        # Each step may look at itself, or there might be none to look at.
-        self.register_buffer("own", torch.eye(steps, dtype=torch.bool), persistent=False)
-        self.register_buffer("allowed", allowed | self.own, persistent=False)
+        self.all_allowed = bool(allowed.all())
+        # A softmax over no keys is NaN, so each step may attend to itself.
+        self.register_buffer("diagonal", torch.eye(steps, dtype=torch.bool), persistent=False)
+        self.register_buffer("allowed", allowed | self.diagonal, persistent=False)
 
     def forward(
         self,
         h: Tensor,
-        known: Tensor | None = None,
-        other: Tensor | None = None,
-        seen: list[Tensor] | None = None,
+        observed: Tensor | None = None,
+        context: Tensor | None = None,
+        weights: list[Tensor] | None = None,
     ) -> Tensor:
-        """Refine steps (n, t, width), of which all or some are known, (n, t).
+        """Transform sequences (n, t, widths[0]).
 
-        With `seen`, all are known, and the weights of each block are put into it.
+        No step attends to one that is not observed, (n, t), except to itself; None for all
+        observed. The attention weights of each block are appended to `weights`, if given, which
+        needs all steps to be observed.
         """
-        look: Look
-        if seen is not None:
-            look = attend_openly(seen, None if self.everywhere else self.allowed)
-        elif self.reach is not None:
-            known = torch.ones_like(h[..., 0], dtype=torch.bool) if known is None else known
-            look = partial(
-                attend_nearby, known=known[:, None, None], reach=self.reach, causal=self.causal
-            )
-        elif known is None:
-            look = partial(attend, allowed=None if self.everywhere else self.allowed)
-        elif self.everywhere:
-            look = partial(attend, allowed=known[:, None, None])
-        else:
-            look = partial(attend, allowed=known[:, None, None] & self.allowed | self.own)
+        attend = self._attention_function(h, observed, weights)
         h = h + self.positions
-        for block, between in zip(self.blocks, self.between, strict=True):
-            h = block(between(h), look, other)
+        for block, projection in zip(self.blocks, self.projections, strict=True):
+            h = block(projection(h), attend, context)
         return self.norm(h)
 
-    def next(self, h: Tensor, past: list[list[Tensor]], other: Tensor | None = None) -> Tensor:
-        """Refine one more step, (n, 1, width); `past` has a list for each block, empty at first."""
-        step = past[0][0].shape[2] if past[0] else 0
-        look = partial(attend, allowed=self.allowed[step : step + 1, : step + 1])
+    def _attention_function(
+        self, h: Tensor, observed: Tensor | None, weights: list[Tensor] | None
+    ) -> AttentionFunction:
+        """Choose the cheapest attention function that respects the masks."""
+        if weights is not None:
+            return recording_attention(weights, None if self.all_allowed else self.allowed)
+        if self.reach is not None:
+            if observed is None:
+                observed = torch.ones_like(h[..., 0], dtype=torch.bool)
+            keys = observed[:, None, None]
+            return partial(local_attention, observed=keys, reach=self.reach, causal=self.causal)
+        if observed is None:
+            return partial(fused_attention, allowed=None if self.all_allowed else self.allowed)
+        keys = observed[:, None, None]
+        if self.all_allowed:
+            return partial(fused_attention, allowed=keys)
+        return partial(fused_attention, allowed=keys & self.allowed | self.diagonal)
+
+    def next(self, h: Tensor, cache: list[list[Tensor]], context: Tensor | None = None) -> Tensor:
+        """Transform one more step, (n, 1, widths[0]), of causal attention.
+
+        `cache` has a list for each block, empty before the first step.
+        """
+        step = cache[0][0].shape[2] if cache[0] else 0
+        attend = partial(fused_attention, allowed=self.allowed[step : step + 1, : step + 1])
         h = h + self.positions[min(step, len(self.positions) - 1)]
-        for block, between, before in zip(self.blocks, self.between, past, strict=True):
-            h = block(between(h), look, other, before)
+        for block, projection, keys_and_values in zip(
+            self.blocks, self.projections, cache, strict=True
+        ):
+            h = block(projection(h), attend, context, keys_and_values)
         return self.norm(h)
 
 
-class StepByStep(nn.Module):
-    """A transformer that tells a sequence step by step, each knowing the ones before it.
+class AutoregressiveTransformer(nn.Module):
+    """Causal transformer that predicts each step of a sequence from the code and earlier steps.
 
-    What it tells of is a code for each step, to which the steps attend. Of a code that is one
-    vector, attention would make a linear map, so what comes of it, `whole`, is added to the steps.
+    Parameters
+    ----------
+    steps : int
+        Length of the sequences.
+
+    widths : sequence of int
+        Width of each block.
+
+    vector_code : bool
+        Whether there is one code for the sequence, instead of one for each step. Steps attend to
+        codes of steps. Cross-attention to a single code would be a linear map of it, so `memory` is
+        then added to the steps.
+
+    **settings
+        Further arguments of `Transformer`.
     """
 
-    def __init__(self, steps: int, widths: Sequence[int], whole: bool, **settings: Any):
+    def __init__(self, steps: int, widths: Sequence[int], vector_code: bool, **settings: Any):
         super().__init__()
-        self.whole = whole
+        self.vector_code = vector_code
         self.start = nn.Parameter(torch.zeros(1, 1, widths[0]))
-        settings |= {"causal": True, "crossed": not whole}
+        settings |= {"causal": True, "cross_attention": not vector_code}
         self.transformer = Transformer(steps, widths, **settings)
 
-    def forward(self, memory: Tensor, vectors: Tensor, known: Tensor) -> Tensor:
-        """Tell all steps at once, given the true ones, (n, t, width)."""
-        before = torch.cat([self.start.expand(len(memory), -1, -1), vectors[:, :-1]], 1)
-        known = torch.cat([torch.ones_like(known[:, :1]), known[:, :-1]], 1)
-        if self.whole:
-            return self.transformer(before + memory, known)
-        return self.transformer(before, known, memory)
+    def forward(self, memory: Tensor, vectors: Tensor, observed: Tensor) -> Tensor:
+        """Predict all steps at once from the true earlier steps, (n, t, width): teacher forcing."""
+        shifted = torch.cat([self.start.expand(len(memory), -1, -1), vectors[:, :-1]], 1)
+        observed = torch.cat([torch.ones_like(observed[:, :1]), observed[:, :-1]], 1)
+        if self.vector_code:
+            return self.transformer(shifted + memory, observed)
+        return self.transformer(shifted, observed, memory)
 
-    def generate(self, memory: Tensor, alphabet: Any, chance: Tensor | None = None) -> Tensor:
-        """Tell one step after the other, in patches of an alphabet."""
-        last, made = self.start.expand(len(memory), -1, -1), []
-        past: list[list[Tensor]] = [[] for _ in self.transformer.blocks]
+    def generate(
+        self,
+        memory: Tensor,
+        embedding: NumberEmbedding | TokenEmbedding,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """Generate patches one by one, (n, p, ...), each from those generated before it."""
+        last, patches = self.start.expand(len(memory), -1, -1), []
+        cache: list[list[Tensor]] = [[] for _ in self.transformer.blocks]
         for step in range(memory.shape[1]):
-            at = slice(step, step + 1)
-            told = (last + memory[:, at], past) if self.whole else (last, past, memory)
-            h = self.transformer.next(*told)
-            made.append(alphabet.tell(h, None if chance is None else chance[:, at]))
-            last = alphabet.embed(made[-1])
-        return torch.cat(made, 1)
+            now = slice(step, step + 1)
+            if self.vector_code:
+                h = self.transformer.next(last + memory[:, now], cache)
+            else:
+                h = self.transformer.next(last, cache, memory)
+            patches.append(embedding.read_out(h, None if noise is None else noise[:, now]))
+            last = embedding.embed(patches[-1])
+        return torch.cat(patches, 1)
 
 
 def sinusoidal(steps: int, width: int) -> Tensor:
-    """Return waves of falling frequency, (steps, width), by which steps know their place."""
+    """Return the sinusoidal positional encoding, (steps, width)."""
     rates = torch.exp(-math.log(10_000) * torch.arange(math.ceil(width / 2)) * 2 / width)
     angles = torch.arange(steps)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width]

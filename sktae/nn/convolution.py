@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from sktae.nn.layers import activation_layer
 
 
-class Dilated(nn.Module):
-    """Filters over sequences, (n, t, width), each layer of which reaches twice as far.
+class DilatedConvolutions(nn.Module):
+    """Dilated convolutions with residual connections, (n, t, widths[0]) -> (n, t, widths[-1]).
 
-    A filter is a linear map of a step and some around it, at a distance. Each layer adds to what it
-    was given.
+    The dilation doubles from layer to layer. A convolution is written as a linear map of the steps
+    under its kernel.
     """
 
     def __init__(self, widths: Sequence[int], kernel_size: int, activation: str):
@@ -23,20 +23,26 @@ class Dilated(nn.Module):
         pairs = list(pairwise((widths[0], *widths)))
         self.norms = nn.ModuleList(nn.LayerNorm(a) for a, _ in pairs)
         self.filters = nn.ModuleList(nn.Linear(kernel_size * a, b) for a, b in pairs)
-        self.pass_by = nn.ModuleList(nn.Identity() if a == b else nn.Linear(a, b) for a, b in pairs)
+        self.shortcuts = nn.ModuleList(
+            nn.Identity() if a == b else nn.Linear(a, b) for a, b in pairs
+        )
         self.activation = activation_layer(activation)
 
     def forward(self, h: Tensor) -> Tensor:
-        layers = zip(self.norms, self.filters, self.pass_by, strict=True)
-        for depth, (norm, filters, pass_by) in enumerate(layers):
-            around = _around(self.activation(norm(h)), self.kernel_size, 2**depth)
-            h = pass_by(h) + filters(around)
+        layers = zip(self.norms, self.filters, self.shortcuts, strict=True)
+        for depth, (norm, filters, shortcut) in enumerate(layers):
+            neighbors = _unfold(self.activation(norm(h)), self.kernel_size, 2**depth)
+            h = shortcut(h) + filters(neighbors)
         return h
 
 
-def _around(h: Tensor, n: int, apart: int) -> Tensor:
-    """Put beside each step the n steps around it that are so far apart; zeros beyond the ends."""
-    before = (n - 1) // 2 * apart
-    padded = F.pad(h, (0, 0, before, (n - 1) * apart - before))
+def _unfold(h: Tensor, kernel_size: int, dilation: int) -> Tensor:
+    """Put the steps under a kernel side by side, (n, t, width) -> (n, t, kernel_size * width).
+
+    The ends of sequences are padded with zeros.
+    """
+    before = (kernel_size - 1) // 2 * dilation
+    padded = F.pad(h, (0, 0, before, (kernel_size - 1) * dilation - before))
     steps = h.shape[1]
-    return torch.cat([padded[:, i * apart : i * apart + steps] for i in range(n)], -1)
+    starts = range(0, kernel_size * dilation, dilation)
+    return torch.cat([padded[:, start : start + steps] for start in starts], -1)

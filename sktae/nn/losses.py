@@ -13,15 +13,15 @@ def squared(x: Tensor, recon: Tensor) -> Tensor:
     return F.mse_loss(recon, x, reduction="none")
 
 
-def squared_where_known(x: Tensor, recon: Tensor) -> Tensor:
-    """Squared error; none where x is missing, that is NaN."""
+def masked_squared(x: Tensor, recon: Tensor) -> Tensor:
+    """Squared error; 0 where x is missing, that is NaN."""
     return squared(torch.where(x.isnan(), recon, x), recon)
 
 
 def token_nll(x: Tensor, logits: Tensor) -> Tensor:
-    """-log softmax(logits) at the tokens x, (n, t) for (n, t, 1) and (n, t, v); 0 for none."""
-    chosen = logits.gather(-1, x.nan_to_num().long())
-    nll = logits.logsumexp(-1) - chosen.squeeze(-1)
+    """-log softmax(logits) at the tokens x, (n, t, 1) and (n, t, v) -> (n, t); 0 where missing."""
+    target_logits = logits.gather(-1, x.nan_to_num().long())
+    nll = logits.logsumexp(-1) - target_logits.squeeze(-1)
     return torch.where(x.squeeze(-1).isnan(), 0.0, nll)
 
 

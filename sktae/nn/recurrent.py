@@ -1,4 +1,8 @@
-"""Recurrent layers, written out, so that they may be recorded, stacked and told what is missing."""
+"""Recurrent layers, written out step by step.
+
+torch's own layers can neither be recorded nor run for many models at once, and do not skip missing
+steps.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,7 +15,7 @@ Cell = Literal["gru", "lstm"]
 
 
 class GRU(nn.Module):
-    """Gated recurrent unit (Cho et al. 2014): from inputs and states to states."""
+    """Gated recurrent unit (Cho et al. 2014)."""
 
     n_gates, n_states = 3, 1
 
@@ -21,49 +25,52 @@ class GRU(nn.Module):
         self.from_input = nn.Linear(width_in, self.n_gates * width)
         self.from_state = nn.Linear(width, self.n_gates * width)
 
-    def step(self, given: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Move states one step on, given what comes from the input."""
+    def step(self, inputs: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Compute the next states, (n, width) each, from `from_input(x)` of one step."""
         (h,) = states
-        kept = self.from_state(h)
-        reset, update = (given + kept)[:, : 2 * self.width].sigmoid().chunk(2, 1)
-        new = torch.tanh(given[:, 2 * self.width :] + reset * kept[:, 2 * self.width :])
-        return (torch.lerp(new, h, update),)
+        recurrent = self.from_state(h)
+        reset, update = (inputs + recurrent)[:, : 2 * self.width].sigmoid().chunk(2, 1)
+        candidate = torch.tanh(inputs[:, 2 * self.width :] + reset * recurrent[:, 2 * self.width :])
+        return (torch.lerp(candidate, h, update),)
 
 
 class LSTM(GRU):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997)."""
+    """Long short-term memory (Hochreiter & Schmidhuber 1997): a hidden state and a cell state."""
 
     n_gates, n_states = 4, 2
 
-    def step(self, given: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        h, memory = states
-        read, write, keep, new = (given + self.from_state(h)).chunk(4, 1)
-        memory = keep.sigmoid() * memory + write.sigmoid() * new.tanh()
-        return read.sigmoid() * memory.tanh(), memory
+    def step(self, inputs: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        h, cell = states
+        output, write, forget, candidate = (inputs + self.from_state(h)).chunk(4, 1)
+        cell = forget.sigmoid() * cell + write.sigmoid() * candidate.tanh()
+        return output.sigmoid() * cell.tanh(), cell
 
 
 _CELLS = {"gru": GRU, "lstm": LSTM}
 
 
 class Recurrent(nn.Module):
-    """Layers of recurrent cells over the steps of sequences."""
+    """Stacked recurrent layers, (n, t, width_in) -> (n, t, widths[-1])."""
 
     def __init__(self, width_in: int, widths: Sequence[int], cell: Cell):
         super().__init__()
         cells = [_CELLS[cell](*pair) for pair in pairwise((width_in, *widths))]
         self.layers = nn.ModuleList(cells)
 
-    def forward(self, h: Tensor, known: Tensor | None = None) -> Tensor:
-        """Return the states of the last layer, (n, t, width); where a step is missing, the last."""
+    def forward(self, h: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return the hidden states of the last layer, (n, t, width).
+
+        At steps that are not observed, (n, t), the states of the step before are kept.
+        """
         for layer in cast(Sequence[GRU], self.layers):
             states = (h.new_zeros(len(h), layer.width),) * layer.n_states
-            found = []
-            for step, given in enumerate(layer.from_input(h).unbind(1)):
-                moved = layer.step(given, states)
-                if known is not None:
-                    there, pairs = known[:, step, None], zip(moved, states, strict=True)
-                    moved = tuple(torch.where(there, *pair) for pair in pairs)
-                states = moved
-                found.append(states[0])
-            h = torch.stack(found, 1)
+            hidden = []
+            for step, inputs in enumerate(layer.from_input(h).unbind(1)):
+                updated = layer.step(inputs, states)
+                if observed is not None:
+                    mask, pairs = observed[:, step, None], zip(updated, states, strict=True)
+                    updated = tuple(torch.where(mask, *pair) for pair in pairs)
+                states = updated
+                hidden.append(states[0])
+            h = torch.stack(hidden, 1)
         return h
