@@ -1,4 +1,4 @@
-"""Convolutional autoencoder (Masci et al. 2011; residual stages after He et al. 2016)."""
+"""Convolutional autoencoder (Masci et al. 2011; residual blocks: He et al. 2016)."""
 
 from sktae.base import BaseAutoencoder
 from sktae.families.image import ImageMixin
@@ -18,9 +18,17 @@ class Network(AutoencoderModule):
 
 
 class ConvolutionalAutoencoder(ImageMixin, BaseAutoencoder):
-    """Convolutional autoencoder: images through filters that halve them, and back.
+    """Convolutional autoencoder: compresses images to a code and reconstructs them.
 
-    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`.
+    Each stage of the encoder halves height and width with a convolution of stride 2; the decoder
+    mirrors it with transposed convolutions.
+
+    Minimizes the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code. "auto" is 128 or, with `code_channels`, the size of the map.
 
     References
     ----------
@@ -43,7 +51,7 @@ class ConvolutionalAutoencoder(ImageMixin, BaseAutoencoder):
     """
 
     def network(self, spec):
-        return Network(*self._coders(spec))
+        return Network(*self._encoder_and_decoder(spec))
 
     @staticmethod
     def objective(x, out):

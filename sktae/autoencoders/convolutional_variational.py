@@ -51,7 +51,7 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
     def _parts_of(self, spec):
         # One scale of noise for a channel: pixels with scales of their own give up what is hard.
         scales = (spec.shape[0], 1, 1)
-        return *self._coders(spec, 2), scales, spec.n_components, self.likelihood
+        return *self._encoder_and_decoder(spec, 2), scales, spec.n_components, self.likelihood
 
     @property
     def objective(self):

@@ -1,4 +1,4 @@
-"""What all autoencoders of images share."""
+"""Autoencoders of images."""
 
 import math
 from typing import Any, Literal
@@ -8,63 +8,66 @@ import torch
 
 from sktae._training.spec import Auto
 from sktae.inputs.images import Image
-from sktae.nn.images import Within, image_decoder, image_encoder, sizes
+from sktae.nn.images import Bounded, image_decoder, image_encoder, stage_shapes
 from sktae.nn.layers import Activation
 from sktae.parameters import Count, Declared, SomeWidths, Widths
 
-# "auto" stages: until an image is about so many pixels high or wide, or so many for a code that is
-# a map. The first has so many channels, less where images are large; each later one twice as many.
-_SMALLEST, _FEWEST, _STAGES_OF_MAPS = 4, 2, 3
-_LARGE, _FIRST, _MOST = 32, (32, 16), 256
+# "auto" stages leave about 4 pixels on the longer side, but there are 2 at least. If the code is a
+# map, there are 3.
+_LAST_SIDE, _MIN_STAGES, _MAP_STAGES = 4, 2, 3
+# The first stage has 32 channels, or 16 if a side has more than 32 pixels; each later one has twice
+# as many, up to 256.
+_LARGE_SIDE, _FIRST_CHANNELS, _MAX_CHANNELS = 32, (32, 16), 256
 
-# `explain` takes back squares of pixels, so many or fewer along each side of an image.
+# `explain` replaces squares of pixels, at most this many along each side of an image.
 _SQUARES = 8
 
 
 class ImageMixin(Declared):
-    """What autoencoders of images share: how they enter, and filters between them and their codes.
+    """Makes an autoencoder take images, and builds its convolutional encoder and decoder.
 
-    Images come as an array of shape (n_samples, n_channels, height, width), or (n_samples, height,
-    width) where they have one channel, or as rows of numbers with `image_shape`. What comes out has
-    the shape of what the fit was given; bytes come out as floats.
+    `X` is an array of shape (n_samples, n_channels, height, width), or (n_samples, height, width)
+    for one channel, or has images as rows, with `image_shape`. Reconstructions have the shape of
+    the training images; for bytes, they are floats.
 
     Parameters
     ----------
     hidden_layer_sizes : sequence of int or "auto", default="auto"
-        Channels of the encoder's stages, each of which makes an image half as high and wide; the
-        decoder mirrors them. "auto" has as many stages as leave about 4 pixels on the longer side,
-        but two at least, or three where the code is a map; channels begin with 32, with 16 where
-        images have more than 32 pixels on a side, and are twice as many at each stage, up to 256.
+        Channels of the encoder's stages, each of which halves height and width; the decoder mirrors
+        them. "auto" takes as many stages as leave about 4 pixels on the longer side, at least two,
+        or three if the code is a map. The first stage has 32 channels, or 16 if a side has more
+        than 32 pixels. Each later stage has twice as many, up to 256.
 
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
 default="leaky_relu"
-        What stands between the layers.
+        Activation between the layers.
 
     standardize : bool, default=True
-        Whether the network sees each channel with mean 0 and variance 1. What comes out is in the
-        units of `X` either way.
+        Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
+        in the units of `X` either way.
 
     learning_rate : float or "auto", default="auto"
-        Step size of the optimizer, at its largest; "auto" is 0.002.
+        Largest step size of the optimizer; "auto" is 0.002.
 
     batch_size : int, default=32
-        Images in a training step. With fewer images, all of them.
+        Images in a training step. If there are fewer images, each step takes all of them.
 
     image_shape : tuple of int or None, default=None
-        Shape of images that come as rows: channels, height and width, or height and width. Without
-        one, a row is an image one pixel high.
+        Shape of images that are rows of `X`: (channels, height, width) or (height, width). None
+        takes a row as an image of height 1.
 
     code_channels : int or None, default=None
-        Makes the code a map, with so many channels for each place that the encoder's stages leave:
-        of images of 3 x 512 x 512, 3 stages and 4 channels make codes of 4 x 64 x 64. `transform`
-        gives it as a row; `code_shape_` is its shape. `n_components` must then be "auto".
+        Channels of a code that is a map: a smaller image with the height and width of the encoder's
+        last stage. With 3 stages and `code_channels=4`, the code of an image of shape (3, 512, 512)
+        has shape (4, 64, 64). `transform` returns it as a row; `code_shape_` is its shape.
+        `n_components` must then be "auto". None for a code that is a vector.
 
     output_activation : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
-        What keeps reconstructions in the range of images: nothing, or a squashing function for
-        values from 0 to 1, or from -1 to 1. Bytes are 0 to 1 in parts of 255. "auto" goes by the
-        range of `X` and cuts off what lies beyond. Squashing functions may get stuck at an end of
-        the range where most pixels are there, as on a black background. A Bernoulli likelihood has
-        a range of its own.
+        How reconstructions are kept in the range of the images. "linear" does nothing. "sigmoid" is
+        for values between 0 and 1, or bytes, "tanh" for values between -1 and 1. "auto" clips to
+        the range of `X`: 0 to 1, -1 to 1, or that of bytes, if all training values lie in it.
+        "sigmoid" and "tanh" may saturate at an end of the range where most pixels have this value,
+        as on a black background. With a Bernoulli likelihood, values lie between 0 and 1.
 
     Attributes
     ----------
@@ -75,13 +78,14 @@ default="leaky_relu"
         Shape of the code of an image.
 
     output_range_ : tuple of float or None
-        What reconstructions lie between, in the units of `X`; None where they are free.
+        Smallest and largest possible value of reconstructions, in the units of `X`; None if they
+        have no bounds.
 
     channel_means_ : ndarray of shape (n_channels,)
-        What is taken off each channel before the network sees it.
+        Value that is subtracted from each channel before it enters the network.
 
     channel_scales_ : ndarray of shape (n_channels,)
-        What each channel is then divided by.
+        Value by which each channel is then divided.
     """
 
     hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
@@ -95,7 +99,7 @@ default="leaky_relu"
         return self._images()
 
     def _images(self, unit_interval: bool = False) -> Image:
-        """Say how images become tensors."""
+        """Return how images become tensors."""
         name = type(self).__name__
         if self.image_shape is not None and len(self.image_shape) not in (2, 3):
             raise ValueError(
@@ -110,21 +114,24 @@ default="leaky_relu"
         return Image(self.standardize, self.image_shape, self.output_activation, unit_interval)
 
     def _auto(self, shape):
-        base, stages = super()._auto(shape), _STAGES_OF_MAPS
         side = max(shape[1:])
         if self.code_channels is None:
-            stages = max(_FEWEST, round(math.log2(side / _SMALLEST)))
-        widths = tuple(min(_MOST, _FIRST[side > _LARGE] * 2**stage) for stage in range(stages))
-        components = base.components
+            stages = max(_MIN_STAGES, round(math.log2(side / _LAST_SIDE)))
+        else:
+            stages = _MAP_STAGES
+        first = _FIRST_CHANNELS[side > _LARGE_SIDE]
+        widths = tuple(min(_MAX_CHANNELS, first * 2**stage) for stage in range(stages))
+        components = super()._auto(shape).components
         if self.code_channels is not None:
             given = self.hidden_layer_sizes
-            own = widths if isinstance(given, str) else given
-            components = math.prod(self._code_shape(shape, own))
-        # Filters, which meet every pixel of an image, bear no larger rate.
+            components = math.prod(
+                self._code_shape(shape, widths if isinstance(given, str) else given)
+            )
+        # The gradient of a filter is a sum over all pixels: larger rates would be too large.
         return Auto(components, widths=(widths, widths), rates=(2e-3, 2e-3))
 
     def _code_shape(self, shape, widths):
-        return (self.code_channels, *sizes(shape, widths)[-1][1:])
+        return (self.code_channels, *stage_shapes(shape, widths)[-1][1:])
 
     @property
     def image_shape_(self):
@@ -148,16 +155,17 @@ default="leaky_relu"
     def channel_scales_(self):
         return self._inputs.scale
 
-    def _coders(self, spec, n_each=1):
-        """Return an encoder that gives n numbers for each component of the code, and a decoder."""
+    def _encoder_and_decoder(self, spec, outputs_per_component=1):
+        """Build an encoder, with so many outputs for each component of the code, and a decoder."""
         as_map, n = self.code_channels is not None, self.code_channels or spec.n_components
-        encoder = image_encoder(spec.shape, spec.widths, n_each * n, as_map, self.activation)
+        n_out = outputs_per_component * n
+        encoder = image_encoder(spec.shape, spec.widths, n_out, as_map, self.activation)
         decoder = image_decoder(spec.shape, spec.widths, n, as_map, self.activation)
         images = spec.inputs
         if images.range is not None and not images.unit_interval:
             ends = np.transpose([images.range] * len(images.shift))
             low, high = torch.from_numpy((ends - images.shift) / images.scale).float()
-            decoder.append(Within(low, high, squash=self.output_activation != "auto"))
+            decoder.append(Bounded(low, high, sigmoid=self.output_activation != "auto"))
         return encoder, decoder
 
     def inverse_transform(self, X):
@@ -166,22 +174,23 @@ default="leaky_relu"
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components) or (n_samples, channels, height, width)
-            Codes, as from `transform`; maps may have their own shape.
+            Codes, as `transform` returns them; those that are maps may also have shape
+            (n_samples, *code_shape_).
 
         Returns
         -------
         images : ndarray
-            The images they stand for, in the layout of those of the fit.
+            Decoded images, in the layout of the training images.
         """
         maps = np.ndim(X) == 4 and np.shape(X)[1:] == getattr(self, "code_shape_", None)
         return super().inverse_transform(np.reshape(X, (len(X), -1)) if maps else X)
 
     def explain(self, X):
-        """Say which pixels make images unusual.
+        """Compute which pixels make images unusual.
 
-        Squares of pixels, 8 x 8 of an image at most, are set to what the others let one expect of
-        them, and count in proportion to how far the anomaly of the image, minus its score, thereby
-        falls; the pixels of a square count alike.
+        An image is divided into at most 8 x 8 squares. Each square in turn is replaced by its
+        expected values, given all others. It counts in proportion to how far the anomaly of the
+        image, minus its score, falls by that, and all its pixels count the same.
 
         Parameters
         ----------
@@ -191,7 +200,7 @@ default="leaky_relu"
         Returns
         -------
         contributions : DataFrame of shape (n_samples, n_features)
-            What each number adds to the anomaly; a row adds up to minus its score.
+            Contribution of each pixel to the anomaly; a row adds up to minus the score.
         """
         return super().explain(X)
 

@@ -1,4 +1,4 @@
-"""Images through filters, to a code and back."""
+"""Convolutional encoders and decoders of images."""
 
 import math
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from sktae.nn.codes import straight_through
 from sktae.nn.layers import activation_layer
 
-# Numbers are brought to one scale in groups of channels, so many of them if they divide evenly.
+# Groups of a GroupNorm, if the channels can be divided into so many.
 _GROUPS = 8
 
 
 class Residual(nn.Module):
-    """Adds to an image what filters find in it; brightness and contrast pass by untouched."""
+    """Residual block, (n, c, h, w): group norm, activation and convolution, plus the input."""
 
     def __init__(self, channels: int, activation: str):
         super().__init__()
@@ -28,8 +28,11 @@ class Residual(nn.Module):
         return h + self.filters(self.activation(self.norm(h)))
 
 
-class Doubled(nn.Module):
-    """Makes an image twice as high and wide, or one less where that is its size."""
+class Upsample(nn.Module):
+    """Transposed convolution that doubles height and width.
+
+    `size` is the height and width of the output: those of an odd size are one less than double.
+    """
 
     def __init__(self, n_in: int, n_out: int, size: tuple[int, int]):
         super().__init__()
@@ -41,45 +44,52 @@ class Doubled(nn.Module):
         return self.filters(h)[..., :height, :width]
 
 
-class Within(nn.Module):
-    """Keeps each channel of an image between two bounds.
+class Bounded(nn.Module):
+    """Keeps each channel of an image between two bounds, `low` and `high`, (c,).
 
-    What lies beyond is cut off, as if gradients knew nothing of it, so that it can come back. With
-    `squash`, it is the sigmoid, or the hyperbolic tangent, brought to the bounds.
+    Values are clipped. Gradients ignore the clipping, or values beyond a bound could not return.
+    With `sigmoid`, a sigmoid maps values to the range instead; between -1 and 1, this is the
+    hyperbolic tangent of half the value.
     """
 
-    def __init__(self, low: Tensor, high: Tensor, squash: bool):
+    def __init__(self, low: Tensor, high: Tensor, sigmoid: bool):
         super().__init__()
         self.low: Tensor
         self.high: Tensor
         self.register_buffer("low", low.view(-1, 1, 1))
         self.register_buffer("high", high.view(-1, 1, 1))
-        self.squash = squash
+        self.sigmoid = sigmoid
 
     def extra_repr(self) -> str:
-        return f"squash={self.squash}"
+        return f"sigmoid={self.sigmoid}"
 
     def forward(self, h: Tensor) -> Tensor:
-        if self.squash:
+        if self.sigmoid:
             return torch.lerp(self.low, self.high, h.sigmoid())
         return straight_through(h, torch.minimum(torch.maximum(h, self.low), self.high))
 
 
-def sizes(shape: Sequence[int], widths: Sequence[int]) -> list[tuple[int, int, int]]:
-    """List the shapes that an image has on its way to a code: half as high and wide each time."""
+def stage_shapes(shape: Sequence[int], widths: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return the shapes of an image and of the output of each stage, which halves height and width.
+
+    `widths` are the channels of the stages.
+    """
     channels, height, width = shape
-    found = [(channels, height, width)]
+    shapes = [(channels, height, width)]
     for channels in widths:
         height, width = math.ceil(height / 2), math.ceil(width / 2)
-        found.append((channels, height, width))
-    return found
+        shapes.append((channels, height, width))
+    return shapes
 
 
 def image_encoder(
     shape: Sequence[int], widths: Sequence[int], n_out: int, as_map: bool, activation: str
 ) -> nn.Sequential:
-    """Stack filters that halve an image; at the end are n_out numbers, or as many channels."""
-    shapes = sizes(shape, widths)
+    """Stack convolutions of stride 2.
+
+    They end in n_out numbers or, with `as_map`, in a map of n_out channels, flattened.
+    """
+    shapes = stage_shapes(shape, widths)
     layers: list[nn.Module] = []
     for (n_in, *_), (channels, *_) in pairwise(shapes):
         layers += [nn.Conv2d(n_in, channels, 3, stride=2, padding=1)]
@@ -96,8 +106,8 @@ def image_encoder(
 def image_decoder(
     shape: Sequence[int], widths: Sequence[int], n_in: int, as_map: bool, activation: str
 ) -> nn.Sequential:
-    """Stack filters that lead back from a code to an image."""
-    shapes = sizes(shape, widths)
+    """Stack transposed convolutions that mirror the encoder; `n_in` is its `n_out`."""
+    shapes = stage_shapes(shape, widths)
     channels, *size = shapes[-1]
     layers: list[nn.Module]
     if as_map:
@@ -105,5 +115,5 @@ def image_decoder(
     else:
         layers = [nn.Linear(n_in, math.prod(shapes[-1])), nn.Unflatten(1, shapes[-1])]
     for (channels, *_), (n_out, height, width) in pairwise(shapes[::-1]):
-        layers += [Residual(channels, activation), Doubled(channels, n_out, (height, width))]
+        layers += [Residual(channels, activation), Upsample(channels, n_out, (height, width))]
     return nn.Sequential(*layers)
