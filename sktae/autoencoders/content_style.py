@@ -1,4 +1,4 @@
-"""Content and style apart (Bouchacourt et al. 2018; averages after Hosoya 2019)."""
+"""Content-style autoencoder (Bouchacourt et al. 2018; means of groups: Hosoya 2019)."""
 
 from functools import partial
 from typing import Literal, NamedTuple
@@ -17,18 +17,18 @@ from sktae.parameters import NonNegative, NonNegativeCount
 from sktae.randomness import Label
 
 
-class Grouped(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k), the mean of the code: content, then style
     logvar: Tensor  # (n, k)
-    z: Tensor  # (n, k), a draw
-    natural: Tensor  # (n, d)
+    z: Tensor  # (n, k), a sample of the code
+    decoded: Tensor  # (n, d)
     log_scale: Tensor  # (d,)
-    share: Tensor  # (n, k), what a row has in a component, which its group may have in common
+    weight: Tensor  # (n, k), of the row's divergence: 1 / group size for content, 1 for style
 
 
 class Network(NormalCode):
-    """In training, the rows of a group in a batch have their mean content in common."""
+    """In training, the content of a row is the mean over the rows of its group in the batch."""
 
     def __init__(self, *parts, n_content):
         super().__init__(*parts)
@@ -39,40 +39,41 @@ class Network(NormalCode):
         mean, logvar = self.encoder(x).chunk(2, -1)
         if group is None:
             return self.posterior(mean, logvar, eps)
-        known = (group[:, None] == group) & (group[:, None] >= 0)
-        together = (known | torch.eye(len(x), dtype=torch.bool, device=x.device)).to(x.dtype)
-        share = 1 / together.sum(1, keepdim=True)
+        # (n, n), 1 where two rows belong to one group; rows of unknown group, -1, are alone
+        same = (group[:, None] == group) & (group[:, None] >= 0)
+        same = (same | torch.eye(len(x), dtype=torch.bool, device=x.device)).to(x.dtype)
+        weight = 1 / same.sum(1, keepdim=True)
         n = self.n_content
-        mean = torch.cat([share * (together @ mean[:, :n]), mean[:, n:]], 1)
-        shares = torch.cat([share.expand(-1, n), torch.ones_like(mean[:, n:])], 1)
-        return Grouped(*self.posterior(mean, logvar, eps), shares)
+        mean = torch.cat([weight * (same @ mean[:, :n]), mean[:, n:]], 1)
+        weight = torch.cat([weight.expand(-1, n), torch.ones_like(mean[:, n:])], 1)
+        return Output(*self.posterior(mean, logvar, eps), weight)
 
 
 def negative_elbo(likelihood, x, out, *, beta):
-    nll = LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale)
+    nll = LIKELIHOODS[likelihood].nll(x, out.decoded, out.log_scale)
     return {
         "reconstruction": nll,
-        "divergence": beta * out.share * kl_to_normal(out.code, out.logvar),
+        "divergence": beta * out.weight * kl_to_normal(out.code, out.logvar),
     }
 
 
 class ContentStyleAutoencoder(DensityAutoencoder):
-    """Content-style autoencoder: what rows of a group have in common, and how each differs.
+    """Content-style autoencoder: separates what a group's rows share from how each row differs.
 
-    `fit(X, y)` takes the group of each row; -1 and NaN stand for unknown. In training, rows of a
-    group are told from the mean of their contents and from the style of each, so that content must
-    be what they share. Later it is read off a row alone, so that new rows need no group, and `swap`
-    tells the content of one row in the style of another. Without `y`, it is a variational
-    autoencoder.
+    `fit(X, y)` takes the group of each row, -1 or NaN if it is unknown. The code has two parts,
+    content and style. In training, a row is decoded from its own style and from the mean content of
+    its group, so content must be what the rows of a group share. After the fit, both parts are
+    computed from the row alone, so new rows need no group. `swap` combines the content of one row
+    with the style of another. Without `y`, the model is a variational autoencoder.
 
-    Minimises :math:`-E_q \\log p(x|c, s) + \\beta KL(q(c|x_1, ..., x_n) \\| N(0, 1)) / n + \\beta
+    Minimizes :math:`-E_q \\log p(x|c, s) + \\beta KL(q(c|x_1, ..., x_n) \\| N(0, 1)) / n + \\beta
     KL(q(s|x) \\| N(0, 1))`, for the content :math:`c` of the :math:`n` rows of a group in a batch
     and the style :math:`s`.
 
     Parameters
     ----------
     n_content : int or "auto", default="auto"
-        How many components of the code, the first ones, are content; "auto" is half of them.
+        Number of components that are content, the first ones of the code; "auto" is half of them.
 
     beta : float, default=1.0
         Weight of the divergence from the prior.
@@ -98,7 +99,7 @@ class ContentStyleAutoencoder(DensityAutoencoder):
     beta: NonNegative = 1.0
 
     def network(self, spec):
-        return Network(*self._parts_of(spec), n_content=self._n_content(spec.n_components))
+        return Network(*self._network_arguments(spec), n_content=self._n_content(spec.n_components))
 
     def _n_content(self, size):
         n = size // 2 if self.n_content == "auto" else self.n_content
@@ -123,20 +124,20 @@ class ContentStyleAutoencoder(DensityAutoencoder):
         return torch.from_numpy(codes).float()
 
     def swap(self, X_content, X_style):
-        """Tell the content of some rows in the style of others.
+        """Combine the content of rows with the style of other rows.
 
         Parameters
         ----------
         X_content : array-like of shape (n_samples, n_features)
-            Whose content is taken.
+            Rows whose content is taken.
 
         X_style : array-like of shape (n_samples, n_features)
-            Whose style is taken, row by row.
+            Rows whose style is taken, one for each row of `X_content`.
 
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            What is made of both.
+            Rows that are decoded from both.
         """
         codes = [
             self._apply(lambda network, x: network(x).code, self._rows(X))

@@ -1,4 +1,4 @@
-"""Convolutional variational autoencoder (Kingma & Welling 2014; maps after Rombach et al. 2022)."""
+"""Convolutional variational autoencoder (Kingma & Welling 2014; maps: Rombach et al. 2022)."""
 
 from functools import partial
 
@@ -11,21 +11,26 @@ from sktae.parameters import NonNegative
 
 def negative_elbo(likelihood, x, out, *, beta):
     return {
-        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale),
+        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.decoded, out.log_scale),
         "divergence": beta * kl_to_normal(out.code, out.logvar),
     }
 
 
 class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
-    """Convolutional variational autoencoder: images whose codes are distributions.
+    """Convolutional variational autoencoder: encodes images as normal distributions.
 
-    Minimises :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
+    Likelihoods of images can be computed, and new images sampled.
+
+    Minimizes :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
 
     Parameters
     ----------
+    n_components : int or "auto", default="auto"
+        Size of the code. "auto" is 16 or, with `code_channels`, the size of the map.
+
     beta : float, default=1.0
-        Weight :math:`\\beta` of the divergence from the prior. Maps that are only to be compressed
-        take a very small one.
+        Weight :math:`\\beta` of the divergence from the prior. To compress images to a map for
+        another model, take a very small one.
 
     References
     ----------
@@ -48,10 +53,12 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
     def inputs(self):
         return self._images(unit_interval=self.likelihood == "bernoulli")
 
-    def _parts_of(self, spec):
-        # One scale of noise for a channel: pixels with scales of their own give up what is hard.
-        scales = (spec.shape[0], 1, 1)
-        return *self._encoder_and_decoder(spec, 2), scales, spec.n_components, self.likelihood
+    def _network_arguments(self, spec):
+        # One scale for each channel. With a scale for each pixel, the network raises the scale of
+        # pixels that are hard to reconstruct instead of learning them.
+        scale_shape = (spec.shape[0], 1, 1)
+        coders = self._encoder_and_decoder(spec, outputs_per_component=2)
+        return *coders, scale_shape, spec.n_components, self.likelihood
 
     @property
     def objective(self):

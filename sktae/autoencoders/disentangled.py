@@ -8,24 +8,24 @@ from sktae.nn.losses import kl_to_normal, total_correlation
 from sktae.parameters import NonNegative
 
 
-def penalised_elbo(likelihood, x, out, *, beta):
+def penalized_negative_elbo(likelihood, x, out, *, beta):
     dependence = total_correlation(out.z, out.code, out.logvar)
     return {
-        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale),
+        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.decoded, out.log_scale),
         "divergence": kl_to_normal(out.code, out.logvar),
         "dependence": (beta - 1) * dependence,
     }
 
 
 class DisentangledAutoencoder(DensityAutoencoder):
-    """Disentangled autoencoder: a code whose components do not depend on each other.
+    """Disentangled autoencoder: learns a code with independent components.
 
-    Where rows come from a few independent causes, each component comes to stand for one of them. A
-    variational autoencoder with a large `beta` aims at the same, but pays for it with all that the
-    code knows of rows; here only the total correlation costs more, the part of the divergence that
-    measures dependence.
+    If rows come from a few independent causes, each component tends to represent one of them. A
+    variational autoencoder with a large `beta` has the same aim, but penalizes all information that
+    the code has about rows. This model penalizes only the part of the divergence that measures
+    dependence: the total correlation.
 
-    Minimises :math:`-E_{q(z|x)} \\log p(x|z) + KL(q(z|x) \\| N(0, 1)) + (\\beta - 1) KL(q(z) \\|
+    Minimizes :math:`-E_{q(z|x)} \\log p(x|z) + KL(q(z|x) \\| N(0, 1)) + (\\beta - 1) KL(q(z) \\|
     \\prod_j q(z_j))`, where :math:`q(z)` is the mean of the :math:`q(z|x)` of a batch.
 
     Parameters
@@ -52,4 +52,4 @@ class DisentangledAutoencoder(DensityAutoencoder):
 
     @property
     def objective(self):
-        return partial(penalised_elbo, self.likelihood)
+        return partial(penalized_negative_elbo, self.likelihood)

@@ -13,23 +13,23 @@ from sktae.parameters import NonNegative
 def negative_elbo(likelihood, x, out, *, beta, free_bits):
     kl = kl_to_normal(out.code, out.logvar)
     kl = torch.where(kl.mean(0) > free_bits, kl, free_bits)
-    nll = LIKELIHOODS[likelihood].nll(x, out.natural, out.log_scale)
+    nll = LIKELIHOODS[likelihood].nll(x, out.decoded, out.log_scale)
     return {"reconstruction": nll, "divergence": beta * kl}
 
 
 class VariationalAutoencoder(DensityAutoencoder):
-    """Variational autoencoder: a code that is a distribution, hence a density for rows.
+    """Variational autoencoder: encodes rows as normal distributions and models their density.
 
-    Minimises :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
+    Minimizes :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
 
     Parameters
     ----------
     beta : float, default=1.0
-        Weight of the divergence from the prior. Above 1, codes tend to disentangle.
+        Weight of the divergence from the prior. Above 1, components tend to be disentangled.
 
     free_bits : float, default=0.0
-        Divergence below this, averaged over the batch and in nats for each component, is not
-        penalised: against codes that collapse to the prior.
+        Divergence of each component, in nats and averaged over the batch, up to which it is not
+        penalized. This keeps the code from collapsing to the prior.
 
     References
     ----------

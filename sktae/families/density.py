@@ -1,4 +1,4 @@
-"""What all autoencoders share whose code is a distribution."""
+"""Autoencoders whose code is a normal distribution."""
 
 import math
 from typing import Literal
@@ -20,24 +20,37 @@ Scoring = Literal["combined", "residual", "neighbors", "elbo", "monte_carlo", "i
 
 
 class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
-    """Base of the autoencoders whose code is a normal distribution, hence a density for rows.
+    """Base of autoencoders whose code is a normal distribution, so that rows have a likelihood.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Size of the code; "auto" is 16. Components that are not needed fall back to the prior.
+        Size of the code; "auto" is 16. The posterior of components that are not needed equals the
+        prior.
+
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto" is (128,), or (128,
+        64) where the code has fewer components than a row has columns.
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer. "auto" is 0.002, or 0.01 where the code has fewer
+        components than a row has columns.
 
     likelihood : {"gaussian", "laplace", "bernoulli"}, default="gaussian"
-        How rows scatter around their reconstruction; the scale of each column's noise is learnt.
-        "bernoulli" is for values from 0 to 1 and ignores `standardize`; later rows are cut off.
+        Distribution of a row, given its code. The network learns the scale of each column.
+        "bernoulli" is for values between 0 and 1: it ignores `standardize` and clips new rows to
+        this range.
 
     score_method : {"combined", "residual", "neighbors", "elbo", "monte_carlo", "importance"}, \
 default="combined"
-        What scores measure: as elsewhere or, in nats, the bound at the mean of the code, its mean
-        over draws, the same for every row and call, or the bound weighted by importance.
+        What scores measure. "combined", "residual" and "neighbors" are those of all autoencoders.
+        The others are estimates of the log-likelihood, in nats: "elbo" is the evidence lower bound
+        at the mean of the code, "monte_carlo" the mean of the bound over samples of the code, and
+        "importance" the importance-weighted bound, which is tighter. The noise of the samples is
+        the same for every row and call.
 
     n_draws : int, default=16
-        Number of draws for "monte_carlo" and "importance".
+        Number of samples of the code for "monte_carlo" and "importance".
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
@@ -49,30 +62,30 @@ default="combined"
         return Tabular(self.standardize and not unit, unit)
 
     def _auto(self, shape):
-        # Each component that is drawn adds noise until the network has learnt to ignore it.
+        # A sampled component adds noise until the network has learned to ignore it: few are better.
         return Auto(components=16)
 
     def network(self, spec):
-        return NormalCode(*self._parts_of(spec))
+        return NormalCode(*self._network_arguments(spec))
 
-    def _parts_of(self, spec):
-        """Return what a network with a normal code is made of."""
+    def _network_arguments(self, spec):
+        """Return the arguments of `NormalCode`."""
         sizes = spec.sizes
         encoder = mlp(*sizes[:-1], 2 * sizes[-1], activation=self.activation)
         decoder = mlp(*sizes[::-1], activation=self.activation)
         return encoder, decoder, spec.shape, spec.n_components, self.likelihood
 
     def error(self, x, out):
-        return LIKELIHOODS[self.likelihood].nll(x, out.natural, out.log_scale)
+        return LIKELIHOODS[self.likelihood].nll(x, out.decoded, out.log_scale)
 
     @staticmethod
     def surprise(out):
         return kl_to_normal(out.code, out.logvar).sum(1)
 
     def _draw(self, network, code, u):
-        natural = network.decoder(code)
-        u = u.view_as(natural)
-        return LIKELIHOODS[self.likelihood].quantile(u, natural, network.log_scale())
+        decoded = network.decoder(code)
+        u = u.view_as(decoded)
+        return LIKELIHOODS[self.likelihood].quantile(u, decoded, network.log_scale())
 
     def _complaint(self, last, spec):
         if last["active_units"] == 0 and last["step"] >= 100:
@@ -90,5 +103,6 @@ default="combined"
         nll = torch.stack([self.error(x, out).flatten(1).sum(1) for _, out in outs])
         if method == "monte_carlo":
             return nll.mean(0) + self.surprise(outs[0][1])
+        # log p(z) - log q(z|x): with it, the mean of p(x|z) over samples estimates p(x).
         ratio = torch.stack([normal_log_ratio(out.code, out.logvar, e).sum(1) for e, out in outs])
         return math.log(self.n_draws) - (ratio - nll).logsumexp(0)

@@ -1,7 +1,9 @@
-"""How rows scatter around what a decoder gives.
+"""Likelihoods of rows, given what a decoder returns.
 
-Each takes the decoder's output in natural form, a mean or a logit, and the log of a scale. They are
-modules without weights, so that a network shows which one it has.
+`decoded` is the decoder's output: the mean of a normal distribution, the median of a Laplace
+distribution, or the logit of a Bernoulli distribution. `log_scale` is the logarithm of the scale,
+which the Bernoulli distribution does not use. Likelihoods are modules without weights, so that the
+representation of a network shows which one it has.
 """
 
 import torch
@@ -11,48 +13,48 @@ from sktae.nn.losses import bernoulli_nll, gaussian_nll, laplace_nll
 
 
 class Gaussian(nn.Module):
-    """Normal noise around the mean."""
+    """Normal distribution: the negative log-likelihood is a squared error."""
 
     @staticmethod
-    def mean(natural: Tensor) -> Tensor:
-        return natural
+    def mean(decoded: Tensor) -> Tensor:
+        return decoded
 
     @staticmethod
-    def nll(x: Tensor, natural: Tensor, log_scale: Tensor) -> Tensor:
-        return gaussian_nll(x, natural, log_scale)
+    def nll(x: Tensor, decoded: Tensor, log_scale: Tensor) -> Tensor:
+        return gaussian_nll(x, decoded, log_scale)
 
     @staticmethod
-    def quantile(u: Tensor, natural: Tensor, log_scale: Tensor) -> Tensor:
-        return natural + log_scale.exp() * torch.special.ndtri(u)
+    def quantile(u: Tensor, decoded: Tensor, log_scale: Tensor) -> Tensor:
+        return decoded + log_scale.exp() * torch.special.ndtri(u)
 
 
 class Laplace(Gaussian):
-    """Noise with heavier tails: absolute errors count."""
+    """Laplace distribution: the negative log-likelihood is an absolute error."""
 
     @staticmethod
-    def nll(x: Tensor, natural: Tensor, log_scale: Tensor) -> Tensor:
-        return laplace_nll(x, natural, log_scale)
+    def nll(x: Tensor, decoded: Tensor, log_scale: Tensor) -> Tensor:
+        return laplace_nll(x, decoded, log_scale)
 
     @staticmethod
-    def quantile(u: Tensor, natural: Tensor, log_scale: Tensor) -> Tensor:
-        away = u - 0.5
-        return natural - log_scale.exp() * away.sign() * torch.log1p(-2 * away.abs())
+    def quantile(u: Tensor, decoded: Tensor, log_scale: Tensor) -> Tensor:
+        centered = u - 0.5
+        return decoded - log_scale.exp() * centered.sign() * torch.log1p(-2 * centered.abs())
 
 
 class Bernoulli(nn.Module):
-    """Yes or no, or a share between; the scale plays no part."""
+    """Bernoulli distribution, also for values between 0 and 1."""
 
     @staticmethod
-    def mean(natural: Tensor) -> Tensor:
-        return natural.sigmoid()
+    def mean(decoded: Tensor) -> Tensor:
+        return decoded.sigmoid()
 
     @staticmethod
-    def nll(x: Tensor, natural: Tensor, log_scale: Tensor) -> Tensor:
-        return bernoulli_nll(x, natural)
+    def nll(x: Tensor, decoded: Tensor, log_scale: Tensor) -> Tensor:
+        return bernoulli_nll(x, decoded)
 
     @staticmethod
-    def quantile(u: Tensor, natural: Tensor, log_scale: Tensor) -> Tensor:
-        return (u < natural.sigmoid()).to(u.dtype)
+    def quantile(u: Tensor, decoded: Tensor, log_scale: Tensor) -> Tensor:
+        return (u < decoded.sigmoid()).to(u.dtype)
 
 
 LIKELIHOODS = {"gaussian": Gaussian, "laplace": Laplace, "bernoulli": Bernoulli}

@@ -53,12 +53,14 @@ def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
 def total_correlation(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
     """log q(z) - sum_j log q(z_j), (n,), where q is the mixture of the batch's posteriors.
 
-    It measures how far the components of the code depend on each other.
+    It is large where the components of the code depend on each other.
     """
-    away = z[:, None] - mean
-    logs = -0.5 * (away.square() * (-logvar).exp() + logvar)  # of row i in the posterior of row j
+    deviation = z[:, None] - mean
+    # log q(z_i | x_j) for each pair of rows and each component, (n, n, k), without its constant
+    log_density = -0.5 * (deviation.square() * (-logvar).exp() + logvar)
     n, k = mean.shape
-    return logs.sum(2).logsumexp(1) - logs.logsumexp(1).sum(1) + (k - 1) * math.log(n)
+    joint, marginals = log_density.sum(2).logsumexp(1), log_density.logsumexp(1).sum(1)
+    return joint - marginals + (k - 1) * math.log(n)
 
 
 def normal_log_ratio(mean: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:

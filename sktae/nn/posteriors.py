@@ -1,4 +1,4 @@
-"""Codes that are distributions."""
+"""Networks whose code is a normal distribution."""
 
 from typing import Any, NamedTuple
 
@@ -11,20 +11,20 @@ from sktae.randomness import Normal
 
 
 class Posterior(NamedTuple):
-    """What networks with a normal code return."""
+    """What networks return whose code is a normal distribution."""
 
     recon: Tensor  # (n, ...)
     code: Tensor  # (n, k), the mean of the code
     logvar: Tensor  # (n, k), its log variance
-    z: Tensor  # (n, k), a draw of it, or the mean again
-    natural: Tensor  # (n, ...), the decoder's output: means, or logits
-    log_scale: Tensor  # (*shape), of the noise around the means
+    z: Tensor  # (n, k), a sample of the code in training, later its mean
+    decoded: Tensor  # (n, ...), the decoder's output: means, or logits
+    log_scale: Tensor  # (*shape), of the distribution of rows around the means
 
 
 class NormalCode(AutoencoderModule):
-    """A code that is a normal distribution, between any encoder and decoder.
+    """Encoder and decoder of any kind; the code is a normal distribution.
 
-    The encoder gives means and log variances side by side.
+    The encoder returns the means and the log variances of the code side by side, (n, 2 * k).
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class NormalCode(AutoencoderModule):
         self.likelihood: Any = LIKELIHOODS[likelihood]()
 
     def log_scale(self) -> Tensor:
-        # Ten times a weight, to move as fast as sums of weights do; softly kept above -4.
+        # Ten times a parameter, since Adam moves each parameter equally fast, and a scale must keep
+        # up with sums of weights. The softplus keeps the result above -4.
         return nn.functional.softplus(20 * self.tenth_log_scale + 8) / 2 - 4
 
     def decode(self, code: Tensor) -> Tensor:
@@ -54,9 +55,9 @@ class NormalCode(AutoencoderModule):
 
     def posterior(self, mean: Tensor, logvar: Tensor, eps: Tensor | None = None) -> Posterior:
         z = mean if eps is None else mean + eps * (logvar / 2).exp()
-        natural = self.decoder(z)
-        recon = self.likelihood.mean(natural)
-        return Posterior(recon, mean, logvar, z, natural, self.log_scale())
+        decoded = self.decoder(z)
+        recon = self.likelihood.mean(decoded)
+        return Posterior(recon, mean, logvar, z, decoded, self.log_scale())
 
     def diagnose(self, out: Any) -> dict[str, Tensor]:
         return {"active_units": (out.code.var(0, correction=0) > 0.01).sum()}
