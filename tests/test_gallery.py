@@ -37,16 +37,16 @@ def digits():
 @pytest.mark.parametrize("hidden", [(), (6,)])
 def test_contraction_is_the_jacobian(hidden):
     """The penalty is the squared norm of the Jacobian: exact, or right on average."""
-    network = contractive.Network(5, 4, hidden, "tanh", tied=True, squashed=False)
+    network = contractive.Network(5, 4, hidden, "tanh", tied=True, sigmoid_output=False)
     x = torch.randn(3, 5)
     jacobian = torch.stack([torch.autograd.functional.jacobian(network.encode, row) for row in x])
     exact = jacobian.square().sum((1, 2))
     if hidden:
         many = x.repeat_interleave(20_000, 0)
-        slope = network(many, torch.randn(len(many), 4)).slope.sum(1).view(3, -1).mean(1)
+        slope = network(many, torch.randn(len(many), 4)).squared_jacobian.sum(1).view(3, -1).mean(1)
         torch.testing.assert_close(slope, exact, rtol=0.05, atol=0)
     else:
-        torch.testing.assert_close(network(x).slope.sum(1), exact)
+        torch.testing.assert_close(network(x).squared_jacobian.sum(1), exact)
 
 
 def test_top_k_keeps_the_largest():

@@ -8,65 +8,71 @@ from torch import Tensor
 
 from sktae.base import BaseAutoencoder
 from sktae.families.loss import LossMixin
-from sktae.nn.layers import EncoderDecoder, activation_layer, slope
-from sktae.nn.losses import distance
+from sktae.nn.layers import EncoderDecoder, activation_derivative, activation_layer
+from sktae.nn.losses import reconstruction_loss
 from sktae.parameters import NonNegative, Widths
 from sktae.randomness import Normal
 
 
-class Contracted(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k)
-    slope: Tensor  # (n, k or d), adds up to the squared norm of the encoder's Jacobian
-    natural: Tensor  # (n, d), the reconstruction before it is squashed
+    logits: Tensor  # (n, d), the reconstruction before the sigmoid, if there is one
+    squared_jacobian: Tensor  # (n, k or d), its sum is the squared norm of the encoder's Jacobian
 
 
-def penalised(loss, x, out, *, alpha):
-    return {"reconstruction": distance(loss, x, out), "contraction": alpha * out.slope}
+def contraction_penalty(loss, x, out, *, alpha):
+    return {
+        "reconstruction": reconstruction_loss(loss, x, out),
+        "contraction": alpha * out.squared_jacobian,
+    }
 
 
 class Network(EncoderDecoder):
-    """Measures the encoder's Jacobian J beside its code."""
+    """Computes the squared norm of the encoder's Jacobian J beside the code."""
 
-    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, tied, squashed):
+    def __init__(
+        self, n_features, n_components, hidden_layer_sizes, activation, tied, sigmoid_output
+    ):
         sizes = n_features, n_components, hidden_layer_sizes
-        super().__init__(*sizes, activation, tied, squashed=squashed)
-        self.bend, self.slope = activation_layer(activation), slope(activation)
+        super().__init__(*sizes, activation, tied, sigmoid_output=sigmoid_output)
+        self.activation = activation_layer(activation)
+        self.derivative = activation_derivative(activation)
         # With hidden layers, |J|^2 is the mean of |J' v|^2 over normal directions v.
         self.noise = (Normal((n_components,)),) if hidden_layer_sizes else ()
 
     def encode(self, x):
-        return self.bend(self.encoder(x))
+        return self.activation(self.encoder(x))
 
     def forward(self, x, direction=None):
-        drives = [self.encoder[0](x)]
-        for bend, linear in zip(self.encoder[1::2], self.encoder[2::2], strict=True):
-            drives.append(linear(bend(drives[-1])))
-        code = self.bend(drives[-1])
-        recon, natural = self.told(code)
-        return Contracted(recon, code, self.contraction(drives, direction), natural)
+        pre_activations = [self.encoder[0](x)]
+        for activation, linear in zip(self.encoder[1::2], self.encoder[2::2], strict=True):
+            pre_activations.append(linear(activation(pre_activations[-1])))
+        code = self.activation(pre_activations[-1])
+        return Output(*self.output(code), self.squared_jacobian(pre_activations, direction))
 
-    def contraction(self, drives, direction):
-        """Return |J|^2 or, for a direction, |J' v|^2, as terms that add up to it."""
+    def squared_jacobian(self, pre_activations, direction):
+        """Return terms of the sum |J|^2 or, given a direction v, of |J' v|^2."""
         if not self.noise:
-            return self.slope(drives[0]) ** 2 * self.encoder[0].weight.square().sum(1)
+            derivative = self.derivative(pre_activations[0])
+            return derivative**2 * self.encoder[0].weight.square().sum(1)
         if direction is None:
             return torch.zeros(())
-        pulled = direction
-        for drive, linear in zip(drives[::-1], self.encoder[::-2], strict=True):
-            pulled = (pulled * self.slope(drive)) @ linear.weight
-        return pulled**2
+        vjp = direction  # by the chain rule, layer by layer
+        for pre_activation, linear in zip(pre_activations[::-1], self.encoder[::-2], strict=True):
+            vjp = (vjp * self.derivative(pre_activation)) @ linear.weight
+        return vjp**2
 
 
 class ContractiveAutoencoder(LossMixin, BaseAutoencoder):
-    """Contractive autoencoder: a code that hardly moves when the row does.
+    """Contractive autoencoder: learns a code that changes little when the row changes.
 
-    Against the pull to reconstruct, only the directions in which the data vary stay alive in the
-    code; elsewhere it is flat.
+    A penalty keeps the derivatives of the code small. The reconstruction needs them only in the
+    directions in which the data vary, so in other directions the code is nearly constant.
 
-    Minimises :math:`\\|x - g(f(x))\\|^2 + \\alpha \\|\\partial f / \\partial x\\|_F^2`, or the
-    cross-entropy in place of the squared error. The norm is exact without hidden layers, else an
-    unbiased estimate from one random direction per row.
+    Minimizes :math:`\\|x - g(f(x))\\|^2 + \\alpha \\|\\partial f / \\partial x\\|_F^2`, or the
+    cross-entropy in place of the squared error. Without hidden layers, the norm is exact. With
+    hidden layers, it is an unbiased estimate from one random direction per row.
 
     Parameters
     ----------
@@ -75,14 +81,14 @@ class ContractiveAutoencoder(LossMixin, BaseAutoencoder):
 
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
 default="silu"
-        What stands between the layers and at the code; in the paper, "sigmoid".
+        Activation between the layers and at the code; in the paper, "sigmoid".
 
     alpha : float, default=0.1
         Weight of the contraction.
 
     tied_weights : bool, default=True
-        Whether the decoder uses the encoder's weights, transposed. Untied, the encoder could shrink
-        and the decoder grow instead of contracting.
+        Whether the decoder uses the encoder's weights, transposed. Otherwise small weights of the
+        encoder and large ones of the decoder make the penalty small without any contraction.
 
     References
     ----------
@@ -110,9 +116,9 @@ default="silu"
             spec.widths,
             self.activation,
             self.tied_weights,
-            self._squashed,
+            self._cross_entropy,
         )
 
     @property
     def objective(self):
-        return partial(penalised, self.loss)
+        return partial(contraction_penalty, self.loss)

@@ -8,16 +8,16 @@ import torch
 from sktae.base import BaseAutoencoder
 from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder
-from sktae.nn.losses import distance
+from sktae.nn.losses import reconstruction_loss
 from sktae.parameters import NonNegative
 from sktae.randomness import Mask, Normal, Partner
 
 
 class Network(EncoderDecoder):
-    """Sees corrupted rows in training, clean ones ever after."""
+    """Corrupts rows in training only."""
 
-    def __init__(self, n_features, *sizes, kind, level, squashed):
-        super().__init__(n_features, *sizes, squashed=squashed)
+    def __init__(self, n_features, *sizes, kind, level, sigmoid_output):
+        super().__init__(n_features, *sizes, sigmoid_output=sigmoid_output)
         self.kind, self.level = kind, level
         if kind == "gaussian":
             self.noise = (Normal((n_features,)),)
@@ -36,22 +36,24 @@ class Network(EncoderDecoder):
 
 
 class DenoisingAutoencoder(LossMixin, BaseAutoencoder):
-    """Denoising autoencoder: clean rows recovered from corrupted ones.
+    """Denoising autoencoder: reconstructs clean rows from corrupted ones.
 
-    To undo the noise, the network must learn how columns depend on each other: it points from
-    unlikely rows to likely ones.
+    To remove the noise, the network must learn how columns depend on each other: it maps unlikely
+    rows to more likely ones.
 
-    Minimises :math:`\\|x - g(f(\\tilde x))\\|^2`, or the cross-entropy, over corruptions
+    Minimizes :math:`\\|x - g(f(\\tilde x))\\|^2`, or the cross-entropy, over corruptions
     :math:`\\tilde x` of :math:`x`.
 
     Parameters
     ----------
     noise : {"gaussian", "masking", "swap"}, default="gaussian"
-        How rows are corrupted in training: normal noise is added, entries are replaced by the
-        column's mean, or entries are replaced by those of another row.
+        How rows are corrupted in training. "gaussian" adds normal noise. "masking" replaces entries
+        by the mean of their column (by 0 without `standardize`). "swap" replaces entries by those
+        of another row.
 
     noise_level : float, default=0.3
-        Standard deviation of the normal noise, or the share of entries that is replaced.
+        Standard deviation of the normal noise, for columns of variance 1, or the share of entries
+        that are replaced.
 
     References
     ----------
@@ -88,9 +90,9 @@ class DenoisingAutoencoder(LossMixin, BaseAutoencoder):
             self.activation,
             kind=self.noise,
             level=self.noise_level,
-            squashed=self._squashed,
+            sigmoid_output=self._cross_entropy,
         )
 
     @property
     def objective(self):
-        return partial(distance, self.loss)
+        return partial(reconstruction_loss, self.loss)

@@ -5,16 +5,16 @@ from functools import partial
 from sktae.base import BaseAutoencoder
 from sktae.families.loss import LossMixin
 from sktae.nn.layers import EncoderDecoder
-from sktae.nn.losses import distance
+from sktae.nn.losses import reconstruction_loss
 
 
 class Autoencoder(LossMixin, BaseAutoencoder):
-    """Autoencoder: rows squeezed through a code, and back.
+    """Autoencoder: compresses rows to a code and reconstructs them.
 
-    With a small code it is a curved PCA; with the default, wide code it tells rows that are unlike
-    those it has seen.
+    With a small code, it is a nonlinear PCA. With the default, wide code, it detects rows that
+    differ from the training rows.
 
-    Minimises the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or its
+    Minimizes the squared error of the reconstruction, :math:`\\|x - g(f(x))\\|^2`, or its
     cross-entropy.
 
     Parameters
@@ -23,8 +23,9 @@ class Autoencoder(LossMixin, BaseAutoencoder):
         Whether the decoder uses the encoder's weights, transposed.
 
     linear_skip : bool, default=False
-        Whether linear maps run beside encoder and decoder, which then learn only what a linear
-        model misses. The code stays the only way from one to the other.
+        Whether a linear map is added to the encoder, and another one to the decoder. The
+        perceptrons then learn only what a linear model misses. The reconstruction still depends on
+        the code alone.
 
     References
     ----------
@@ -54,9 +55,9 @@ class Autoencoder(LossMixin, BaseAutoencoder):
             self.activation,
             self.tied_weights,
             self.linear_skip,
-            self._squashed,
+            self._cross_entropy,
         )
 
     @property
     def objective(self):
-        return partial(distance, self.loss)
+        return partial(reconstruction_loss, self.loss)

@@ -1,32 +1,32 @@
-"""How a reconstruction is measured, for the autoencoders whose papers leave a choice."""
+"""The loss of the reconstruction, for autoencoders whose papers name two."""
 
 from typing import Literal
 
 from sktae.inputs.tabular import Tabular
-from sktae.nn.losses import distance
+from sktae.nn.losses import reconstruction_loss
 from sktae.parameters import Declared
 
 
 class LossMixin(Declared):
-    """Lets a user choose between two losses.
+    """Gives an autoencoder the parameter `loss`.
 
     Parameters
     ----------
     loss : {"squared", "cross_entropy"}, default="squared"
-        What reconstructions are measured by. "cross_entropy" is for values from 0 to 1, which it
-        takes as they are, whatever `standardize`; outputs are squashed to that range, and later
-        rows cut off.
+        Loss of the reconstruction. "cross_entropy" is for values between 0 and 1: it ignores
+        `standardize`, reconstructions pass through a sigmoid, and new rows are clipped to this
+        range.
     """
 
     loss: Literal["squared", "cross_entropy"] = "squared"
 
     @property
-    def _squashed(self) -> bool:
-        """Whether the network's outputs lie between 0 and 1."""
+    def _cross_entropy(self) -> bool:
+        """Whether rows and reconstructions lie between 0 and 1."""
         return self.loss == "cross_entropy"
 
     def inputs(self):
-        return Tabular(self.standardize and not self._squashed, self._squashed)
+        return Tabular(self.standardize and not self._cross_entropy, self._cross_entropy)
 
     def error(self, x, out):
-        return distance(self.loss, x, out)
+        return reconstruction_loss(self.loss, x, out)

@@ -1,4 +1,4 @@
-"""Layers that the gallery is built from."""
+"""Activations, perceptrons, and a network whose encoder and decoder are perceptrons."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,57 +25,57 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def _silu_slope(z: Tensor) -> Tensor:
-    share = z.sigmoid()
-    return share * (1 + z * (1 - share))
+def _silu_derivative(z: Tensor) -> Tensor:
+    gate = z.sigmoid()
+    return gate * (1 + z * (1 - gate))
 
 
-def _gelu_slope(z: Tensor) -> Tensor:
+def _gelu_derivative(z: Tensor) -> Tensor:
     return 0.5 * (1 + torch.erf(z / math.sqrt(2))) + z * torch.exp(-z * z / 2) / math.sqrt(
         2 * math.pi
     )
 
 
-def _sigmoid_slope(z: Tensor) -> Tensor:
+def _sigmoid_derivative(z: Tensor) -> Tensor:
     h = z.sigmoid()
     return h * (1 - h)
 
 
-_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+_DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": torch.ones_like,
     "relu": lambda z: (z > 0).to(z.dtype),
     "leaky_relu": lambda z: 0.01 + 0.99 * (z > 0),
     "elu": lambda z: z.clamp(max=0).exp(),
-    "gelu": _gelu_slope,
-    "silu": _silu_slope,
+    "gelu": _gelu_derivative,
+    "silu": _silu_derivative,
     "tanh": lambda z: 1 - z.tanh().square(),
-    "sigmoid": _sigmoid_slope,
+    "sigmoid": _sigmoid_derivative,
 }
 
 
 class Coded(NamedTuple):
-    """What the simplest network returns."""
+    """What the simplest networks return."""
 
     recon: Tensor  # (n, ...)
     code: Tensor  # (n, k)
 
 
-class Decoded(NamedTuple):
-    """What a network returns whose outputs may be squashed."""
+class EncoderDecoderOutput(NamedTuple):
+    """What networks return whose reconstruction may be the sigmoid of logits."""
 
     recon: Tensor  # (n, ...)
     code: Tensor  # (n, k)
-    natural: Tensor  # (n, ...), the same before it is squashed
+    logits: Tensor  # (n, ...), the reconstruction before the sigmoid, if there is one
 
 
 def activation_layer(name: str) -> nn.Module:
-    """Return the layer for an activation's name."""
+    """Return the activation of this name as a layer."""
     return _ACTIVATIONS[name]()
 
 
-def slope(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the derivative of an activation."""
-    return _SLOPES[name]
+def activation_derivative(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the derivative of the activation of this name."""
+    return _DERIVATIVES[name]
 
 
 def mlp(*sizes: int, activation: str = "silu") -> nn.Sequential:
@@ -87,7 +87,7 @@ def mlp(*sizes: int, activation: str = "silu") -> nn.Sequential:
 
 
 class TiedDecoder(nn.Module):
-    """The encoder read backwards: its weights transposed, with biases of its own."""
+    """A decoder whose weights are those of the encoder, transposed; its biases are its own."""
 
     def __init__(self, encoder: nn.Sequential, activation: str):
         super().__init__()
@@ -106,10 +106,30 @@ class TiedDecoder(nn.Module):
 
 
 class EncoderDecoder(AutoencoderModule):
-    """A code between two mirrored perceptrons.
+    """Encoder and decoder are perceptrons; the decoder mirrors the encoder's hidden layers.
 
-    With `linear_skip`, a linear map runs beside each perceptron, from input to code and from code
-    to output: the perceptrons then learn only what a linear model misses.
+    Parameters
+    ----------
+    n_features : int
+        Number of inputs.
+
+    n_components : int
+        Size of the code.
+
+    hidden_layer_sizes : sequence of int
+        Widths of the encoder's hidden layers.
+
+    activation : str
+        Activation between the layers.
+
+    tied_weights : bool, default=False
+        Whether the decoder uses the encoder's weights, transposed.
+
+    linear_skip : bool, default=False
+        Whether a linear map is added to the encoder, and another one to the decoder.
+
+    sigmoid_output : bool, default=False
+        Whether reconstructions pass through a sigmoid, so that they lie between 0 and 1.
     """
 
     def __init__(
@@ -120,7 +140,7 @@ class EncoderDecoder(AutoencoderModule):
         activation: str,
         tied_weights: bool = False,
         linear_skip: bool = False,
-        squashed: bool = False,
+        sigmoid_output: bool = False,
     ):
         super().__init__()
         sizes = (n_features, *hidden_layer_sizes, n_components)
@@ -132,23 +152,22 @@ class EncoderDecoder(AutoencoderModule):
         )
         self.skip_in = nn.Linear(n_features, n_components, bias=False) if linear_skip else None
         self.skip_out = nn.Linear(n_components, n_features, bias=False) if linear_skip else None
-        self.squash = nn.Sigmoid() if squashed else None
+        self.output_activation = nn.Sigmoid() if sigmoid_output else None
 
     def encode(self, x: Tensor) -> Tensor:
         code = self.encoder(x)
         return code if self.skip_in is None else code + self.skip_in(x)
 
-    def told(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what a code stands for, and the same before it is squashed."""
-        natural = self.decoder(code)
-        if self.skip_out is not None:
-            natural = natural + self.skip_out(code)
-        return natural if self.squash is None else self.squash(natural), natural
-
     def decode(self, code: Tensor) -> Tensor:
-        return self.told(code)[0]
+        return self.output(code).recon
 
-    def forward(self, x: Tensor) -> Decoded:  # type: ignore[override]  # no noise
-        code = self.encode(x)
-        recon, natural = self.told(code)
-        return Decoded(recon, code, natural)
+    def output(self, code: Tensor) -> EncoderDecoderOutput:
+        """Return the output of the network, given the code, (n, k)."""
+        logits = self.decoder(code)
+        if self.skip_out is not None:
+            logits = logits + self.skip_out(code)
+        recon = logits if self.output_activation is None else self.output_activation(logits)
+        return EncoderDecoderOutput(recon, code, logits)
+
+    def forward(self, x: Tensor) -> EncoderDecoderOutput:  # type: ignore[override]  # no noise
+        return self.output(self.encode(x))

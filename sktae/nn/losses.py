@@ -1,4 +1,4 @@
-"""The equations, elementwise: an objective adds them up over everything but the rows."""
+"""Losses, one value for each element; the objective is their sum over each row."""
 
 import math
 from typing import Any
@@ -40,9 +40,9 @@ def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     return F.softplus(logits) - x * logits
 
 
-def distance(loss: str, x: Tensor, out: Any) -> Tensor:
-    """The loss of this name, of x and what a network gives for it."""
-    return squared(x, out.recon) if loss == "squared" else bernoulli_nll(x, out.natural)
+def reconstruction_loss(name: str, x: Tensor, out: Any) -> Tensor:
+    """The loss of this name, "squared" or "cross_entropy", of x and a network's output."""
+    return squared(x, out.recon) if name == "squared" else bernoulli_nll(x, out.logits)
 
 
 def kl_to_normal(mean: Tensor, logvar: Tensor) -> Tensor:
