@@ -23,7 +23,7 @@ from sktae import (
 from sktae._engine import net as engine
 from sktae.autoencoders import contractive
 from sktae.families.loss import LossMixin
-from sktae.families.sampling import chain
+from sktae.families.sampling import sample_markov_chain
 from sktae.metrics import mutual_information_gap
 from sktae.nn.codes import batch_top_k, nearest, one_hot, straight_through, top_k
 from sktae.nn.losses import total_correlation
@@ -197,11 +197,11 @@ def test_codes_that_are_not_used_are_moved(digits):
     with torch.no_grad():
         network.codebook[:10] += 1e3
         before, out = network.codebook.clone(), network(x)
-        worst = (out.drive - out.chosen).square().sum(-1).flatten().argmax()
+        worst = (out.encoded - out.quantized).square().sum(-1).flatten().argmax()
         network.revive(out)
-        used = one_hot(out.numbers, 64).flatten(0, 1).sum(0) > 0
+        used = one_hot(out.indices, 64).flatten(0, 1).sum(0) > 0
         assert torch.equal(network.codebook[used], before[used])
-        assert torch.equal(network.codebook[0], out.drive.flatten(0, 1)[worst])
+        assert torch.equal(network.codebook[0], out.encoded.flatten(0, 1)[worst])
         assert (network.codebook.abs() < 500).all()
 
 
@@ -214,7 +214,7 @@ def test_slots_must_divide_the_code(digits):
 def test_chains_follow_what_was_seen():
     """Each number follows one that it followed before, as often as it did."""
     seen = np.array([[0, 1, 5], [0, 2, 6], [0, 2, 7], [3, 4, 8]])
-    drawn = chain(seen, 4000, np.random.default_rng(0))
+    drawn = sample_markov_chain(seen, 4000, np.random.default_rng(0))
     assert {tuple(row) for row in drawn[:, :2]} == {tuple(row) for row in seen[:, :2]}
     assert {tuple(row) for row in drawn[:, 1:]} == {tuple(row) for row in seen[:, 1:]}
     assert abs((drawn[:, 0] == 3).mean() - 0.25) < 0.03

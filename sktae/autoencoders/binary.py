@@ -1,4 +1,4 @@
-"""Binary autoencoder (straight-through after Bengio et al. 2013; relaxed as in Maddison 2017)."""
+"""Binary autoencoder (Bengio et al. 2013; relaxation: Maddison et al. 2017)."""
 
 from typing import Literal, NamedTuple
 
@@ -13,10 +13,10 @@ from sktae.parameters import NonNegative, Positive
 from sktae.randomness import Uniform
 
 
-class Bits(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
     code: Tensor  # (n, k), zeros and ones
-    rate: Tensor  # (n, k), how likely a one is
+    probability: Tensor  # (n, k), of a one
 
 
 class Network(AutoencoderModule):
@@ -29,11 +29,14 @@ class Network(AutoencoderModule):
 
     def forward(self, x, u=None):
         logits = self.encoder(x)
-        drive = logits if u is None else logits + logistic(u)
-        code = (drive > 0).to(x.dtype)
-        rate = logits.sigmoid()
-        soft = rate if self.gradient == "straight_through" else (drive / self.temperature).sigmoid()
-        return Bits(self.decode(straight_through(soft, code)), code, rate)
+        noisy_logits = logits if u is None else logits + logistic(u)
+        code = (noisy_logits > 0).to(x.dtype)
+        probability = logits.sigmoid()
+        if self.gradient == "straight_through":
+            soft = probability
+        else:
+            soft = (noisy_logits / self.temperature).sigmoid()
+        return Output(self.decode(straight_through(soft, code)), code, probability)
 
     def diagnose(self, out):
         mean = out.code.mean(0)
@@ -41,28 +44,28 @@ class Network(AutoencoderModule):
 
 
 class BinaryAutoencoder(BaseAutoencoder):
-    """Binary autoencoder: a code of yes and no.
+    """Binary autoencoder: encodes rows as bits.
 
-    Each bit is a question that the network puts to rows. Rows with similar answers are similar, so
-    codes serve as hashes: neighbours are found by counting bits that differ.
+    Similar rows get similar bits, so codes serve as hashes: the number of bits that differ (the
+    Hamming distance) finds neighbors. In training, bits are sampled with the probabilities that the
+    encoder computes. Random bits make reconstructions worse, so probabilities move towards 0 and 1.
+    After the fit, a bit is 1 where its probability exceeds 1/2.
 
-    In training, bits are drawn at random: a bit that hardly knows hardly helps, so that bits come
-    to be sure of themselves.
-
-    Minimises :math:`E_{b \\sim p(b|x)} \\|x - g(b)\\|^2 + \\alpha \\sum_j KL(1/2 \\| \\bar p_j)`,
-    with the mean rates :math:`\\bar p_j` of ones.
+    Minimizes :math:`E_{b \\sim p(b|x)} \\|x - g(b)\\|^2 + \\alpha \\sum_j KL(1/2 \\| \\bar p_j)`,
+    with the mean probability :math:`\\bar p_j`
+    of a one.
 
     Parameters
     ----------
     gradient : {"straight_through", "gumbel"}, default="straight_through"
-        How the encoder learns from bits, which have no slope: by that of their probability, or of a
-        smooth stand-in with the same noise.
+        How gradients pass through bits, whose own derivative is 0: as those of the probability, or
+        as those of a smooth relaxation with the same noise.
 
     temperature : float, default=0.5
-        How smooth the stand-in of "gumbel" is.
+        Temperature of the relaxation "gumbel": the higher, the smoother.
 
     balance : float, default=1.0
-        Weight :math:`\\alpha` of what makes each bit a one for half of the rows.
+        Weight :math:`\\alpha` of the second term, which makes each bit a one for half of the rows.
 
     References
     ----------
@@ -90,5 +93,5 @@ class BinaryAutoencoder(BaseAutoencoder):
 
     @staticmethod
     def objective(x, out, *, balance):
-        uneven = kl_of_rates(0.5, out.rate.mean(0)).expand_as(out.rate)
-        return {"reconstruction": squared(x, out.recon), "balance": balance * uneven}
+        divergence = kl_of_rates(0.5, out.probability.mean(0)).expand_as(out.probability)
+        return {"reconstruction": squared(x, out.recon), "balance": balance * divergence}

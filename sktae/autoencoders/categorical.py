@@ -15,9 +15,9 @@ from sktae.parameters import NonNegative, Positive
 from sktae.randomness import Uniform
 
 
-class Choice(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
-    code: Tensor  # (n, k), a single one
+    code: Tensor  # (n, k), one-hot
     logits: Tensor  # (n, k)
 
 
@@ -31,22 +31,23 @@ class Network(AutoencoderModule):
 
     def forward(self, x, u=None):
         logits = self.encoder(x)
-        drive = logits if u is None else logits + gumbel(u)
-        code = one_hot(drive.argmax(1), logits.shape[1])
-        soft = (drive / self.temperature).softmax(1)
-        return Choice(self.decode(straight_through(soft, code)), code, logits)
+        noisy_logits = logits if u is None else logits + gumbel(u)
+        code = one_hot(noisy_logits.argmax(1), logits.shape[1])
+        soft = (noisy_logits / self.temperature).softmax(1)
+        return Output(self.decode(straight_through(soft, code)), code, logits)
 
     def diagnose(self, out):
         return usage(out.logits.argmax(1), out.logits.shape[1])
 
 
 class CategoricalAutoencoder(BaseAutoencoder):
-    """Categorical autoencoder: a code that is one of a few choices, a class without labels.
+    """Categorical autoencoder: encodes each row as one of a few categories, without labels.
 
-    Each category stands for one reconstruction, and rows choose. In training, they do so at random,
-    by the probabilities that the encoder gives, through a smooth stand-in that can be learnt from.
+    All rows of a category have the same reconstruction, so the model is a clustering with a learned
+    encoder. In training, categories are sampled with the probabilities that the encoder computes,
+    and gradients are those of a smooth relaxation (Gumbel-softmax).
 
-    Minimises :math:`E_{c \\sim p(c|x)} \\|x - g(c)\\|^2 + \\alpha d KL(\\bar p \\| U)`, with the
+    Minimizes :math:`E_{c \\sim p(c|x)} \\|x - g(c)\\|^2 + \\alpha d KL(\\bar p \\| U)`, with the
     number :math:`d` of features, the mean probabilities :math:`\\bar p` and the uniform
     distribution :math:`U`.
 
@@ -55,16 +56,24 @@ class CategoricalAutoencoder(BaseAutoencoder):
     n_components : int or "auto", default="auto"
         Number of categories; "auto" is 10.
 
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto" is (128,), or (128,
+        64) where there are fewer categories than columns.
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer. "auto" is 0.002, or 0.01 where there are fewer
+        categories than columns.
+
     temperature : float, default=0.5
-        How smooth the stand-in for a choice is.
+        Temperature of the relaxation: the higher, the smoother.
 
     balance : float, default=0.15
-        Weight :math:`\\alpha` of what makes all categories equally frequent.
+        Weight :math:`\\alpha` of the second term, which makes all categories equally frequent.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Category of each row of the last fit.
+        Category of each training row.
 
     References
     ----------
@@ -93,9 +102,9 @@ class CategoricalAutoencoder(BaseAutoencoder):
     @staticmethod
     def objective(x, out, *, balance):
         mean = out.logits.softmax(1).mean(0)
-        uneven = mean * (mean.clamp(min=1e-6).log() + math.log(len(mean)))
-        uneven = (balance * x.shape[1] * uneven).expand_as(out.logits)
-        return {"reconstruction": squared(x, out.recon), "balance": uneven}
+        divergence = mean * (mean.clamp(min=1e-6).log() + math.log(len(mean)))
+        penalty = (balance * x.shape[1] * divergence).expand_as(out.logits)
+        return {"reconstruction": squared(x, out.recon), "balance": penalty}
 
     def _auto(self, shape):
         return Auto(components=10)
@@ -104,16 +113,16 @@ class CategoricalAutoencoder(BaseAutoencoder):
         self.labels_ = self.predict_code(X)
 
     def predict_code(self, X):
-        """Say which category rows choose.
+        """Compute the category of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows to classify.
+            Rows to encode.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Numbers of categories, from 0 on.
+            Indices of categories, from 0 on.
         """
         return self._apply(lambda network, x: network(x).code, self._rows(X)).argmax(axis=1)

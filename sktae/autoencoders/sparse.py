@@ -14,11 +14,11 @@ from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, Fraction, NonNegative, Widths
 
 
-class Sparse(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
-    code: Tensor  # (n, k), mostly zeros
-    drive: Tensor  # (n, k), the code before it was made sparse
-    size: Tensor  # (n, k), how much each unit adds to the decoder's input
+    code: Tensor  # (n, k), sparse
+    pre_activation: Tensor  # (n, k), the code before it was made sparse
+    weighted: Tensor  # (n, k), the code times the norms |w_j| of the decoder's weights
 
 
 class Network(AutoencoderModule):
@@ -27,65 +27,69 @@ class Network(AutoencoderModule):
         self.penalty, self.n_active = penalty, n_active
         self.encoder = mlp(*sizes, activation=activation)
         self.decoder = mlp(*sizes[::-1], activation=activation)
-        if penalty == "kl":  # start where the rates should be
+        if penalty == "kl":  # activation rates begin at their target
             nn.init.constant_(self.encoder[-1].bias, math.log(target / (1 - target)))
         self.register_buffer("threshold", torch.zeros(()))
 
-    def sparsify(self, drive):
+    def sparsify(self, pre_activation):
         if self.penalty == "kl":
-            return drive.sigmoid()
+            return pre_activation.sigmoid()
         if self.penalty == "topk":
-            return top_k(drive, self.n_active)
+            return top_k(pre_activation, self.n_active)
         if self.penalty == "l1":
-            return drive.relu()
+            return pre_activation.relu()
         if self.training:
-            return batch_top_k(drive.relu(), self.n_active)
-        return torch.where(drive > self.threshold, drive.relu(), 0.0)
+            return batch_top_k(pre_activation.relu(), self.n_active)
+        return torch.where(pre_activation > self.threshold, pre_activation.relu(), 0.0)
 
     def forward(self, x):
-        drive = self.encoder(x)
-        code = self.sparsify(drive)
-        return Sparse(self.decode(code), code, drive, code * self.decoder[0].weight.norm(dim=0))
+        pre_activation = self.encoder(x)
+        code = self.sparsify(pre_activation)
+        weighted = code * self.decoder[0].weight.norm(dim=0)
+        return Output(self.decode(code), code, pre_activation, weighted)
 
     def diagnose(self, out):
         return {"dead_units": (out.code == 0).all(0).sum()}
 
     def revive(self, out):
-        """Lift the bias of dead units until they fire for the hundredth of rows they like most."""
+        """Raise the bias of each dead unit until it is active in one of a hundred rows."""
         dead = (out.code == 0).all(0)
-        least_active = torch.where(out.code != 0, out.drive, torch.inf).amin(1, keepdim=True)
-        gap = torch.where(least_active.isinf(), 0.0, least_active) - out.drive
-        lift = gap.kthvalue(1 + len(gap) // 100, dim=0).values
-        self.encoder[-1].bias += torch.where(dead, lift, 0.0)
+        # How much a unit lacks in each row to be as large as the smallest active unit there
+        active = torch.where(out.code != 0, out.pre_activation, torch.inf)
+        smallest = active.amin(1, keepdim=True)
+        gap = torch.where(smallest.isinf(), 0.0, smallest) - out.pre_activation
+        increase = gap.kthvalue(1 + len(gap) // 100, dim=0).values
+        self.encoder[-1].bias += torch.where(dead, increase, 0.0)
 
     def calibrate(self, x):
-        """Fix the threshold: the smallest activation kept where they are one batch."""
+        """Set the threshold to the smallest activation that is kept, with x as one batch."""
         if self.penalty == "batch_topk":
             with torch.no_grad():
                 kept = batch_top_k(self.encoder(x).relu(), self.n_active)
             self.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
 
-def lasso(x, out, *, alpha):
-    return {"reconstruction": squared(x, out.recon), "sparsity": alpha * out.size}
+def l1_penalty(x, out, *, alpha):
+    return {"reconstruction": squared(x, out.recon), "sparsity": alpha * out.weighted}
 
 
-def rates(x, out, *, alpha, target):
+def kl_penalty(x, out, *, alpha, target):
     divergence = kl_of_rates(target, out.code.mean(0)).expand_as(out.code)
     return {"reconstruction": squared(x, out.recon), "sparsity": alpha * divergence}
 
 
-def exact(x, out):
+def no_penalty(x, out):
     return squared(x, out.recon)
 
 
 class SparseAutoencoder(BaseAutoencoder):
-    """Sparse autoencoder: many units, few of them active in any row.
+    """Sparse autoencoder: learns a code of many units, few of which are active in any row.
 
-    Units come to stand for parts that rows are made of, which is how the activations of other
-    networks, too, are taken apart. Units that never fire are counted in `history_` and revived.
+    Units tend to represent parts that rows are made of. Such codes are also used to interpret the
+    activations of other networks. Dead units, which are active in no row, are counted in `history_`
+    and revived.
 
-    Minimises :math:`\\|x - g(z)\\|^2` plus :math:`\\alpha \\sum_j |z_j| \\|w_j\\|` ("l1", with the
+    Minimizes :math:`\\|x - g(z)\\|^2` plus :math:`\\alpha \\sum_j |z_j| \\|w_j\\|` ("l1", with the
     decoder's weights :math:`w_j`), plus :math:`\\alpha \\sum_j KL(\\rho \\| \\bar z_j)` ("kl"), or
     with all but the largest activations set to 0, in each row ("topk") or batch ("batch_topk").
 
@@ -95,17 +99,18 @@ class SparseAutoencoder(BaseAutoencoder):
         Widths of the encoder's hidden layers; the decoder mirrors them.
 
     penalty : {"l1", "kl", "topk", "batch_topk"}, default="topk"
-        What makes the code sparse.
+        How the code is made sparse.
 
     alpha : float, default=1.0
         Weight of the penalty "l1" or "kl".
 
     target : float, default=0.05
-        Mean activation of a unit that the penalty "kl" aims at.
+        Target :math:`\\rho` of the mean activation of a unit, for the penalty "kl".
 
     n_active : int, default=16
-        Units active in a row for "topk", where they may be negative, or on average for
-        "batch_topk", where they are not. From `n_components_` on, all that qualify are.
+        Number of active units in each row for "topk", or on average for "batch_topk". Activations
+        may be negative for "topk", and are not for "batch_topk". `n_components_` or more keeps
+        all activations, or all positive ones.
 
     References
     ----------
@@ -135,7 +140,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @property
     def objective(self):
-        return {"l1": lasso, "kl": rates}.get(self.penalty, exact)
+        return {"l1": l1_penalty, "kl": kl_penalty}.get(self.penalty, no_penalty)
 
     def _complaint(self, last, spec):
         dead = last["dead_units"]

@@ -1,4 +1,4 @@
-"""Vector-quantised autoencoder (van den Oord et al. 2017)."""
+"""Vector-quantized autoencoder (van den Oord et al. 2017)."""
 
 from typing import Literal, NamedTuple
 
@@ -8,23 +8,23 @@ from torch import Tensor, nn
 
 from sktae._engine.rows import Loaded
 from sktae.base import BaseAutoencoder
-from sktae.families.sampling import SamplingMixin, chain
+from sktae.families.sampling import SamplingMixin, sample_markov_chain
 from sktae.nn.codes import nearest, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, NonNegative
 
-# "auto" slots have at least so many components.
-_SLOT_SIZE = 8
+# Slots have at least so many components with "auto".
+_MIN_SLOT_SIZE = 8
 
 
-class Quantized(NamedTuple):
+class Output(NamedTuple):
     recon: Tensor  # (n, d)
-    code: Tensor  # (n, k), rows of the codebook, side by side
-    drive: Tensor  # (n, slots, k / slots), what they stand in for
-    chosen: Tensor  # (n, slots, k / slots), the same rows
-    numbers: Tensor  # (n, slots), theirs in the codebook
+    code: Tensor  # (n, k), `quantized` with its slots side by side
+    encoded: Tensor  # (n, slots, k / slots), the encoder's output
+    quantized: Tensor  # (n, slots, k / slots), the nearest rows of the codebook
+    indices: Tensor  # (n, slots), of these rows
 
 
 class Network(AutoencoderModule):
@@ -36,52 +36,56 @@ class Network(AutoencoderModule):
         self.codebook = nn.Parameter(torch.randn(n_codes, sizes[-1] // n_slots))
 
     def forward(self, x):
-        drive = self.encoder(x).unflatten(1, (self.n_slots, -1))
-        numbers = nearest(drive, self.codebook)
-        chosen = self.codebook[numbers]
-        recon = self.decode(straight_through(drive, chosen).flatten(1))
-        return Quantized(recon, chosen.flatten(1), drive, chosen, numbers)
+        encoded = self.encoder(x).unflatten(1, (self.n_slots, -1))
+        indices = nearest(encoded, self.codebook)
+        quantized = self.codebook[indices]
+        recon = self.decode(straight_through(encoded, quantized).flatten(1))
+        return Output(recon, quantized.flatten(1), encoded, quantized, indices)
 
     def diagnose(self, out):
-        return usage(out.numbers, len(self.codebook))
+        return usage(out.indices, len(self.codebook))
 
     def revive(self, out):
-        """Move codes that are not used to what is farthest from the code it chose."""
+        """Move dead codes to the outputs of the encoder with the largest quantization errors."""
         codebook = self.codebook
-        dead = one_hot(out.numbers, len(codebook)).flatten(0, -2).sum(0) == 0
-        drive, chosen = out.drive.flatten(0, 1), out.chosen.flatten(0, 1)
-        far = squared(drive, chosen).sum(1).argsort(descending=True, stable=True)
-        rank = (dead.cumsum(0) - 1).clamp(0, len(far) - 1)
-        # Each a little less far than the last one: of two that are equal, chance would take one.
-        place = torch.lerp(drive[far[rank]], chosen[far[rank]], rank[:, None] / (2 * len(codebook)))
-        codebook.copy_(torch.where(dead[:, None], place, codebook))
+        dead = one_hot(out.indices, len(codebook)).flatten(0, -2).sum(0) == 0
+        encoded, quantized = out.encoded.flatten(0, 1), out.quantized.flatten(0, 1)
+        worst = squared(encoded, quantized).sum(1).argsort(descending=True, stable=True)
+        # The i-th dead code goes to the i-th worst output, and a little back towards the code used
+        # there, the more the larger i is. Equal outputs thus get different codes.
+        rank = (dead.cumsum(0) - 1).clamp(0, len(worst) - 1)
+        back = rank[:, None] / (2 * len(codebook))
+        moved = torch.lerp(encoded[worst[rank]], quantized[worst[rank]], back)
+        codebook.copy_(torch.where(dead[:, None], moved, codebook))
 
 
 class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
-    """Vector-quantised autoencoder: a code of words, out of a vocabulary that is learnt.
+    """Vector-quantized autoencoder: encodes rows with vectors from a learned codebook.
 
-    Each slot of the code holds a row of one codebook, the one that is nearest to what the encoder
-    says. Gradients pass through that choice as if it were none. Codes that no row chooses are moved
-    to where the choice is worst; how many are used is in `history_`.
+    Each slot of the code is the row of the codebook that is nearest to the encoder's output there.
+    Gradients pass from the quantized code to the encoder unchanged (straight-through). Dead codes,
+    which no row uses, are moved to where quantization errors are largest; `history_` counts the
+    codes in use.
 
-    Minimises :math:`\\|x - g(e)\\|^2 + \\|sg[f(x)] - e\\|^2 + \\alpha \\|f(x) - sg[e]\\|^2`, with
-    the chosen rows :math:`e` and the stop of gradients :math:`sg`.
+    Minimizes :math:`\\|x - g(e)\\|^2 + \\|sg[f(x)] - e\\|^2 + \\alpha \\|f(x) - sg[e]\\|^2`, with
+    the nearest rows :math:`e` of the codebook and the stop-gradient :math:`sg`.
 
     Parameters
     ----------
     n_codes : int, default=64
-        Rows of the codebook.
+        Number of rows of the codebook.
 
     n_slots : int or "auto", default="auto"
-        How many of them make a code; they share its components evenly. "auto" is as many slots of 8
-        components or more as `n_components` can be divided into.
+        Number of slots of a code, into which its components are divided evenly. "auto" is the
+        largest number that leaves at least 8 components for each.
 
     commitment : float, default=0.25
-        Weight :math:`\\alpha` of what keeps the encoder near the code it chose.
+        Weight :math:`\\alpha` of the commitment loss, which keeps the encoder's output near the
+        codebook.
 
     codes : {"vectors", "indices"}, default="vectors"
-        What `transform` gives and `inverse_transform` takes: the chosen rows, or their numbers, one
-        for each slot.
+        What `transform` returns and `inverse_transform` takes: rows of the codebook, or their
+        indices, one for each slot.
 
     References
     ----------
@@ -109,7 +113,7 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
     def _n_slots(self, size):
         n = self.n_slots
         if n == "auto":
-            return max(n for n in range(1, max(1, size // _SLOT_SIZE) + 1) if size % n == 0)
+            return max(n for n in range(1, max(1, size // _MIN_SLOT_SIZE) + 1) if size % n == 0)
         if size % n:
             raise ValueError(
                 f"n_slots={n} of VectorQuantizedAutoencoder must divide n_components={size}."
@@ -120,8 +124,8 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
     def objective(x, out, *, commitment):
         return {
             "reconstruction": squared(x, out.recon),
-            "codebook": squared(out.drive.detach(), out.chosen),
-            "commitment": commitment * squared(out.drive, out.chosen.detach()),
+            "codebook": squared(out.encoded.detach(), out.quantized),
+            "commitment": commitment * squared(out.encoded, out.quantized.detach()),
         }
 
     @property
@@ -132,23 +136,23 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
         x = self._rows(X)
         if self.codes == "vectors":
             return super().transform(X)
-        return self._numbers(x).astype(x.raw.dtype)
+        return self._indices(x).astype(x.raw.dtype)
 
     def _prior(self, n_samples, rng):
-        """Draw codes slot by slot, each as often as it came after the last one in the fit."""
-        seen = self._numbers(Loaded(self._fitted.memory.x.to(self.net_.device)))
+        """Sample codes slot by slot, from the Markov chain of the indices of training rows."""
+        indices = self._indices(Loaded(self._fitted.memory.x.to(self.net_.device)))
         rng = np.random.default_rng(rng.initial_seed())
-        return self._vectors(chain(seen, n_samples, rng))
+        return self._vectors(sample_markov_chain(indices, n_samples, rng))
 
     def _draw(self, network, code, u):
         return network.decode(code)
 
-    def _numbers(self, x):
-        return self._apply(lambda network, x: network(x).numbers, x)
+    def _indices(self, x):
+        return self._apply(lambda network, x: network(x).indices, x)
 
-    def _vectors(self, numbers):
+    def _vectors(self, indices):
         codebook = self.net_.module_.codebook.detach().cpu()
-        rows = torch.from_numpy(numbers).long().clamp(0, len(codebook) - 1)
+        rows = torch.from_numpy(indices).long().clamp(0, len(codebook) - 1)
         return codebook[rows].flatten(1)
 
     def _decode(self, codes):

@@ -1,4 +1,4 @@
-"""New rows from a model, for the estimators that have a prior."""
+"""New rows from a model, for estimators with a prior."""
 
 from numbers import Integral
 from typing import Any
@@ -17,43 +17,48 @@ def check_count(n_samples: Any) -> None:
         raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r} instead.")
 
 
-def chain(seen: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw sequences (n, t) of whole numbers: each as often as it followed the last one, (m, t)."""
-    found = seen[rng.integers(len(seen), size=n)]
-    for step in range(1, seen.shape[1]):
-        order = np.argsort(seen[:, step - 1], kind="stable")
-        before = seen[order, step - 1]
-        first, last = (before.searchsorted(found[:, step - 1], side) for side in ("left", "right"))
-        found[:, step] = seen[order[rng.integers(first, last)], step]
-    return found
+def sample_markov_chain(sequences: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample n sequences of integers from the Markov chain of given ones, (m, t) -> (n, t).
+
+    The first value and, at each step, the transitions have the frequencies of the given sequences.
+    """
+    samples = sequences[rng.integers(len(sequences), size=n)]
+    for step in range(1, sequences.shape[1]):
+        # Sorted by the value before this step, the candidates for a transition lie side by side.
+        order = np.argsort(sequences[:, step - 1], kind="stable")
+        before, current = sequences[order, step - 1], samples[:, step - 1]
+        first, last = (before.searchsorted(current, side) for side in ("left", "right"))
+        samples[:, step] = sequences[order[rng.integers(first, last)], step]
+    return samples
 
 
 class SamplingMixin:
-    """Draws codes from a prior, and rows from what they decode to.
+    """Adds `sample`: codes from a prior, and rows given these codes.
 
-    The prior is normal, unless the host says otherwise.
+    The prior is standard normal, unless a subclass overrides `_prior`.
     """
 
     def _draw(self, network, code, u):
-        """Return rows, as the network sees them, for codes (n, k) and uniform numbers (n, d)."""
+        """Sample rows, as tensors, given codes (n, k) and uniform numbers (n, d) as noise."""
         raise NotImplementedError
 
     def _prior(self, n_samples, rng):
-        """Draw codes, (n_samples, k)."""
+        """Sample codes, (n_samples, k)."""
         return torch.randn((n_samples, self.n_components_), generator=rng)
 
     def sample(self, n_samples=1):
-        """Draw new rows from the model.
+        """Sample new rows from the model.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The rows; with a fixed `random_state` the same at each call.
+            New rows, in the units of the training rows. Each call returns the same rows, if
+            `random_state` is fixed.
         """
         check_is_fitted(self)
         check_count(n_samples)
@@ -61,8 +66,9 @@ class SamplingMixin:
         code = self._prior(n_samples, rng)
         u = Uniform((self.n_features_in_,)).draw(rng, n_samples)
 
-        def rows(network, both):
-            return self._draw(network, *both.split([self.n_components_, self.n_features_in_], 1))
+        def draw(network, code_and_u):
+            sizes = [self.n_components_, self.n_features_in_]
+            return self._draw(network, *code_and_u.split(sizes, 1))
 
-        both = Loaded(torch.cat([code, u], 1).to(self.net_.device))
-        return self._inputs.to_array(self._apply(rows, both), np.float64)
+        code_and_u = Loaded(torch.cat([code, u], 1).to(self.net_.device))
+        return self._inputs.to_array(self._apply(draw, code_and_u), np.float64)

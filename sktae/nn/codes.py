@@ -1,4 +1,4 @@
-"""What may stand between encoder and decoder: sparse and discrete codes."""
+"""Sparse and discrete codes."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ def top_k(z: Tensor, k: int) -> Tensor:
 
 
 def batch_top_k(z: Tensor, k: int) -> Tensor:
-    """Keep the n * k largest entries of the whole batch, so that rows may differ in their share."""
+    """Keep the n * k largest entries of the batch, so that rows may keep more or fewer than k."""
     if k >= z.shape[-1]:
         return z
     kept = z.flatten().topk(k * len(z))
@@ -22,32 +22,41 @@ def batch_top_k(z: Tensor, k: int) -> Tensor:
 
 
 def straight_through(soft: Tensor, hard: Tensor) -> Tensor:
-    """Go on with the hard code, and let gradients pass to the soft one as if they were the same."""
+    """Return the hard code; gradients go to the soft one, as if both were equal."""
     return soft + (hard - soft).detach()
 
 
 def nearest(z: Tensor, codebook: Tensor) -> Tensor:
-    """Number the rows of a codebook (k, d) that are nearest, (..., d) -> (...)."""
+    """Return the index of the nearest row of a codebook (k, d), (..., d) -> (...)."""
     return F.linear(z, -2 * codebook, codebook.square().sum(1)).argmin(-1)
 
 
 def one_hot(index: Tensor, n: int) -> Tensor:
-    """Put a one where the index says, (...) -> (..., n). (torch's own cannot be stacked.)"""
+    """Encode indices as one-hot vectors, (...) -> (..., n). (torch's own does not allow `vmap`.)"""
     return (index[..., None] == torch.arange(n, device=index.device)).float()
 
 
 def logistic(u: Tensor) -> Tensor:
-    """Turn uniform numbers into logistic noise: what decides a yes or no at random."""
+    """Turn uniform numbers into logistic noise.
+
+    Logits plus this noise are positive with probability sigmoid(logits).
+    """
     return torch.log(u) - torch.log1p(-u)
 
 
 def gumbel(u: Tensor) -> Tensor:
-    """Turn uniform numbers into Gumbel noise: what decides a choice at random."""
+    """Turn uniform numbers into Gumbel noise.
+
+    The argmax of logits plus this noise is a sample of softmax(logits).
+    """
     return -torch.log(-torch.log(u))
 
 
 def usage(index: Tensor, n: int) -> dict[str, Tensor]:
-    """Return how many codes are in use, and how many it would be if all were used alike."""
+    """Return the number of codes in use, and their perplexity.
+
+    The perplexity is the number of equally frequent codes that have the same entropy.
+    """
     share = one_hot(index, n).flatten(0, -2).mean(0)
     return {
         "used_codes": (share > 0).sum(),
