@@ -1,1 +1,1 @@
-"""The gallery: one paper, one file."""
+"""The autoencoders, one paper a file."""

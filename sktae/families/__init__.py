@@ -1,1 +1,1 @@
-"""What kinds of autoencoders share: densities, images, sequences, losses, sampling."""
+"""What kinds of autoencoders have in common: densities, images, sequences, losses, sampling."""

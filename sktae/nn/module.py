@@ -14,7 +14,7 @@ class AutoencoderModule(nn.Module, ABC):
     Three rules make fits repeatable and scores independent of other rows, and let steps be recorded
     and models be trained together. They hold for `forward` and `decode`.
 
-    1. Draw no random numbers. State them in `noise`; they arrive as further arguments.
+    1. Draw no random numbers. Declare them in `noise`; they are passed as further arguments.
     2. Change no buffers. Use LayerNorm instead of BatchNorm; repairs belong in `revive`, statistics
        in `calibrate`.
     3. Treat rows independently. What concerns the batch belongs in the objective.
@@ -26,12 +26,12 @@ class AutoencoderModule(nn.Module, ABC):
     Attributes
     ----------
     noise : tuple of draws
-        What `forward` gets in training besides rows, such as `Normal((k,))` or `Mask((d,), 0.9)`
-        of `sktae.randomness`.
+        Random numbers that `forward` takes in training besides rows, such as `Normal((k,))` or
+        `Mask((d,), 0.9)` of `sktae.randomness`.
 
     layer_size : int
-        How many numbers the largest layer makes of one row, where that is far more than the row
-        has. Rows are then scored fewer at a time.
+        Number of outputs of the largest layer for one row, if it is far larger than the row. Fewer
+        rows are then scored at a time.
     """
 
     noise: tuple[Draw, ...] = ()
@@ -49,8 +49,8 @@ class AutoencoderModule(nn.Module, ABC):
             Rows.
 
         *noise : Tensor
-            What `noise` states, one tensor for each draw. After the fit it is left out, and the
-            result must not be random.
+            Random numbers as declared in `noise`, one tensor for each entry. They are left out
+            after the fit, and the result must then not be random.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class AutoencoderModule(nn.Module, ABC):
         return {}
 
     def revive(self, out: Any) -> None:
-        """Repair in place, before an epoch, units that no row uses any more.
+        """Repair dead units, which no row uses any more, in place before an epoch.
 
         It is called without gradients during the first three quarters of a fit; `out` is as in
         `diagnose`.
@@ -94,5 +94,5 @@ class AutoencoderModule(nn.Module, ABC):
         """
 
     def overrides(self, method: str) -> bool:
-        """Tell whether this network has a method of its own."""
+        """Return whether the class of this network overrides a method."""
         return getattr(type(self), method) is not getattr(AutoencoderModule, method)
