@@ -58,11 +58,11 @@ class Network(AutoencoderModule):
         return Output(self.decode(code), code, weights, squared_jacobian)
 
 
-def contraction_penalty(x, out, *, alpha):
+def contractive_objective(x, out, *, alpha):
     return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.squared_jacobian}
 
 
-def entropy_penalty(x, out, *, alpha):
+def entropy_objective(x, out, *, alpha):
     entropy = torch.special.entr(out.weights.clamp(min=1e-9)).sum(3).mean(1)
     return {"reconstruction": squared(x, out.recon), "entropy": alpha * entropy}
 
@@ -148,7 +148,7 @@ class AttentionAutoencoder(BaseAutoencoder):
 
     @property
     def objective(self):
-        return contraction_penalty if self.penalty == "contraction" else entropy_penalty
+        return contractive_objective if self.penalty == "contraction" else entropy_objective
 
     def attention_map(self, X):
         """Compute the attention weights of columns, averaged over blocks and heads.

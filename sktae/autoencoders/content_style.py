@@ -43,9 +43,9 @@ class Network(NormalCode):
         same = (group[:, None] == group) & (group[:, None] >= 0)
         same = (same | torch.eye(len(x), dtype=torch.bool, device=x.device)).to(x.dtype)
         weight = 1 / same.sum(1, keepdim=True)
-        n = self.n_content
-        mean = torch.cat([weight * (same @ mean[:, :n]), mean[:, n:]], 1)
-        weight = torch.cat([weight.expand(-1, n), torch.ones_like(mean[:, n:])], 1)
+        content, style = mean[:, : self.n_content], mean[:, self.n_content :]
+        mean = torch.cat([weight * (same @ content), style], 1)
+        weight = torch.cat([weight.expand_as(content), torch.ones_like(style)], 1)
         return Output(*self.posterior(mean, logvar, eps), weight)
 
 

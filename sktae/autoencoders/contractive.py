@@ -21,7 +21,7 @@ class Output(NamedTuple):
     squared_jacobian: Tensor  # (n, k or d), its sum is the squared norm of the encoder's Jacobian
 
 
-def contraction_penalty(loss, x, out, *, alpha):
+def contractive_objective(loss, x, out, *, alpha):
     return {
         "reconstruction": reconstruction_loss(loss, x, out),
         "contraction": alpha * out.squared_jacobian,
@@ -121,4 +121,4 @@ default="silu"
 
     @property
     def objective(self):
-        return partial(contraction_penalty, self.loss)
+        return partial(contractive_objective, self.loss)

@@ -69,16 +69,16 @@ class Network(AutoencoderModule):
             self.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
 
-def l1_penalty(x, out, *, alpha):
+def l1_objective(x, out, *, alpha):
     return {"reconstruction": squared(x, out.recon), "sparsity": alpha * out.weighted}
 
 
-def kl_penalty(x, out, *, alpha, target):
+def kl_objective(x, out, *, alpha, target):
     divergence = kl_of_rates(target, out.code.mean(0)).expand_as(out.code)
     return {"reconstruction": squared(x, out.recon), "sparsity": alpha * divergence}
 
 
-def no_penalty(x, out):
+def top_k_objective(x, out):
     return squared(x, out.recon)
 
 
@@ -140,7 +140,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @property
     def objective(self):
-        return {"l1": l1_penalty, "kl": kl_penalty}.get(self.penalty, no_penalty)
+        return {"l1": l1_objective, "kl": kl_objective}.get(self.penalty, top_k_objective)
 
     def _complaint(self, last, spec):
         dead = last["dead_units"]

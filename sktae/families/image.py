@@ -65,9 +65,10 @@ default="leaky_relu"
     output_activation : {"auto", "linear", "sigmoid", "tanh"}, default="auto"
         How reconstructions are kept in the range of the images. "linear" does nothing. "sigmoid" is
         for values between 0 and 1, or bytes, "tanh" for values between -1 and 1. "auto" clips to
-        the range of `X`: 0 to 1, -1 to 1, or that of bytes, if all training values lie in it.
-        "sigmoid" and "tanh" may saturate at an end of the range where most pixels have this value,
-        as on a black background. With a Bernoulli likelihood, values lie between 0 and 1.
+        0 to 1, to -1 to 1 or to the range of bytes, if all training values lie there, and else does
+        nothing. "sigmoid" and "tanh" may saturate at an end of the range where most pixels have
+        this value, as on a black background. With a Bernoulli likelihood, values lie between 0 and
+        1.
 
     Attributes
     ----------
@@ -156,7 +157,7 @@ default="leaky_relu"
         return self._inputs.scale
 
     def _encoder_and_decoder(self, spec, outputs_per_component=1):
-        """Build an encoder, with so many outputs for each component of the code, and a decoder."""
+        """Build an encoder, with one or more outputs for each component, and a decoder."""
         as_map, n = self.code_channels is not None, self.code_channels or spec.n_components
         n_out = outputs_per_component * n
         encoder = image_encoder(spec.shape, spec.widths, n_out, as_map, self.activation)
