@@ -5,8 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sktae._training.spec import Auto
-from sktae.base import BaseAutoencoder
+from sktae.base import Auto, BaseAutoencoder
 from sktae.nn.attention import FeatureTokenizer, Transformer
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
-from sktae._training.spec import Auto
+from sktae.base import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.layers import mlp
 from sktae.nn.module import AutoencoderModule

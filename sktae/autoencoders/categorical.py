@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from sktae._training.spec import Auto
-from sktae.base import BaseAutoencoder
+from sktae.base import Auto, BaseAutoencoder
 from sktae.nn.codes import gumbel, one_hot, straight_through, usage
 from sktae.nn.layers import mlp
 from sktae.nn.losses import squared

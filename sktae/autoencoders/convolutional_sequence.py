@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import nn
 
-from sktae._training.spec import Auto
+from sktae.base import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.convolution import DilatedConvolutions
 from sktae.nn.module import AutoencoderModule
