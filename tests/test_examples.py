@@ -37,7 +37,12 @@ def test_the_picture_of_the_demo(monkeypatch, tmp_path, capsys):
     runpy.run_path(str(DEMO), run_name="__main__")
     assert (tmp_path / "demo.png").stat().st_size > 10_000
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("AUROC", "AP", "seconds", "IsolationForest", "PCA"))
+    rows = {line.split("  ")[0]: line.split() for line in printed.splitlines()}
+    forest, denoising = (rows[name][1:] for name in ("IsolationForest", "DenoisingAutoencoder"))
+    assert all(
+        float(ours) > float(its) for ours, its in zip(denoising[:2], forest[:2], strict=True)
+    )
+    assert float(rows["Autoencoder(2)"][1]) > float(rows["PCA(2)"][1])
 
 
 def test_the_autoencoder_of_contributing(monkeypatch):
