@@ -26,16 +26,15 @@ def spots(causes):
 
 
 X = spots(causes)
-settings = {"likelihood": "bernoulli", "learning_rate": 0.005, "random_state": 0}
+settings = {"likelihood": "bernoulli", "learning_rate": 0.01, "random_state": 0}
 models = {
     "variational, beta 1": VariationalAutoencoder(6, **settings),
-    "variational, beta 2": VariationalAutoencoder(6, beta=2, **settings),
     "variational, beta 4": VariationalAutoencoder(6, beta=4, **settings),
     "disentangled": DisentangledAutoencoder(6, **settings),
 }
 found = {}
 for name, model in models.items():
-    model.set_params(max_steps=1500).fit(X)
+    model.set_params(max_steps=800).fit(X)
     found[name] = mutual_information_gap(causes, model.transform(X)), model.score(X)
     print(f"{name}: gap {found[name][0]:.2f}, variance explained {found[name][1]:.3f}")
 
