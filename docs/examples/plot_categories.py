@@ -2,9 +2,9 @@
 Classes without labels
 ======================
 
-A categorical autoencoder may say only one of ten words of each image, and so has to sort images
-into ten classes. What each class decodes to is the mean of its members, as in k-means; but who
-belongs to a class is what a network says. The classes of both are compared with the digits, in the
+A categorical autoencoder encodes each image as one of ten categories, and so has to sort images
+into ten classes. What each class decodes to is the mean of its members, as in k-means; but a
+network decides who belongs to a class. The classes of both are compared with the digits, in the
 matching that agrees best; the figure shows those of the autoencoder.
 """
 
@@ -28,7 +28,7 @@ def matched(labels):
     return table[:, classes], classes
 
 
-settings = {"standardize": False, "max_steps": 4000}
+settings = {"hidden_layer_sizes": (64,), "standardize": False, "max_steps": 600}
 shares = {"autoencoder": [], "k-means": []}
 for seed in range(3):
     model = CategoricalAutoencoder(10, **settings, random_state=seed).fit(X)
@@ -53,8 +53,8 @@ axes = right.subplots()
 axes.imshow(table, cmap="Blues")
 for (digit, place), count in np.ndenumerate(table):
     if count > 5:
-        colour = "white" if count > 90 else "black"
-        axes.text(place, digit, count, ha="center", va="center", fontsize=8, color=colour)
+        color = "white" if count > 90 else "black"
+        axes.text(place, digit, count, ha="center", va="center", fontsize=8, color=color)
 axes.set(xlabel="class", ylabel="digit", xticks=[], yticks=range(10))
 axes.set_title(f"{table.trace() / len(X):.0%} of the images agree")
 plt.show()

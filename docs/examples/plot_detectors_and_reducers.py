@@ -85,7 +85,7 @@ print(f"A foreign value is the first reason in {right:.0%} of rows, 10 % by chan
 
 # %%
 # Dots are splits, bars means. Scikit-learn's, in grey, do as well where their idea fits: columns of
-# tumours depend linearly, malignant ones are extreme, 200 rows tell of little but a plane. Their
+# tumours depend linearly, malignant ones are extreme, 200 rows show little but a plane. Their
 # thresholds hold for new rows; an autoencoder needs rows held out, by `calibration_fraction`.
 
 figure, panels = plt.subplots(2, 4, figsize=(14, 5.6), layout="constrained", height_ratios=[6, 4])

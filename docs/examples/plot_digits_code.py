@@ -22,7 +22,7 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
 
 # Pixels share one scale, and some are hardly ever inked: standardize would blow those up.
-settings = {"hidden_layer_sizes": (256, 64), "max_steps": 2000, "random_state": 0}
+settings = {"hidden_layer_sizes": (128, 64), "max_steps": 1500, "random_state": 0}
 models = {
     "PCA(2)": PCA(2),
     "Autoencoder(2)": Autoencoder(2, standardize=False, **settings),
@@ -33,7 +33,7 @@ colors = plt.get_cmap("tab10").colors
 for axes, (name, model) in zip(panels, models.items(), strict=True):
     near = KNeighborsClassifier(5).fit(model.fit(X_train).transform(X_train), y_train)
     codes = model.transform(X_test)
-    for digit in range(10):  # the marker says which one, so that colour is not needed
+    for digit in range(10):  # the marker says which one, so that color is not needed
         points = codes[y_test == digit].T
         axes.scatter(*points, s=30, color=colors[digit], marker=f"${digit}$", linewidths=0.3)
     axes.set(title=f"{name}: {near.score(codes, y_test):.0%} sorted right", xlabel="component 0")

@@ -4,8 +4,8 @@ Errors of order in a log
 
 A log is a sequence of words, of which nothing but the order may be wrong. Here a small grammar
 makes logs, and three detectors that learnt from good ones are to find spoilt ones: a Transformer
-that tells each word from a code and the words before it, a Markov chain, which knows how likely a
-word follows another, and an `IsolationForest` on how often each word occurs.
+that predicts each word from a code and the words before it, a Markov chain, which knows how likely
+a word follows another, and an `IsolationForest` on how often each word occurs.
 """
 
 import matplotlib.pyplot as plt
@@ -41,13 +41,14 @@ def exchanged(log):
     return np.r_[log[:step], READ + WRITE - log[step], log[step + 1 :]]
 
 
-train, good = ([session() for _ in range(n)] for n in (500, 200))
+train, good = ([session() for _ in range(n)] for n in (500, 100))
 bad = {
     "Two words are swapped": [swapped(log) for log in good],
     "What is retried is not what failed": [exchanged(log) for log in good if RETRY in log],
 }
-settings = {"hidden_layer_sizes": (32,), "batch_size": 64, "max_steps": 300, "random_state": 0}
-model = TransformerAutoencoder(2, decoder="autoregressive", n_tokens=8, **settings).fit(train)
+settings = {"batch_size": 32, "learning_rate": 0.02, "max_steps": 200, "random_state": 0}
+shape = {"decoder": "autoregressive", "n_tokens": 8, "hidden_layer_sizes": (32,)}
+model = TransformerAutoencoder(2, **shape, **settings).fit(train)
 pairs = sum(np.histogram2d(log[:-1], log[1:], np.arange(9))[0] for log in train) + 1
 chain = np.log(pairs / pairs.sum(axis=1, keepdims=True))
 forest = IsolationForest(random_state=0).fit([np.bincount(log, minlength=8) for log in train])
@@ -58,14 +59,14 @@ detectors = {
 }
 
 # %%
-# Swapped words make neighbours that never meet in good logs, and the chain needs no more to know.
-# What failed before a retry, it has forgotten. Counts are no help with either. On the right are
-# three logs of each kind: the darker a word, the more `explain` lays the score at its door.
+# Swapped words make neighbors that never meet in good logs, so the chain finds them. What failed
+# before a retry, it has forgotten. Counts are no help with either. On the right are three logs of
+# each kind: the darker a word, the more it adds to the anomaly, says `explain`.
 
 figure, panels = plt.subplots(2, 2, figsize=(12, 4), layout="constrained", width_ratios=(1, 3))
 for (left, right), (kind, logs) in zip(panels, bad.items(), strict=True):
     for name, score in reversed(detectors.items()):
-        found = roc_auc_score([0] * 200 + [1] * len(logs), -np.r_[score(good), score(logs)])
+        found = roc_auc_score([0] * 100 + [1] * len(logs), -np.r_[score(good), score(logs)])
         left.bar_label(left.barh(name, found, color="#0072B2"), fmt="%.2f", padding=2)
     left.set(xlim=(0, 1.25), xticks=[0, 0.5, 1], xlabel="AUROC")
     shown = [log for log in logs if 9 < len(log) < 13][:3]
@@ -74,6 +75,5 @@ for (left, right), (kind, logs) in zip(panels, bad.items(), strict=True):
             box = {"facecolor": plt.get_cmap("Oranges")(0.7 * reasons[step] / reasons.max())}
             style = {"family": "monospace", "fontsize": 8, "ha": "center", "va": "center"}
             right.text(step, -row, f"{words[word]:^6}", bbox={"edgecolor": "0.8", **box}, **style)
-    right.set(title=kind, xlim=(-0.5, 11.5), ylim=(-2.5, 0.5))
-    right.set_axis_off()
+    right.set(title=kind, xlim=(-0.5, 11.5), ylim=(-2.5, 0.5), frame_on=False, xticks=[], yticks=[])
 plt.show()

@@ -18,13 +18,13 @@ from sktae import BinaryAutoencoder
 
 X, y = load_digits(return_X_y=True)
 X = X / 8  # all columns are pixels, so their scales are left alone
-known, asked = np.arange(400, len(X)), np.arange(400)
+stored, asked = np.arange(400, len(X)), np.arange(400)
 
 
 def found(bits):
     """Return the ten images that differ from each one asked for in the fewest bits."""
-    differing = pairwise_distances(bits[asked].astype(bool), bits[known].astype(bool), "hamming")
-    return known[np.argsort(differing, axis=1, kind="stable")[:, :10]]
+    differing = pairwise_distances(bits[asked].astype(bool), bits[stored].astype(bool), "hamming")
+    return stored[np.argsort(differing, axis=1, kind="stable")[:, :10]]
 
 
 def hits(bits):
@@ -35,17 +35,17 @@ def hits(bits):
 # The network learns from the images that are searched, not from those that are asked for. Without
 # hidden layers, similar images have similar bits.
 
-settings = {"hidden_layer_sizes": (), "standardize": False, "balance": 0.3, "max_steps": 2000}
+settings = {"hidden_layer_sizes": (), "standardize": False, "balance": 0.3, "max_steps": 600}
 
-sizes, centred = [8, 16, 32, 64], X - X[known].mean(axis=0)
+sizes, centered = [8, 16, 32, 64], X - X[stored].mean(axis=0)
 planes = np.random.default_rng(0).normal(size=(64, 64))
 shares, bits = {"autoencoder": [], "PCA": [], "random planes": []}, {}
 for n in sizes:
     model = BinaryAutoencoder(n, **settings, random_state=0)
-    bits[n] = model.fit(X[known]).transform(X)
+    bits[n] = model.fit(X[stored]).transform(X)
     shares["autoencoder"].append(hits(bits[n]))
-    shares["PCA"].append(hits(PCA(min(n, 61)).fit(X[known]).transform(X) > 0))
-    shares["random planes"].append(hits(centred @ planes[:, :n] > 0))
+    shares["PCA"].append(hits(PCA(min(n, 61)).fit(X[stored]).transform(X) > 0))
+    shares["random planes"].append(hits(centered @ planes[:, :n] > 0))
 
 # %%
 
@@ -60,8 +60,8 @@ for line, row in zip(left.subplots(6, 11), examples, strict=True):
             axes.patch.set(edgecolor="#D55E00", linewidth=3)
 left.suptitle("Asked for, and the ten nearest by 32 bits (framed: another digit)")
 axes = right.subplots()
-for (name, share), colour in zip(shares.items(), ["#0072B2", "#D55E00", "0.5"], strict=True):
-    axes.plot(sizes, share, "o-", color=colour, label=name)
+for (name, share), color in zip(shares.items(), ["#0072B2", "#D55E00", "0.5"], strict=True):
+    axes.plot(sizes, share, "o-", color=color, label=name)
 axes.set(xscale="log", xlabel="bits", ylabel="share of the same digit", ylim=(0.3, 1))
 axes.set_xticks(sizes, sizes)
 axes.minorticks_off()

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 from sktae import Autoencoder, AutoencoderNet
 
 X, new = train_test_split(load_digits().data, random_state=0)
-STEPS = 600  # an epoch is a twentieth of them
+STEPS = 300  # an epoch is a twentieth of them
 
 momentum = {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
 choices = {
@@ -57,13 +57,11 @@ for name, model in models.items():
 
 folder = tempfile.mkdtemp()
 kept = Checkpoint(dirname=folder, monitor="train_loss_best", f_pickle=None)
-short = Autoencoder(8, max_steps=200, random_state=0)
+short = Autoencoder(8, max_steps=100, random_state=0)
 first = clone(short).set_params(net=AutoencoderNet(callbacks=[kept])).fit(X)
 resumed = clone(short).set_params(net=AutoencoderNet(callbacks=[LoadInitState(kept)])).fit(X)
 state = resumed.net_.optimizer_.state_dict()["state"][0]
-print(
-    f"{len(resumed.history_)} epochs, {int(state['step'])} steps of Adam, {resumed.score(new):.3f}"
-)
+print(f"{len(resumed.history_)} epochs, {int(state['step'])} steps, {resumed.score(new):.3f}")
 
 # %%
 # Schedules of the learning rate, and what the loss makes of them:

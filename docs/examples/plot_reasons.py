@@ -4,7 +4,7 @@ Why is this row unusual?
 
 A score says that a row is unusual, and `explain` says which features are the cause: contributions
 that add up to minus the score. Here three benign tumours are spoilt, each in another way, and a
-detector that has learnt the others tells what is wrong with them.
+detector that has learnt the others says what is wrong with them.
 """
 
 import matplotlib.pyplot as plt

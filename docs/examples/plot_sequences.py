@@ -4,7 +4,7 @@ Heartbeats on a plane
 
 Beats of a heart differ in shape and in length. Given as a list of arrays, they need neither be cut
 nor stretched to one length: what is missing at the end of the shorter ones counts for nothing. Here
-a Transformer puts beats that were made up on a plane, and tells them again from two numbers each.
+a Transformer puts made-up beats on a plane, and decodes them from two numbers each.
 """
 
 import matplotlib.pyplot as plt
@@ -38,15 +38,20 @@ new = np.arange(len(beats)) % 4 == 0
 train, test = ([beats[i] for i in np.flatnonzero(part)] for part in (~new, new))
 
 model = TransformerAutoencoder(
-    2, hidden_layer_sizes=(32, 32), batch_size=32, max_steps=600, random_state=0
+    2,
+    hidden_layer_sizes=(16, 16),
+    batch_size=16,
+    learning_rate=0.01,
+    max_steps=300,
+    random_state=0,
 ).fit(train)
-codes, told = model.transform(test), model.inverse_transform(model.transform(test))
+codes, decoded = model.transform(test), model.reconstruct(test)
 print(f"variance of new beats explained: {model.score(test):.0%}")
 
 # %%
-# All of these beats are new to the model. Nobody told it of two kinds, and still they lie apart,
-# each in the order of length: a code must know both to tell a beat. What is told always has the
-# length of the longest beat; beyond the end of a shorter one, it is a guess at what might follow.
+# All of these beats are new to the model. It does not know of two kinds, and still they lie apart,
+# each in the order of length: both are needed to decode a beat. `reconstruct` gives a beat with its
+# own length; `inverse_transform`, which sees no beat, goes on to the length of the longest.
 
 figure = plt.figure(figsize=(11, 4.4), layout="constrained")
 left, right = figure.subfigures(1, 2)
@@ -68,6 +73,6 @@ for column, kind in zip(panels.T, ("ordinary", "wide"), strict=True):
     column[2].set_xlabel("step")
     for axes, row in zip(column, own[[0, len(own) // 2, -1]], strict=True):
         axes.plot(test[row], color="#0072B2", label="given")
-        axes.plot(told[row], color="#D55E00", linestyle="--", label="told from the code")
+        axes.plot(decoded[row], color="#D55E00", linestyle="--", label="decoded")
 panels[0, 1].legend(fontsize=8)
 plt.show()

@@ -18,7 +18,7 @@ from sktae import VariationalAutoencoder
 X, _ = load_digits(return_X_y=True)
 X = X / 16
 model = VariationalAutoencoder(
-    8, likelihood="bernoulli", hidden_layer_sizes=(256,), max_steps=2000, random_state=0
+    8, likelihood="bernoulli", hidden_layer_sizes=(128,), max_steps=800, random_state=0
 ).fit(X)
 
 # %%

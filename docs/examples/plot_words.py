@@ -16,7 +16,7 @@ from sktae import VectorQuantizedAutoencoder
 
 X, y = load_digits(return_X_y=True)
 model = VectorQuantizedAutoencoder(
-    32, n_slots=4, codes="indices", max_steps=2000, random_state=0
+    32, n_slots=4, codes="indices", max_steps=1000, random_state=0
 ).fit(X)
 words = model.transform(X).astype(int)
 restored, drawn = model.inverse_transform(words), model.sample(10)
