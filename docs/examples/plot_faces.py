@@ -48,7 +48,7 @@ X, _ = draw_faces(400, seed=0)
 new, shades = draw_faces(200, seed=1)
 settings = {"hidden_layer_sizes": (8, 16), "batch_size": 16, "learning_rate": 0.01}
 model = ConvolutionalVariationalAutoencoder(
-    16, kl_weight=10, **settings, max_steps=250, random_state=0
+    16, beta=10, **settings, max_steps=250, random_state=0
 ).fit(X)
 print(f"{model.score(new):.0%} of the variance of new faces")
 

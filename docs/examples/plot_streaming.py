@@ -21,7 +21,7 @@ X = np.sin(speed.cumsum())[:, np.newaxis] + 0.1 * rng.normal(size=(2000, 1))
 settings = {"window": 100, "contamination": None, "random_state": 0}
 detectors = {
     aggregation: WindowedDetector(aggregation=aggregation, **settings).fit(X[:1000])
-    for aggregation in ("centre", "causal")
+    for aggregation in ("center", "causal")
 }
 arrived = {}
 for aggregation, detector in detectors.items():
