@@ -7,12 +7,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+import shared
 from shared import correlated_table
 
 from sktae._engine import net, stack, tiles
 
 
 def pytest_addoption(parser):
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="run every combination of estimators and settings, with larger budgets",
+    )
     parser.addoption(
         "--record",
         choices=["often", "never"],
@@ -21,7 +27,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Move the numbers of steps and tiles from which recording repays itself."""
+    """Choose the grids, and the numbers of steps and tiles from which recording repays itself."""
+    shared.LONG = config.getoption("--long")
     if record := config.getoption("--record"):
         many = 0 if record == "often" else 10**9
         net.MANY_STEPS = stack.MANY_STEPS = tiles.MANY_TILES = many

@@ -1,28 +1,91 @@
 """What several test files need."""
 
+from itertools import cycle, islice, product
+
 import numpy as np
 import pytest
 
-from sktae import Autoencoder, all_estimators
+from sktae import (
+    AttentionAutoencoder,
+    Autoencoder,
+    AutoregressiveAutoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    ConvolutionalSequenceAutoencoder,
+    RecurrentAutoencoder,
+    SparseAutoencoder,
+    TransformerAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+    all_estimators,
+)
+
+LONG = False  # set by --long
+
+# One for each kind of network: those that have layers, or draws, that no other has.
+KINDS = [
+    Autoencoder,
+    ContractiveAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+    AttentionAutoencoder,
+    TransformerAutoencoder,
+    RecurrentAutoencoder,
+    AutoregressiveAutoencoder,
+    ConvolutionalSequenceAutoencoder,
+    ConvolutionalAutoencoder,
+]
+
+# One for each family: of tables, sequences and images, with errors, likelihoods and choices.
+FAMILIES = [
+    Autoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+    RecurrentAutoencoder,
+    ConvolutionalAutoencoder,
+]
 
 every = pytest.mark.parametrize("E", all_estimators())
 
 
-def quick(E=Autoencoder, **params):
-    """Make an estimator that fits in a moment."""
-    return E(**{"max_steps": 20, "random_state": 0, **params})
+def kinds():
+    """Return an estimator for each kind of network; with --long, every estimator."""
+    return all_estimators() if LONG else KINDS
 
 
-def correlated_table(n_rows=600, n_features=8, seed=0):
-    """Make rows near a plane of three dimensions."""
-    rng = np.random.default_rng(seed)
-    factors = rng.normal(size=(n_rows, 3))
-    return factors @ rng.normal(size=(3, n_features)) + 0.1 * rng.normal(size=(n_rows, n_features))
+def families():
+    """Return an estimator for each family; with --long, every estimator."""
+    return all_estimators() if LONG else FAMILIES
 
 
-# Sizes with which those learn in a moment that need many with their defaults.
+def turns(*lists):
+    """Return combinations in which each value of each list occurs; with --long, each combination.
+
+    The longest list is taken once, and the others again and again beside it.
+    """
+    if LONG:
+        return list(product(*lists))
+    longest = max(map(len, lists))
+    return list(zip(*(islice(cycle(values), longest) for values in lists), strict=True))
+
+
+def in_turn(**values):
+    """Parametrize by such combinations."""
+    return pytest.mark.parametrize(",".join(values), turns(*values.values()))
+
+
+def unless_long(few, many):
+    """Return as many as show the property; with --long, more."""
+    return many if LONG else few
+
+
+# Sizes with which those take their steps in a moment that are slow with their defaults.
 _LEAN = {
-    "AttentionAutoencoder": {"hidden_layer_sizes": (16,)},
+    "AttentionAutoencoder": {"hidden_layer_sizes": (16,), "batch_size": 32},
+    "ConvolutionalAutoencoder": {"hidden_layer_sizes": (16,)},
+    "ConvolutionalSequenceAutoencoder": {"hidden_layer_sizes": (16, 16)},
+    "ConvolutionalVariationalAutoencoder": {"hidden_layer_sizes": (16,)},
     "RecurrentAutoencoder": {"hidden_layer_sizes": (16,)},
     "TransformerAutoencoder": {"hidden_layer_sizes": (16,)},
 }
@@ -31,3 +94,15 @@ _LEAN = {
 def lean(E, **params):
     """Make an estimator whose fit is a whole one, but takes no minute."""
     return E(**{"random_state": 0, **_LEAN.get(E.__name__, {}), **params})
+
+
+def quick(E=Autoencoder, **params):
+    """Make an estimator that fits in a moment."""
+    return lean(E, **{"max_steps": 20, **params})
+
+
+def correlated_table(n_rows=600, n_features=8, seed=0):
+    """Make rows near a plane of three dimensions."""
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(n_rows, 3))
+    return factors @ rng.normal(size=(3, n_features)) + 0.1 * rng.normal(size=(n_rows, n_features))

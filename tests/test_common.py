@@ -10,7 +10,7 @@ import polars
 import pytest
 import sklearn
 import torch
-from shared import every, lean, quick
+from shared import KINDS, LONG, every, families, kinds, lean, quick, turns, unless_long
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from sktae import all_estimators
+from sktae import Autoencoder, all_estimators
 
 ODD = [
     {"hidden_layer_sizes": (1,), "n_components": 1},
@@ -29,13 +29,15 @@ ODD = [
 ]
 
 
-@parametrize_with_checks([quick(E) for E in all_estimators()])
+@parametrize_with_checks(
+    [E(max_steps=unless_long(3, 20), random_state=0) for E in all_estimators()]
+)
 def test_scikit_learn(estimator, check):
     """Every check of scikit-learn passes, without exemptions."""
     check(estimator)
 
 
-@parametrize_with_checks([quick(E, max_steps=5, **odd) for E in all_estimators() for odd in ODD])
+@parametrize_with_checks([quick(E, max_steps=3, **odd) for E, odd in turns(kinds(), ODD)])
 def test_scikit_learn_at_odd_widths(estimator, check):
     """No check depends on widths that suit the hardware."""
     check(estimator)
@@ -52,13 +54,31 @@ def test_nothing_is_missing():
         assert found == expected if expected else found > 45
 
 
-@every
+def layers(E, X):
+    """Return the layers of an estimator's network that are shared with other networks."""
+    parts = {type(part) for part in quick(E, max_steps=1).fit(X).net_.module_.modules()}
+    return {part for part in parts if not part.__module__.startswith("sktae.autoencoders")}
+
+
+def test_no_kind_is_missing(X):
+    """What is tested with one estimator of each kind has met every layer of every network."""
+    met = set().union(*(layers(E, X) for E in KINDS))
+    for E in all_estimators():
+        assert layers(E, X) <= met, E
+
+
+@pytest.mark.parametrize(
+    ("E", "labelled"),
+    turns(all_estimators(), ["far away", "broken correlations"]),
+    indirect=["labelled"],
+)
 def test_detects(E, labelled):
     """Outliers score below inliers, more so if one is told of them; hardly two score alike."""
     X, outlier = labelled
-    told = lean(E, training_data="contaminated").fit(X)
+    budget = {"max_steps": unless_long(200, "auto")}
+    told = lean(E, training_data="contaminated", **budget).fit(X)
     assert roc_auc_score(outlier, -told.score_samples(X)) >= 0.95
-    model = E(random_state=0).fit(X)
+    model = (E(random_state=0) if LONG else lean(E, **budget)).fit(X)
     scores = model.score_samples(X)
     assert roc_auc_score(outlier, -scores) >= 0.85
     assert len(np.unique(scores)) > 0.95 * len(X)
@@ -69,7 +89,7 @@ def test_detects(E, labelled):
 @every
 def test_learns(E, X):
     """The loss falls; decoded codes are closer than the column means; codes have their shape."""
-    model = lean(E).fit(X)
+    model = lean(E, max_steps=unless_long(200, 500)).fit(X)
     assert model.history_["train_loss"].iloc[-1] < model.history_["train_loss"].iloc[0]
     decoded = model.inverse_transform(model.transform(X))
     assert ((X - decoded) ** 2).sum() < ((X - X.mean(0)) ** 2).sum()
@@ -82,7 +102,7 @@ def test_learns(E, X):
 def test_score_is_explained_variance(E, X):
     """`score` is 1 minus residual variance over variance around the training mean."""
     train, test = X[:400], X[400:] + 1
-    model = quick(E).fit(train)
+    model = quick(E, max_steps=5).fit(train)
     residual = (test - model.reconstruct(test)) ** 2
     expected = 1 - residual.sum() / ((test - train.mean(0)) ** 2).sum()
     np.testing.assert_allclose(model.score(test), expected, rtol=1e-9)
@@ -93,7 +113,7 @@ def test_score_is_explained_variance(E, X):
 @every
 def test_contamination_moves_only_the_threshold(E, X):
     """`contamination` is the share of training rows below the threshold, whatever the fit."""
-    plain, tenth = quick(E).fit(X), quick(E, contamination=0.1).fit(X)
+    plain, tenth = (quick(E, max_steps=5, contamination=c).fit(X) for c in ("auto", 0.1))
     np.testing.assert_array_equal(plain.score_samples(X), tenth.score_samples(X))
     assert (tenth.predict(X) == -1).mean() == pytest.approx(0.1)
     assert plain.offset_ == np.percentile(plain.score_samples(X), 1)
@@ -102,20 +122,21 @@ def test_contamination_moves_only_the_threshold(E, X):
 @every
 def test_is_deterministic(E, X):
     """The same seed gives the same bits: refitted, cloned, pickled, in another thread."""
-    model = quick(E)
+    model = quick(E, max_steps=5)
     scores = model.fit(X).score_samples(X)
     copy = pickle.loads(pickle.dumps(model))
     for again in (copy, clone(model).fit(X), model.fit(X)):
         np.testing.assert_array_equal(again.score_samples(X), scores)
     resumed = [m.partial_fit(X).score_samples(X) for m in (model, copy)]
     np.testing.assert_array_equal(*resumed)
-    assert not np.array_equal(quick(E, random_state=1).fit(X).score_samples(X), scores)
 
     def fitted(seed):
-        return quick(E, random_state=seed).fit(X).score_samples(X)
+        return quick(E, max_steps=5, random_state=seed).fit(X).score_samples(X)
 
-    with ThreadPoolExecutor(8) as pool:
-        np.testing.assert_array_equal(list(pool.map(fitted, range(8))), [*map(fitted, range(8))])
+    alone = [scores, fitted(1), fitted(2)]
+    assert not np.array_equal(*alone[:2])
+    with ThreadPoolExecutor(3) as pool:
+        np.testing.assert_array_equal(list(pool.map(fitted, range(3))), alone)
 
 
 @every
@@ -127,19 +148,21 @@ def test_leaves_global_generators_alone(E, X):
         return repr((legacy[1].tolist(), torch.get_rng_state().tolist(), random.getstate()))
 
     before = states()
-    model = E(max_steps=20).fit(X)
+    how = {"max_steps": 5, "random_state": None}
+    model = quick(E, **how).fit(X)
     model.score_samples(X)
     model.transform(X)
     assert states() == before
-    assert not np.array_equal(E(max_steps=20).fit(X).transform(X), model.transform(X))
+    assert not np.array_equal(quick(E, **how).fit(X).transform(X), model.transform(X))
 
 
-@every
+@pytest.mark.parametrize("E", kinds())
 @pytest.mark.parametrize("n_components", [1, 3, 7])
 def test_rows_do_not_see_each_other(E, n_components, X):
     """A row's results do not depend on its neighbours or its place, at any width."""
     order = np.random.default_rng(0).permutation(len(X))
-    for width in range(n_components, 71, 7):
+    widths = range(n_components, 71, 7)
+    for width in widths if LONG or E is Autoencoder else widths[::4]:
         model = quick(E, n_components=n_components, hidden_layer_sizes=(width,), max_steps=2)
         model.fit(X)
         for method in (model.score_samples, model.transform, model.reconstruct):
@@ -148,17 +171,19 @@ def test_rows_do_not_see_each_other(E, n_components, X):
             np.testing.assert_array_equal(method(X[300:301]), whole[300:301])
 
 
-@every
+@pytest.mark.parametrize("E", families())
 def test_composes(E):
     """Search without labels or scorer, reduce for a classifier or a forest, name the columns."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 60)
     X = pd.DataFrame(rng.normal(size=(120, 4)) + 2 * y[:, None], columns=list("abcd"))
     grid = {f"{E.__name__.lower()}__n_components": [1, 2]}
-    search = GridSearchCV(make_pipeline(StandardScaler(), quick(E)), grid, n_jobs=2, cv=2).fit(X)
+    pipe = make_pipeline(StandardScaler(), quick(E))
+    n_jobs = 2 if LONG or E is Autoencoder else None  # one is enough to see another process
+    search = GridSearchCV(pipe, grid, n_jobs=n_jobs, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     reducer = make_pipeline(StandardScaler(), quick(E, n_components=2, max_steps=100))
-    assert cross_val_score(make_pipeline(reducer, LogisticRegression()), X, y).mean() > 0.8
+    assert cross_val_score(make_pipeline(reducer, LogisticRegression()), X, y, cv=2).mean() > 0.8
     assert make_pipeline(reducer, IsolationForest(n_estimators=5)).fit(X).predict(X).shape == (120,)
     framed = reducer.set_output(transform="pandas").fit_transform(X)
     assert list(framed) == [f"{E.__name__.lower()}{i}" for i in range(2)]
@@ -170,7 +195,7 @@ def test_composes(E):
             assert model.inverse_transform(model.transform(X)).shape == X.shape
 
 
-@every
+@pytest.mark.parametrize("E", families())
 def test_accepts_every_kind_of_table(E, X):
     """Small, constant, integer, read-only, strided, float32 and polars tables all work."""
     frozen = X.copy()

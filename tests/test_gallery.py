@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from shared import lean
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -393,7 +394,7 @@ def test_attention_keeps_to_the_mask():
     with pytest.raises(ValueError, match=r"shape \(3, 3\), .* columns, so it must be \(4, 4\)"):
         AttentionAutoencoder(mask=np.eye(3)).fit(X)
     wide = np.random.default_rng(0).normal(size=(50, 300))
-    looks = AttentionAutoencoder(**settings).fit(wide).attention_map(wide)
+    looks = AttentionAutoencoder(max_steps=2, random_state=0).fit(wide).attention_map(wide)
     assert looks.shape == (50, 128, 128)
 
 
@@ -403,7 +404,7 @@ def test_attention_keeps_to_the_mask():
 def test_penalties_of_attention(penalty, term, X):
     """Their weight makes them small."""
     terms = [
-        AttentionAutoencoder(penalty=penalty, alpha=alpha, max_steps=200, random_state=0)
+        lean(AttentionAutoencoder, penalty=penalty, alpha=alpha, max_steps=100)
         .fit(X)
         .history_[f"train_{penalty}"]
         .iloc[-1]

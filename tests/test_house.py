@@ -122,6 +122,12 @@ def test_contributing_lists_the_contract():
     assert all(hook.__doc__ for hook in documented)
 
 
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda p: p.name)
+def test_test_files_stay_small(path):
+    """A file of tests can be read in one go."""
+    assert path.read_text().count("\n") <= 500
+
+
 def test_every_estimator_is_exported():
     """Each autoencoder file has its classes in `all_estimators()`, in `__all__`, documented."""
     defined = {

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from shared import quick
+from shared import in_turn, lean, quick
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -80,32 +80,37 @@ def test_images_do_not_see_each_other(E, size, params):
         np.testing.assert_array_equal(method(X[123:124]), whole[123:124])
 
 
-@every_kind
-@pytest.mark.parametrize("threads", [1, 2])
-def test_recorded_and_stacked_images(E, threads, monkeypatch):
-    """Replayed steps give the bits of plain ones; models trained as one are those trained alone."""
+@in_turn(E=IMAGING, threads=[1, 2])
+def test_recorded_images(E, threads, monkeypatch):
+    """Replayed steps give the bits of plain ones."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         X, models = discs(), []
         for many_steps in (0, 10**9):
             monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
-            models.append(quick(E).fit(X))
-        assert [model.training_path_ for model in models] == ["traced", "plain"]
-        np.testing.assert_array_equal(*(model.score_samples(X) for model in models))
-        seeds = [quick(E, random_state=seed, max_steps=10) for seed in range(2)]
-        # In the range from 0 to 1 or not, which makes other networks of the same parameters.
-        tables = [X, X, 2 * X, 2 * X]
-        both = fit_many([*map(clone, seeds), *map(clone, seeds)], tables)
-        alone = [clone(model).fit(table) for model, table in zip(both, tables, strict=True)]
-        for one, other in zip(both, alone, strict=True):
-            assert one.training_path_ == "stacked"
-            assert one.output_range_ == other.output_range_
-            away = one.transform(X) - other.transform(X)
-            # Not number by number: at first, Adam goes by the signs of gradients, near 0, too.
-            assert np.abs(away).mean() < 0.01 * other.transform(X).std()
+            models.append(quick(E, max_steps=5).fit(X))
     finally:
         torch.set_num_threads(before)
+    assert [model.training_path_ for model in models] == ["traced", "plain"]
+    np.testing.assert_array_equal(*(model.score_samples(X) for model in models))
+
+
+@every_kind
+def test_stacked_images(E):
+    """Models trained as one are those trained alone."""
+    X = discs()
+    seeds = [quick(E, random_state=seed, max_steps=5) for seed in range(2)]
+    # In the range from 0 to 1 or not, which makes other networks of the same parameters.
+    tables = [X, X, 2 * X, 2 * X]
+    both = fit_many([*map(clone, seeds), *map(clone, seeds)], tables)
+    alone = [clone(model).fit(table) for model, table in zip(both, tables, strict=True)]
+    for one, other in zip(both, alone, strict=True):
+        assert one.training_path_ == "stacked"
+        assert one.output_range_ == other.output_range_
+        away = one.transform(X) - other.transform(X)
+        # Not number by number: at first, Adam goes by the signs of gradients, near 0, too.
+        assert np.abs(away).mean() < 0.01 * other.transform(X).std()
 
 
 @pytest.mark.parametrize(
@@ -221,13 +226,12 @@ def test_bad_images_are_refused(E):
     assert model.transform([X[0]]).shape == (1, model.n_components_)
 
 
-@every_kind
-@pytest.mark.parametrize("white", [False, True])
+@in_turn(E=IMAGING, white=[False, True])
 def test_dark_images_are_learnt(E, white):
     """Where nearly all pixels are at an end of the range, outputs do not get stuck there."""
     X = discs(200, (20, 20), 1) ** 3
     X = 1 - X if white else X
-    model = E(8, max_steps=100, random_state=0).fit(X)
+    model = lean(E, n_components=8, max_steps=100).fit(X)
     assert model.output_range_ == (0, 1)
     assert model.score(X) > 0.8
 
@@ -273,7 +277,7 @@ def test_a_flaw_is_found_and_shown(E):
     X, new = discs(400), discs(100, seed=1)
     flawed = new.copy()
     flawed[:50, :, 3:6, 2:4] = 1 - flawed[:50, :, 3:6, 2:4]
-    model = E(random_state=0, training_data="clean", max_steps=300).fit(X)
+    model = lean(E, training_data="clean", max_steps=200).fit(X)
     flaw = np.arange(100) < 50
     assert roc_auc_score(flaw, -model.score_samples(flawed)) > 0.95
     reasons = model.explain(flawed[:20])

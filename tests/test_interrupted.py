@@ -111,7 +111,7 @@ def test_an_interruption_changes_nothing(case, pytestconfig):
     work(*fitted)
     after = [state(model) for model in fitted]
     assert after != before
-    n_places = 30 if pytestconfig.getoption("--long", default=False) else 5
+    n_places = 30 if pytestconfig.getoption("--long", default=False) else 3
     rng, n_interrupted = np.random.default_rng(0), 0
     for functions in (None, HANDING_OVER):
         whole = Interrupter(functions=functions)

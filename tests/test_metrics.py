@@ -162,7 +162,7 @@ def test_scorers_are_the_metrics(detection):
 
 
 def test_scorers_choose_in_a_search(detection):
-    """scikit-learn's searches, cloned and with two workers, go by the scorers."""
+    """scikit-learn's searches, cloned, go by the scorers."""
     X, y = detection
     search = GridSearchCV(
         IsolationForest(n_estimators=20, random_state=0),
@@ -171,7 +171,6 @@ def test_scorers_choose_in_a_search(detection):
         refit="events",
         cv=TimeSeriesSplit(3),
         error_score="raise",
-        n_jobs=2,
     )
     search = clone(search).fit(X, y)
     assert search.best_params_["contamination"] == 0.05

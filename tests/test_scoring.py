@@ -2,13 +2,24 @@
 
 import math
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.stats import betabinom, kstest, spearmanr
-from shared import correlated_table, every, lean, quick
+from shared import (
+    correlated_table,
+    every,
+    families,
+    in_turn,
+    kinds,
+    lean,
+    quick,
+    turns,
+    unless_long,
+)
 from sklearn.metrics import roc_auc_score
 from torch.utils.data import TensorDataset
 
@@ -38,13 +49,16 @@ def Ensemble(**params):
     return AutoencoderEnsemble(Autoencoder(**params), n_estimators=3, **own)
 
 
-told = pytest.mark.parametrize("training_data", ["clean", "unknown", "contaminated"])
-every_kind = pytest.mark.parametrize("E", [*all_estimators(), Ensemble])
+TRAINING_DATA = ["clean", "unknown", "contaminated"]
+EVERY_KIND = [*kinds(), Ensemble]
+every_kind = pytest.mark.parametrize("E", EVERY_KIND)
+each_told = in_turn(E=EVERY_KIND, training_data=TRAINING_DATA)
 
 
 @cache
 def fitted(E, training_data="unknown"):
-    return E(training_data=training_data, random_state=0).fit(TRAIN)
+    how = {"training_data": training_data, "max_steps": unless_long(200, 500), "random_state": 0}
+    return (E(**how) if E is Ensemble else lean(E, **how)).fit(TRAIN)
 
 
 # -- explanations ----------------------------------------------------------------------------------
@@ -95,8 +109,7 @@ def rank(model, rows, columns):
     return (found > np.take_along_axis(found, columns[:, None], 1)).sum(1)
 
 
-@every_kind
-@told
+@each_told
 def test_explanations_find_the_culprit(E, training_data):
     """A feature far outside comes first; one that breaks correlations is among the first two.
 
@@ -125,8 +138,7 @@ def test_every_bound_is_explained(method):
 # -- p-values --------------------------------------------------------------------------------------
 
 
-@every_kind
-@told
+@each_told
 def test_p_values_keep_their_word(E, training_data):
     """Of new normal rows a share of alpha has a p-value of alpha, within sampling error."""
     table = correlated_table(7000, seed=3)
@@ -169,8 +181,7 @@ def test_p_values_need_rows_held_out(E, X):
             model.p_values(X)
 
 
-@every_kind
-@told
+@each_told
 def test_held_out_rows_teach_nothing(E, training_data, X):
     """Whatever they are, weights, scales and all scores stay the same, but for the threshold."""
     _, held_out = hold_out("calibration_fraction", len(X), 0.25, 0, "calibrate")
@@ -262,21 +273,21 @@ def contaminated(kind, share, far, n=800):
     return X, outlier
 
 
-crowds = pytest.mark.parametrize("crowd", [("wide", 0.15, 4), ("tight", 0.15, 5)])
+CROWDS = [("wide", 0.15, 4), ("tight", 0.15, 5)]
 
 
-@every
-@crowds
+@in_turn(E=families(), crowd=CROWDS)
 def test_crowds_of_outliers_are_found(E, crowd):
     """A cluster is reproduced like the rest, but found if one says that there are outliers."""
     X, outlier = contaminated(*crowd)
-    pair = [lean(E, training_data=known) for known in ("clean", "contaminated")]
+    how = {"max_steps": unless_long(300, 500)}
+    pair = [lean(E, training_data=known, **how) for known in ("clean", "contaminated")]
     clean, told = (roc_auc_score(outlier, -model.fit(X).score_samples(X)) for model in pair)
     assert clean < 0.9
     assert told >= 0.95
 
 
-@every
+@pytest.mark.parametrize("E", families())
 def test_gross_outliers_hardly_move_scores(E):
     """Rows rank alike whether a fifth of the training rows are far away or not there."""
     X, outlier = contaminated("scattered", 0.2, 20)
@@ -288,7 +299,7 @@ def test_gross_outliers_hardly_move_scores(E):
     assert roc_auc_score(outlier, -pair[0].score_samples(X)) > 0.99
 
 
-@crowds
+@pytest.mark.parametrize("crowd", CROWDS)
 @pytest.mark.parametrize("how", [{}, {"early_stopping": True}, {"calibration_fraction": 0.2}])
 def test_outliers_are_not_trained_on(crowd, how, monkeypatch):
     """Of contaminated rows, training and the scales of columns take central ones only."""
@@ -307,8 +318,7 @@ def test_outliers_are_not_trained_on(crowd, how, monkeypatch):
     np.testing.assert_allclose(inputs.scale, X[~outlier].std(0), rtol=0.2)
 
 
-@every
-@told
+@in_turn(E=all_estimators(), training_data=TRAINING_DATA)
 def test_odd_tables_have_scores(E, training_data):
     """Few rows, many columns, constant ones and repeated rows give finite float64 scores."""
     rng = np.random.default_rng(0)
@@ -340,8 +350,7 @@ def test_bad_values_are_refused(E, X):
 # -- methods ---------------------------------------------------------------------------------------
 
 
-@every
-@told
+@in_turn(E=kinds(), training_data=TRAINING_DATA)
 def test_methods(E, training_data, X):
     """Methods rank differently, may change after the fit, and are what they are called."""
     model, own = fitted(E, training_data), "elbo" if issubclass(E, DensityAutoencoder) else "error"
@@ -357,18 +366,21 @@ def test_methods(E, training_data, X):
     np.testing.assert_array_equal(early.score_samples(X), late.score_samples(X))
 
 
-@every
-@told
+@pytest.mark.parametrize(
+    ("E", "training_data"),
+    dict.fromkeys([*product([Autoencoder], TRAINING_DATA), *turns(kinds(), TRAINING_DATA)]),
+)
 def test_rows_do_not_see_each_other(E, training_data):
     """Scores are the same bits in any company, for odd numbers of rows and columns."""
     order = np.random.default_rng(0).permutation(300)
-    for d in (1, 3, 16, 33):
+    widths, numbers = (1, 3, 16, 33), (17, 100, 333, 1029)
+    sizes = product(widths, numbers) if E is Autoencoder else turns(widths, numbers)
+    for d, n in sizes:
         new = correlated_table(300, d, seed=5)
-        for n in (17, 100, 333, 1029):
-            model = quick(E, training_data=training_data, max_steps=1).fit(correlated_table(n, d))
-            whole = model.score_samples(new)
-            for rows in (order, order[:1]):
-                np.testing.assert_array_equal(model.score_samples(new[rows]), whole[rows])
+        model = quick(E, training_data=training_data, max_steps=1).fit(correlated_table(n, d))
+        whole = model.score_samples(new)
+        for rows in (order, order[:1]):
+            np.testing.assert_array_equal(model.score_samples(new[rows]), whole[rows])
 
 
 # -- evidence --------------------------------------------------------------------------------------

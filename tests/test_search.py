@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import loguniform
-from shared import correlated_table, every, quick
+from shared import correlated_table, families, quick
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -100,7 +100,7 @@ def roads(search):
     return set(search.cv_results_["training_path"])
 
 
-@every
+@pytest.mark.parametrize("E", families())
 def test_every_estimator_is_searched_as_by_scikit_learn(E, X, calls):
     """One call fits everything, and keys, scores and the best parameters are the same."""
     search = both(quick(E), GRID, X, return_train_score=True)

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from shared import quick
+from shared import lean, quick, unless_long
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
@@ -53,7 +53,7 @@ def some(data, rows):
 def test_contract(E, kind):
     """Whatever kind of sequence: shapes, finite scores, rows alone, determinism, pickles."""
     data, params = KINDS[kind]
-    model = quick(E, n_components=3, **params)
+    model = quick(E, n_components=3, max_steps=5, **params)
     codes = model.fit(data).transform(data)
     scores = model.score_samples(data)
     assert codes.shape == (150, 3)
@@ -132,11 +132,11 @@ def test_padding_is_missing(E):
 @every
 def test_learns(E):
     """Sequences are told from their codes, new ones too; tokens as well."""
-    model = E(2, random_state=0, max_steps=300).fit(PANEL[:100])
+    model = lean(E, n_components=2, max_steps=250).fit(PANEL[:100])
     made = model.inverse_transform(model.transform(PANEL[100:]))
     rest = ((PANEL[100:] - made) ** 2).sum(axis=(0, 1))
     assert (rest < 0.2 * ((PANEL[100:] - PANEL.mean((0, 1))) ** 2).sum(axis=(0, 1))).all()
-    tokens = E(4, random_state=0, max_steps=300, n_tokens=5).fit(TOKENS)
+    tokens = lean(E, n_components=4, max_steps=250, n_tokens=5).fit(TOKENS)
     assert (tokens.inverse_transform(tokens.transform(TOKENS)) == TOKENS).mean() > 0.9
     assert tokens.score(TOKENS) > -0.3
 
@@ -146,12 +146,13 @@ def test_finds_broken_sequences(E):
     """A frequency that changes, a grammar that breaks and words never seen are found, and where."""
     odd = ROWS[100:].copy()
     odd[:25] = np.sin(PHASE[100:125] + np.arange(24) / 1.5)
-    model = E(random_state=0).fit(ROWS[:100])
+    model = lean(E, max_steps=unless_long(150, 500)).fit(ROWS[:100])
     assert roc_auc_score(np.arange(50) < 25, -model.score_samples(odd)) > 0.95
     broken = TOKENS[100:].copy()
     broken[:25, 6] = (broken[:25, 6] + 2) % 5
     broken[0, 6] = 7
-    grammar = E(4, random_state=0, n_tokens="auto", max_steps=300).fit(TOKENS[:100])
+    how = {"n_tokens": "auto", "max_steps": unless_long(150, 300)}
+    grammar = lean(E, n_components=4, **how).fit(TOKENS[:100])
     assert roc_auc_score(np.arange(50) < 25, -grammar.score_samples(broken)) > 0.95
     reasons = grammar.explain(pd.DataFrame(broken[:25])).to_numpy()
     assert (abs(reasons.argmax(axis=1) - 6) <= 1).mean() > 0.8
@@ -160,7 +161,8 @@ def test_finds_broken_sequences(E):
 @every
 def test_searches_and_stacks(E):
     """Sequences go through pipelines, searches and stacks."""
-    search = GridSearchCV(make_pipeline(quick(E)), {f"{E.__name__.lower()}__n_components": [1, 2]})
+    pipe, name = make_pipeline(quick(E, max_steps=5)), E.__name__.lower()
+    search = GridSearchCV(pipe, {f"{name}__n_components": [1, 2]}, cv=2)
     assert np.isfinite(search.fit(PANEL).cv_results_["mean_test_score"]).all()
     models = fit_many([quick(E, random_state=seed) for seed in (0, 1)], [PANEL, PANEL])
     assert [model.training_path_ for model in models] == ["stacked"] * 2
@@ -196,7 +198,7 @@ def test_samples_look_like_the_data(E, kind):
     if E is TransformerAutoencoder:
         assert not hasattr(E(), "sample")
         params = {**params, "decoder": "autoregressive"}
-    model = E(3, random_state=0, max_steps=300, **params).fit(data)
+    model = lean(E, n_components=3, max_steps=unless_long(200, 300), **params).fit(data)
     drawn = model.sample(100)
     assert drawn.shape == (100, *data.shape[1:])
     np.testing.assert_array_equal(drawn, model.sample(100))

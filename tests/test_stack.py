@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from shared import correlated_table, every, quick
+from shared import correlated_table, in_turn, kinds, quick, unless_long
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from skorch.callbacks import EarlyStopping
@@ -22,6 +22,7 @@ from sktae import (
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    all_estimators,
     fit_many,
 )
 from sktae._engine import stack
@@ -89,8 +90,7 @@ def alone(run):
     run.net.partial_fit(run.steps, run.valid, epochs=run.steps.n_blocks)
 
 
-@every
-@pytest.mark.parametrize("many_steps", [0, 10**9], ids=["recorded", "plain"])
+@in_turn(E=all_estimators(), many_steps=[0, 10**9])
 def test_stacked_equals_sequential(E, many_steps, monkeypatch):
     """Seeds, folds, rates, decay, knobs, budgets and early stopping: equal to 1e-12 in float64."""
     monkeypatch.setattr(stack, "MANY_STEPS", many_steps)
@@ -106,10 +106,11 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
     choices = KNOBS.get(E, [{}])
 
     def runs():
-        for seed in range(7):
+        for seed in range(unless_long(6, 7)):
             estimator = E(hidden_layer_sizes=(5,), **choices[seed % len(choices)])
             x = table[: 150 - seed % 3]
-            yield make_run(estimator, x, seed, rates[seed % 2], 60 + 5 * (seed % 2), seed % 3 and 2)
+            budget = 60 + 5 * (seed % 2)
+            yield make_run(estimator, x, seed, rates[seed % 2], budget, seed % 3 and 2)
 
     together, apart = list(runs()), list(runs())
     train_stacked(together, size=3)
@@ -126,25 +127,23 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
     assert len({run.steps.step for run in together}) > 2
 
 
-@every
-@pytest.mark.parametrize(
-    "params",
-    [
+@in_turn(
+    E=kinds(),
+    params=[
         {},
         {"early_stopping": True, "patience": 1, "max_steps": 60},
         {"training_data": "contaminated", "calibration_fraction": 0.2},
     ],
-    ids=["", "stopping", "contaminated"],
 )
 def test_fit_many_equals_fit(E, params, X):
     """Estimators fitted together score as they do fitted alone, and go on equally."""
     folds = [X[:400], X[200:], X[:401]]
     models = [
         quick(E, random_state=n, learning_rate=0.001 * (1 + n % 2), n_components=4, **params)
-        for n in range(6)
+        for n in range(unless_long(4, 6))
     ]
     apart = [clone(model).fit(folds[n % 3]) for n, model in enumerate(models)]
-    together = fit_many(models, [folds[n % 3] for n in range(6)])
+    together = fit_many(models, [folds[n % 3] for n in range(len(models))])
     assert together == models
     for one, other in zip(together, apart, strict=True):
         assert one.training_path_ == "stacked"

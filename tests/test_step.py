@@ -5,12 +5,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from shared import every, quick
+from shared import in_turn, kinds, quick
 from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
-from sktae import Autoencoder, AutoencoderNet, SparseAutoencoder
+from sktae import Autoencoder, AutoencoderNet, SparseAutoencoder, all_estimators
 from sktae._engine import net as engine
 from sktae._engine.replay import Replay, Step, recorded
 
@@ -27,8 +27,7 @@ def fitted(E, X, monkeypatch, many_steps, **params):
     return quick(E, **params).fit(X)
 
 
-@every
-@pytest.mark.parametrize("params", VARIANTS, ids=lambda v: "-".join(v) or "defaults")
+@in_turn(E=all_estimators(), params=VARIANTS)
 def test_traced_equals_plain(E, params, X, monkeypatch):
     """Replayed steps give the bits of plain ones: scores, codes and history."""
     plain = fitted(E, X, monkeypatch, 10**9, **params)
@@ -184,8 +183,8 @@ def test_what_cannot_be_repeated(loss):
     assert recorded(step, torch.randn(8, 7)) is step
 
 
-@every
-def test_half_precision_is_nearly_the_same(E, X):
+@pytest.mark.parametrize("E", kinds())
+def test_half_precision_is_nearly_the_same(E, X, monkeypatch):
     """bf16 changes the fit a little, and nothing after it."""
     full, half = (
         quick(E, n_components=3).fit(X),
@@ -194,7 +193,8 @@ def test_half_precision_is_nearly_the_same(E, X):
     assert all(p.dtype == torch.float32 for p in half.net_.module_.parameters())
     assert not np.array_equal(half.reconstruct(X), full.reconstruct(X))
     assert half.score(X) == pytest.approx(full.score(X), abs=0.05)
-    traced = quick(E, n_components=3, precision="bfloat16", max_steps=100).fit(X)
+    traced = fitted(E, X, monkeypatch, 0, n_components=3, precision="bfloat16")
+    assert traced.training_path_ == "traced"
     assert np.isfinite(traced.score_samples(X)).all()
 
 

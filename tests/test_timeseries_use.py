@@ -1,0 +1,402 @@
+"""Several series, thresholds, reasons, chunks and scales, and what stands around a detector."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from series import detector, each_aggregation, waves
+from shared import quick
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sktae import Autoencoder, AutoencoderEnsemble, WindowedDetector
+from sktae.timeseries.channels import Channels
+
+# -- several series --------------------------------------------------------------------------------
+
+
+def groups():
+    """Make one frame of three machines whose rows are mixed, and the series of each."""
+    parts = {"c": waves(90), "a": waves(50, seed=1), "b": waves(12, seed=2)}
+    frames = [pd.DataFrame(part, columns=["u", "v"]) for part in parts.values()]
+    whole = pd.concat(
+        [
+            frame.assign(machine=name, at=np.arange(len(frame)))
+            for name, frame in zip(parts, frames, strict=True)
+        ]
+    )
+    whole = whole.sort_values("at", kind="stable").drop(columns="at").reset_index(drop=True)
+    return whole, dict(zip(parts, frames, strict=True))
+
+
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
+def test_series_are_scored_as_if_alone(aggregation):
+    """Lists and groups are learnt together and scored one by one, each in its own place."""
+    whole, frames = groups()
+    listed = detector(aggregation=aggregation).fit(list(frames.values()))
+    grouped = detector(aggregation=aggregation, group="machine").fit(whole)
+    assert grouped.n_features_in_ == 2
+    assert grouped.offset_ == listed.offset_
+    for method in ("score_samples", "decision_function", "predict", "error_map", "explain"):
+        parts = getattr(listed, method)(list(frames.values()))
+        together = getattr(grouped, method)(whole)
+        assert len(together) == len(whole)
+        for (name, frame), part in zip(frames.items(), parts, strict=True):
+            np.testing.assert_array_equal(part, getattr(listed, method)(frame))
+            np.testing.assert_array_equal(together[whole["machine"] == name], part)
+    assert list(grouped.explain(whole)) == ["u", "v"]
+    events = grouped.events(whole)
+    assert events.columns[0] == "machine"
+    assert set(events["machine"]) <= set("abc")
+    assert [list(e) for e in listed.events(list(frames.values()))] == [list(events)[1:]] * 3
+
+
+def test_windows_never_cross():
+    """No window that is learnt from holds rows of two series."""
+    parts = [np.full((n, 1), float(number)) for number, n in enumerate((30, 25, 7, 40))]
+    model = detector(PCA(1), standardize=False, views=("raw",)).fit(parts)
+    windows = model._windows(parts)
+    assert len(windows) == 11 + 6 + 21
+    assert (windows[:] == windows[:][:, :1]).all()
+
+
+# -- thresholds and reasons ------------------------------------------------------------------------
+
+
+def test_contamination_is_the_share_below_the_threshold():
+    """Of the training rows, so many are outliers; of new ones, if some are held out."""
+    X = waves(2000)
+    model = detector(contamination=0.1).fit(X)
+    assert (model.predict(X) == -1).mean() == pytest.approx(0.1)
+    model = detector(contamination=0.1, calibration_fraction=0.3).fit(X)
+    assert (model.p_values(X[-600:]) <= 0.1).mean() == pytest.approx(0.1, abs=0.01)
+    assert (model.predict(X[-600:]) == -1).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("how", [{}, {"aggregation": "causal"}, {"aggregation": "mean"}])
+@pytest.mark.parametrize("stride", [1, 4])
+def test_calibration_shares_nothing_with_training(how, stride):
+    """Held-out scores come from the end of each series, and from rows that no window learnt."""
+    series = [waves(300), waves(200, seed=1)]
+    model = detector(calibration_fraction=0.2, stride=stride, **how).fit(series)
+    tails = [model.score_samples(rows)[-n:] for rows, n in zip(series, (60, 40), strict=True)]
+    np.testing.assert_array_equal(model.calibration_scores_, np.sort(np.concatenate(tails)))
+    assert 0 < model.p_values(series[0]).min() <= model.p_values(series[0]).max() <= 1
+    # Neither what is learnt depends on the end, nor scores at the end on what is learnt from.
+    learnt = [rows.copy() for rows in series]
+    for rows, n in zip(learnt, (60, 40), strict=True):
+        rows[len(rows) - n - model._gap :] = 0
+    other = detector(calibration_fraction=0.2, stride=stride, **how).fit(learnt)
+    np.testing.assert_array_equal(other.score_samples(series[0]), model.score_samples(series[0]))
+    short = detector(calibration_fraction=0.2, stride=stride, **how).fit([*learnt, waves(9)])
+    assert np.isfinite(short.score_samples(series[0])).all()
+    changed = series[0].copy()
+    changed[: 300 - 60 - model._gap] = 9
+    np.testing.assert_array_equal(model.score_samples(changed)[-60:], tails[0])
+
+
+@each_aggregation
+@pytest.mark.parametrize("views", [("raw",), ("centered", "difference")])
+def test_reasons_add_up(views, how):
+    """Contributions of channels add up to the anomaly; the map says where it is."""
+    X = waves(200, 3)
+    X[150:160, 1] += 3
+    model = detector(views=views, **how).fit(X[:100])
+    found = model.explain(X)
+    np.testing.assert_allclose(found.sum(axis=1), -model.score_samples(X), rtol=1e-12)
+    assert (found.to_numpy() >= 0).all()
+    errors = model.error_map(X)
+    assert errors.shape == X.shape
+    assert errors[150:160].mean(axis=0).argmax() == 1
+    if how["aggregation"] == "mean":
+        pooled = np.sqrt(np.square(errors).mean(axis=1))
+        np.testing.assert_allclose(pooled, -model.score_samples(X), rtol=1e-12)
+
+
+def test_events_speak_of_time():
+    """Events carry the labels of the frame, and the channels that are to blame."""
+    index = pd.date_range("2024-01-01", periods=1000, freq="min")
+    frame = pd.DataFrame(waves(1000, 3), index=index, columns=["p", "q", "r"])
+    frame.loc[index[600:610], "q"] += 4
+    frame.loc[index[630:632], "q"] += 4  # so close that it is the same event
+    frame.loc[index[850:855], ["p", "r"]] -= 4
+    model = detector(quick(max_steps=200), contamination=1e-3).fit(frame[:500])
+    events = model.events(frame)[lambda e: e["score"] < 1.5 * model.offset_]
+    assert list(events) == ["start", "end", "peak", "score", "channels"]
+    assert events["channels"].tolist()[0] == ("q",)
+    assert set(events["channels"].tolist()[1]) <= {"p", "r"}
+    assert len(events) == 2
+    assert events["start"].dtype.kind == "M"
+    scores = pd.Series(model.score_samples(frame), index=index)
+    for event in events.itertuples():
+        assert event.start <= event.peak <= event.end
+        assert scores[event.peak] == event.score == scores[event.start : event.end].min()
+        assert scores[event.start] < model.offset_ <= scores[event.start - index.freq]
+    assert model.explain(frame).index.equals(index)
+    assert isinstance(model.score_samples(frame), np.ndarray)
+    numbered = model.events(frame.reset_index(drop=True))
+    assert numbered["peak"].tolist() == [
+        index.get_loc(peak) for peak in model.events(frame)["peak"]
+    ]
+    model.offset_ = -np.inf
+    assert model.events(frame).shape == (0, 5)
+
+
+def test_labels_stay_what_they_are():
+    """Channels may be named by numbers, and so may groups, also those without an event."""
+    frame = pd.DataFrame(waves(800, 2), columns=[7, 8])
+    frame.loc[300:310, 8] += 4
+    frame["machine"] = np.repeat([0, 1], 400)
+    model = WindowedDetector(PCA(5), window_size=40, group="machine", random_state=0)
+    model.fit(frame[400:]).set_params(contamination=1e-3)
+    model.offset_ = np.sort(model.score_samples(frame))[20]
+    events = model.events(frame)
+    assert events["machine"].dtype.kind == "i"
+    assert set(events["machine"]) == {0}
+    assert events["channels"].tolist() == [(8,)]
+    assert list(model.explain(frame)) == [7, 8]
+
+
+# -- chunks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_chunks_are_learnt_with_what_crosses_their_border(stride, monkeypatch):
+    """Windows that end in the new rows are learnt, each once, whatever the chunks."""
+    seen = []
+    learn = Autoencoder.partial_fit
+    monkeypatch.setattr(
+        Autoencoder, "partial_fit", lambda self, X: seen.append(X[:]) or learn(self, X)
+    )
+    monkeypatch.setattr("sktae.timeseries.detector._MEMORY", 50)
+    X = waves(400)
+    model = detector(stride=stride)
+    for chunk in np.split(X, [100, 101, 105, 230, 233]):
+        model.partial_fit(chunk)
+        assert np.isfinite(model.score_samples(X)).all()
+    known = model._windows([X])[:]
+    np.testing.assert_array_equal(np.concatenate(seen), known)
+
+
+def test_chunks_go_on_after_a_fit():
+    """The model moves on, its scales do not: what it had never learnt grows familiar."""
+    X, other = waves(800), 3 * waves(800, seed=1)[:, ::-1]
+    model = detector(quick(max_steps=50)).fit(X)
+    before = model.score_samples(other).mean()
+    scale = model._channels.scale
+    for chunk in np.split(other, 16):
+        model.partial_fit(chunk)
+    assert model.score_samples(other).mean() > before
+    assert model._channels.scale is scale
+    assert hasattr(WindowedDetector(), "partial_fit")
+    assert not hasattr(detector(PCA()), "partial_fit")
+
+
+# -- scales ----------------------------------------------------------------------------------------
+
+
+def test_channels_are_scaled_by_the_fitted_rows():
+    """Values and differences have mean 0 and variance 1, and are cut off far out."""
+    X = [3 + 10 * waves(100, 2), 1e6 * np.ones((1, 2)) * 0 + 3, 3 + 10 * waves(70, 2)]
+    channels = Channels(("raw", "difference"), standardize=True).fit(X)
+    seen = np.concatenate([channels.transform(rows, rows[:0])[1:] for rows in X])
+    np.testing.assert_allclose(seen[:, 1].mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(seen[:, 1].std(axis=0), 1)
+    assert abs(channels.transform(1e12 * X[0], X[0][:1])).max() == 20
+
+
+@pytest.mark.parametrize("params", [{}, {"views": ("raw", "difference")}])
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e8])
+def test_channels_that_stood_still(value, params):
+    """A channel that never moved in the fit does no harm, and is noticed when it moves."""
+    X = np.column_stack([waves(500), np.full(500, value)])
+    model = detector(quick(max_steps=100), **params).fit(X)
+    scores = model.score_samples(X)
+    assert np.isfinite(scores).all()
+    nudged = X + np.array([0, 0, 1e-7 * value])
+    np.testing.assert_allclose(model.score_samples(nudged), scores, rtol=1e-3)
+    for step in (1.0, 1e20):
+        moved = X.copy()
+        moved[300:, 2] += step * max(1, abs(value))
+        found = model.score_samples(moved)
+        noticed = found[300:] if params else found[295:305]  # a new level, or its beginning
+        assert noticed.max() < model.offset_
+        assert found.min() > -1e5
+        assert model.explain(moved).iloc[300].idxmax() == "x2"
+    still = detector().fit(np.full((100, 2), value))
+    assert np.isfinite(still.score_samples(X[:, :2])).all()
+
+
+def test_scores_do_not_depend_on_units():
+    """Shifted and stretched channels have the same scores."""
+    X = waves(400)
+    scores = detector().fit(X).score_samples(X)
+    other = X * [1e-6, 1e8] + [5e-4, 3e9]
+    np.testing.assert_allclose(detector().fit(other).score_samples(other), scores, rtol=1e-3)
+
+
+# -- company ---------------------------------------------------------------------------------------
+
+
+def test_is_deterministic():
+    """The same seed gives the same bits, and the global generators stay where they are."""
+    X = waves()
+    before = repr((np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()))  # noqa: NPY002
+    model = detector(max_windows=300).fit(X)
+    scores = model.score_samples(X)
+    assert np.array_equal(clone(model).fit(X).score_samples(X), scores)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).score_samples(X), scores)
+    assert not np.array_equal(detector(random_state=1).fit(X).score_samples(X), scores)
+    WindowedDetector(quick(random_state=None, max_steps=2), window_size=5).fit(X).predict(X)
+    assert before == repr((np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()))  # noqa: NPY002
+
+
+def test_seeds_reach_the_estimator():
+    """Every random_state inside is set, unless there is none to set; the original is left alone."""
+    inside = make_pipeline(PCA(2, random_state=5), IsolationForest(n_estimators=2))
+    model = detector(inside, random_state=3).fit(waves())
+    assert [step.random_state for step in model.estimator_] == [3, 3]
+    model = detector(inside, random_state=None).fit(waves())
+    assert [step.random_state for step in model.estimator_] == [5, None]
+    assert inside[0].random_state == 5
+    assert not hasattr(inside[0], "components_")
+    model.set_params(estimator__pca__n_components=3)
+    assert inside[0].n_components == 3
+
+
+def test_composes():
+    """Pipelines, splits by time, ensembles and pipelines inside."""
+    X = waves(600)
+    y = np.zeros(600, dtype=int)
+    for place in (130, 280, 430, 580):
+        X[place : place + 10] += 3
+        y[place - 5 : place + 15] = 1
+
+    def auc(model, X, y):
+        return roc_auc_score(y, -model.score_samples(X))
+
+    pipe = make_pipeline(StandardScaler(), detector(quick(max_steps=100), window_size=10))
+    found = cross_val_score(pipe, X, y, cv=TimeSeriesSplit(3), scoring=auc)
+    assert (found > 0.9).all()
+    for estimator in (
+        AutoencoderEnsemble(quick(max_steps=2), n_estimators=2),
+        make_pipeline(StandardScaler(), PCA(3)),
+        make_pipeline(StandardScaler(), quick(max_steps=2)),
+    ):
+        assert detector(estimator).fit(X).explain(X).shape == X.shape
+    assert (detector(max_windows=100).fit_predict(X) == 1).any()
+
+
+def test_a_failed_fit_leaves_what_was_there():
+    """Neither a fit nor a chunk that fails moves the model."""
+    X = waves()
+    model = detector().fit(X)
+    scores = model.score_samples(X)
+    bad = X.copy()
+    bad[3] = np.nan
+    for call in (model.fit, model.partial_fit, model.score_samples, model.score_next):
+        with pytest.raises(ValueError, match="contains NaN"):
+            call(bad)
+    model.window_size = 601
+    with pytest.raises(ValueError, match="longer"):
+        model.fit(X)
+    np.testing.assert_array_equal(model.score_samples(X), scores)
+    assert model.window_size_ == 20
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"window_size": 601},
+            r"window_size=601 of WindowedDetector is longer than the series, n_samples=600",
+        ),
+        (
+            {"window_size": 5, "stride": 6},
+            r"stride=6 of WindowedDetector is longer than window_size=5",
+        ),
+        ({"views": ("raw", "speed")}, r"'views' parameter .* Got \('raw', 'speed'\) instead"),
+        ({"views": ()}, r"'views' parameter .* Got \(\) instead"),
+        ({"group": "id"}, r"group='id' is a column .* X must be a DataFrame that has it"),
+        ({"estimator": StandardScaler(with_mean=True), "errors": "score"}, r"needs score_samples"),
+        (
+            {"calibration_fraction": 0.97},
+            r"leaves too little to learn from: 0 rows of n_samples=600",
+        ),
+        ({"calibration_fraction": 0.1, "contamination": 0.001}, r"asks for false alarms"),
+        ({"aggregation": "middle"}, r"'aggregation' parameter of WindowedDetector must be a str"),
+    ],
+)
+def test_errors_say_what_to_do(params, message):
+    """A mistake is an error with the name, the value, and what would be right."""
+    with pytest.raises(ValueError, match=message):
+        detector(**params).fit(waves())
+
+
+def test_misuse_is_refused():
+    """What needs held-out scores, or one series, says so."""
+    whole, _ = groups()
+    model = detector(group="machine").fit(whole)
+    with pytest.raises(ValueError, match="set calibration_fraction of WindowedDetector"):
+        model.p_values(whole)
+    with pytest.raises(ValueError, match="goes on with one series here"):
+        model.score_next(whole)
+    with pytest.raises(ValueError, match="goes on with one series here"):
+        detector(group="machine").partial_fit(whole)
+    with pytest.raises(ValueError, match="X has 3 features"):
+        detector().fit(waves()).score_samples(waves(50, 3))
+    with pytest.raises(ValueError, match="divide them by a constant"):
+        detector().fit(1e300 * waves())
+    for n in (50, 60):
+        with pytest.raises(ValueError, match=r"shapes \(50,\), .* x.reshape\(-1, 1\), and if they"):
+            detector().fit([np.arange(50.0), np.arange(float(n))])
+
+
+def test_what_is_reproduced_exactly_cannot_be_told_apart():
+    """Scores that are nothing but rounding are not given in silence."""
+    with pytest.warns(
+        UserWarning, match=r"PCA\(random_state=0\) reproduces .* exactly, .* smaller code"
+    ):
+        detector(PCA()).fit(waves())
+
+
+def test_few_rows_at_a_time_are_learnt_together():
+    """Row by row, a partial fit becomes what it is with as many rows at once as in a window."""
+    X = waves(400)
+    one, other = (
+        detector(quick(), window_size=20).fit(X[:200]),
+        detector(quick(), window_size=20).fit(X[:200]),
+    )
+    for row in X[200:300]:
+        one.partial_fit(row[np.newaxis])
+    for start in range(200, 300, 20):
+        other.partial_fit(X[start : start + 20])
+    np.testing.assert_array_equal(one.score_samples(X), other.score_samples(X))
+
+
+def test_rows_out_of_order_are_refused():
+    """An index of times that goes back is no series, in a fit, in a score and in a stream."""
+    frame = pd.DataFrame(waves(100), index=pd.date_range("2026-01-01", periods=100, freq="h"))
+    shuffled = frame.sample(frac=1, random_state=0)
+    model = detector().fit(frame)
+    for method in (model.fit, model.score_samples, model.score_next, model.partial_fit):
+        with pytest.raises(ValueError, match=r"goes from .* back to .* X\.sort_index\(\)"):
+            method(shuffled)
+    model.score_next(frame[50:])
+    with pytest.raises(ValueError, match=r"goes from 2026-01-05 03:00:00 back to 2026-01-01"):
+        model.score_next(frame[:50])
+    model.score_next(last=True)
+    model.score_next(frame[:50])
+    with pytest.raises(ValueError, match=r"some are missing \(NaT\)"):
+        model.fit(frame.set_index(frame.index.where(frame.index.hour > 0)))
+    for method in (model.fit, model.score_next):
+        with pytest.raises(ValueError, match=r"'time' of X holds times, .* X.set_index\('time'\)"):
+            method(frame.reset_index(names="time"))
+    assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50
