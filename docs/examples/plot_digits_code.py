@@ -22,7 +22,7 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
 
 # Pixels share one scale, and some are hardly ever inked: standardize would blow those up.
-settings = {"hidden_layer_sizes": (128, 64), "max_steps": 1500, "random_state": 0}
+settings = {"hidden_layer_sizes": (128, 64), "max_steps": 1200, "random_state": 0}
 models = {
     "PCA(2)": PCA(2),
     "Autoencoder(2)": Autoencoder(2, standardize=False, **settings),
