@@ -24,7 +24,7 @@ def draw(n):
 X, new = draw(1000), draw(500)
 settings = {"hidden_layer_sizes": (16,), "batch_size": 64, "max_steps": 250, "random_state": 0}
 settings["learning_rate"] = 0.02
-looking = {"n_heads": 2, "lam": 0.001, "dropout": 0.3}
+looking = {"n_heads": 2, "alpha": 0.001, "dropout": 0.3}
 models = {
     "Autoencoder": Autoencoder(3, **settings).fit(X),
     "AttentionAutoencoder": AttentionAutoencoder(3, **looking, **settings).fit(X),
