@@ -58,7 +58,8 @@ def test_limit(name, X):
 
 def test_every_model_has_a_limit():
     """One that is checked, and one in the guide's table."""
-    assert {E for classes, _ in LIMITS.values() for E in classes} == {*all_estimators()}
+    missing = {*all_estimators()} - {E for classes, _ in LIMITS.values() for E in classes}
+    assert not missing, "Add a limit in which each of these is a simpler model to LIMITS."
     table = GUIDE.read_text().partition("## Where they meet")[2]
     for E in all_estimators():
         assert re.search(rf"^\|[^|]*`{E.__name__}`", table, re.MULTILINE), E

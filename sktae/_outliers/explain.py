@@ -27,7 +27,7 @@ class ExplainMixin(ScoreMixin):
 
         The anomaly of a row is minus its score. Each feature in turn is replaced by its expected
         value given the others, and the anomaly falls. The contribution of the feature is in
-        proportion to this fall.
+        proportion to this fall. If no single feature lowers the anomaly, all contribute alike.
 
         Parameters
         ----------

@@ -145,16 +145,16 @@ class OutlierModel:
         """
         residual, code = residual.flatten(1), code.flatten(1)
         points = self.space.points(code, residual)
-        columns = [self.residuals.distances(residual)]
+        columns = {"residual": self.residuals.distances(residual)}
         if "near" in self.weights:
             distances = self.all_rows.distances(points)
             nearest, other = distances.amin(0), distances.amax(0)
             if self.training_data == "clean":
                 other = torch.where(nearest == 0, other, nearest)
-            columns.append(other)
+            columns["near"] = other
         if "central" in self.weights:
-            columns.append(self.central_rows.distances(points).mean(0))
-        return torch.stack(columns, 1)
+            columns["central"] = self.central_rows.distances(points).mean(0)
+        return torch.stack([columns[name] for name in self.weights], 1)
 
     def anomalies(self, measures: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Add up these measures on the scales of their tails, (n, m) to (n,)."""

@@ -27,7 +27,7 @@ class AutoencoderModule(nn.Module, ABC):
     ----------
     noise : tuple of draws
         Random numbers that `forward` takes in training besides rows, such as `Normal((k,))` or
-        `Mask((d,), 0.9)` of `sktae.randomness`.
+        `Mask((d,), 0.1)` of `sktae.randomness`.
 
     layer_size : int
         Number of outputs of the largest layer for one row, if it is far larger than the row. Fewer
