@@ -175,8 +175,8 @@ default="leaky_relu"
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components) or (n_samples, channels, height, width)
-            Codes, as `transform` returns them; those that are maps may also have shape
-            (n_samples, *code_shape_).
+            Codes, as `transform` returns them. Codes that are maps may also have the shape of the
+            maps, `code_shape_`, in place of rows.
 
         Returns
         -------
