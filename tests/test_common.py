@@ -89,7 +89,7 @@ def test_detects(E, labelled):
 @every
 def test_learns(E, X):
     """The loss falls; decoded codes are closer than the column means; codes have their shape."""
-    model = lean(E, max_steps=unless_long(200, 500)).fit(X)
+    model = lean(E, max_steps=unless_long(100, 500)).fit(X)
     assert model.history_["train_loss"].iloc[-1] < model.history_["train_loss"].iloc[0]
     decoded = model.inverse_transform(model.transform(X))
     assert ((X - decoded) ** 2).sum() < ((X - X.mean(0)) ** 2).sum()

@@ -393,9 +393,9 @@ def test_attention_keeps_to_the_mask():
     assert (AttentionAutoencoder(**settings, mask=own).fit(X).attention_map(X)[:, ~own] == 0).all()
     with pytest.raises(ValueError, match=r"shape \(3, 3\), .* columns, so it must be \(4, 4\)"):
         AttentionAutoencoder(mask=np.eye(3)).fit(X)
-    wide = np.random.default_rng(0).normal(size=(50, 300))
+    wide = np.random.default_rng(0).normal(size=(20, 300))
     looks = AttentionAutoencoder(max_steps=2, random_state=0).fit(wide).attention_map(wide)
-    assert looks.shape == (50, 128, 128)
+    assert looks.shape == (20, 128, 128)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_attention_keeps_to_the_mask():
 def test_penalties_of_attention(penalty, term, X):
     """Their weight makes them small."""
     terms = [
-        lean(AttentionAutoencoder, penalty=penalty, alpha=alpha, max_steps=100)
+        lean(AttentionAutoencoder, penalty=penalty, alpha=alpha, max_steps=150)
         .fit(X)
         .history_[f"train_{penalty}"]
         .iloc[-1]

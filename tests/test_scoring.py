@@ -69,7 +69,7 @@ def test_explanations_add_up(E, X):
     """Rows sum to minus their scores, under the names of rows and columns, for any table."""
     frame = pd.DataFrame(X[:40], index=[f"row {i}" for i in range(40)], columns=list("abcdefgh"))
     for table in (frame, X[:60], X[:1], X[:60, :1], X[:60].astype(np.float32)):
-        model = quick(E).fit(table)
+        model = quick(E, max_steps=2).fit(table)
         found, scores = model.explain(table), model.score_samples(table)
         np.testing.assert_allclose(found.sum(axis=1), -scores, rtol=1e-9, atol=1e-9)
         columns = [f"x{i}" for i in range(table.shape[1])]
@@ -82,7 +82,8 @@ def test_explanations_add_up(E, X):
 @pytest.mark.filterwarnings("error")
 def test_explains_whatever_it_scores(E, X, tmp_path):
     """Frames, lists, read-only and reversed arrays, maps and Datasets, without a warning."""
-    model = quick(E).fit(X)
+    X = X[:60]
+    model = quick(E, max_steps=2).fit(X)
     expected = model.explain(X).to_numpy()
     np.save(tmp_path / "X.npy", X)
     tables = [pd.DataFrame(X), X.tolist(), X[::-1].copy()[::-1], np.asfortranarray(X)]
@@ -95,7 +96,7 @@ def test_explains_whatever_it_scores(E, X, tmp_path):
 @every_kind
 def test_explanations_do_not_depend_on_other_rows(E, X, monkeypatch):
     """A row is explained alike among many, a few and none, however rows are cut into chunks."""
-    model, order = quick(E).fit(X), np.random.default_rng(0).permutation(len(X))
+    model, order = quick(E, max_steps=2).fit(X), np.random.default_rng(0).permutation(len(X))
     whole = model.explain(X).to_numpy()
     for rows in (order, order[:37], order[:1]):
         np.testing.assert_array_equal(model.explain(X[rows]).to_numpy(), whole[rows])
@@ -171,7 +172,7 @@ def test_predictions_agree_with_p_values(E):
 @every_kind
 def test_p_values_need_rows_held_out(E, X):
     """Without any, what to do about it is said; a pass over a chunk holds out none."""
-    models = [quick(E).fit(X)]
+    models = [quick(E, max_steps=2).fit(X)]
     if E is not Ensemble:
         models += [quick(E, calibration_fraction=0.3).partial_fit(X)]
         assert models[1].n_iter_ == math.ceil(600 / models[1].batch_size)  # all 600 rows
@@ -188,7 +189,8 @@ def test_held_out_rows_teach_nothing(E, training_data, X):
     changed = X.copy()
     how = {"training_data": training_data, "early_stopping": training_data != "unknown"}
     changed[held_out] = 100 + 50 * changed[held_out]
-    pair = [quick(E, calibration_fraction=0.25, **how).fit(table) for table in (X, changed)]
+    how |= {"calibration_fraction": 0.25, "max_steps": 5}
+    pair = [quick(E, **how).fit(table) for table in (X, changed)]
     for method in ("transform", "reconstruct", "score_samples", "explain"):
         np.testing.assert_array_equal(*(getattr(model, method)(X) for model in pair))
     np.testing.assert_array_equal(*(model._inputs.scale for model in pair))
@@ -341,7 +343,7 @@ def test_bad_values_are_refused(E, X):
     for name in ("training_data", "score_method"):
         with pytest.raises(ValueError, match=f"The '{name}' parameter of {E.__name__} must be"):
             quick(E, **{name: "dirty"}).fit(X)
-    model = quick(E).fit(X).set_params(score_method="dirty")
+    model = quick(E, max_steps=1).fit(X).set_params(score_method="dirty")
     for method in (model.score_samples, model.predict, model.explain):
         with pytest.raises(ValueError, match=f"The 'score_method' parameter of {E.__name__}"):
             method(X)
@@ -361,7 +363,7 @@ def test_methods(E, training_data, X):
     if own == "error":
         error = (NEW - model.reconstruct(NEW)) / model._inputs.scale
         np.testing.assert_allclose(scores["error"], -(error**2).mean(1), rtol=1e-3)
-    early, late = quick(E, score_method="residual").fit(X), quick(E).fit(X)
+    early, late = (quick(E, max_steps=2, score_method=s).fit(X) for s in ("residual", own))
     late.set_params(score_method="residual")
     np.testing.assert_array_equal(early.score_samples(X), late.score_samples(X))
 

@@ -9,8 +9,8 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from series import FOREST, detector, each_aggregation, in_chunks, waves
-from shared import quick
+from series import AGGREGATIONS, FOREST, detector, each_aggregation, in_chunks, waves
+from shared import quick, turns
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.svm import OneClassSVM
@@ -205,10 +205,11 @@ def test_levels_and_scales_come_from_training_rows():
 # -- time ------------------------------------------------------------------------------------------
 
 
-@each_aggregation
-@pytest.mark.parametrize("window", [8, 13])
-@pytest.mark.parametrize("estimator", [None, PCA(2), FOREST], ids=["ours", "pca", "forest"])
-def test_streams_equal_the_whole(estimator, window, how):
+@pytest.mark.parametrize(
+    ("how", "window", "estimator"),
+    turns(AGGREGATIONS, [8, 13], [None]) + turns(AGGREGATIONS, [13, 8], [PCA(2), FOREST]),
+)
+def test_streams_equal_the_whole(how, window, estimator):
     """Scores of a stream are those of the whole series, bit by bit, whatever its chunks."""
     X = waves(170, 3)
     model = detector(estimator, window, **how).fit(X[:90])
