@@ -39,7 +39,7 @@ table = results.pivot(
     index="param_n_components", columns="param_learning_rate", values="mean_test_score"
 )
 print(table.round(3))
-print(f"{2 * len(results)} models, fitted by this road: {set(results['road'])}")
+print(f"{2 * len(results)} models, fitted by this path: {set(results['training_path'])}")
 print(f"best: {search.best_params_}, {search.best_score_:.0%} of the noise removed")
 
 # %%

@@ -18,7 +18,7 @@ speed = np.full(2000, 1 / 8)
 speed[1400:1450] /= 2
 X = np.sin(speed.cumsum())[:, np.newaxis] + 0.1 * rng.normal(size=(2000, 1))
 
-settings = {"window": 100, "contamination": None, "random_state": 0}
+settings = {"window_size": 100, "contamination": None, "random_state": 0}
 detectors = {
     aggregation: WindowedDetector(aggregation=aggregation, **settings).fit(X[:1000])
     for aggregation in ("center", "causal")
