@@ -202,7 +202,7 @@ def test_bad_images_are_refused(E):
             {"n_components": 4, "code_channels": 2},
             X,
         ),
-        r"'hidden_layer_sizes' .* at least one width": ({"hidden_layer_sizes": ()}, X),
+        r"'hidden_layer_sizes' .* non-empty sequence of ints": ({"hidden_layer_sizes": ()}, X),
         r"different shapes: \[\(3, 12, 10\), \(3, 12, 11\)\]": ({}, [X[0], np.ones((3, 12, 11))]),
         r"X has 5 dimensions, but images are": ({}, X[np.newaxis]),
         r"12 x 10 x 3 numbers, but image_shape=\(3, 12, 10\)": (

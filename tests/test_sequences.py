@@ -254,7 +254,7 @@ def test_windows_are_held_out_in_one_piece():
         (np.full((3, 4), np.nan), {}, "Row 0 of X has no values, only NaN"),
         (np.full((3, 4), np.inf), {}, "infinity"),
         ([np.ones((3, 2)), np.ones((4, 1))], {}, r"different numbers of channels: \[1, 2\]"),
-        (ROWS, {"hidden_layer_sizes": ()}, "must have at least one width"),
+        (ROWS, {"hidden_layer_sizes": ()}, "non-empty sequence of ints"),
         (ROWS, {"mask": np.eye(3)}, r"mask has shape \(3, 3\), but attention is between 12"),
         (PANEL, {"along": "channels", "decoder": "autoregressive"}, "needs numbers, n_tokens"),
     ],
