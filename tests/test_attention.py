@@ -274,7 +274,7 @@ def test_what_is_generated_is_what_is_predicted(name):
     [
         (TransformerAutoencoder(8, decoder="autoregressive", max_steps=300), 0.98),
         (
-            TransformerAutoencoder(4, decoder="autoregressive", bottleneck="steps", max_steps=500),
+            TransformerAutoencoder(4, decoder="autoregressive", bottleneck="steps", max_steps=300),
             0.9,
         ),
         (AutoregressiveAutoencoder(4, order=4, decoder="neural", max_steps=400), 0.95),

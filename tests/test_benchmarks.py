@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from shared import unless_long
 
 from benchmarks import page
 from benchmarks._lib.cases import CASES, summed_up
@@ -40,7 +41,7 @@ def run(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", list(CASES)[:: unless_long(4, 1)])
 def test_each_case_runs(run, name):
     """A case writes the times of all contestants, and the page shows each setting."""
     found, text = run(speed, name)

@@ -37,7 +37,7 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_checks([quick(E, max_steps=3, **odd) for E, odd in turns(kinds(), ODD)])
+@parametrize_with_checks([quick(E, max_steps=3, **odd) for E, odd in turns(families(), ODD)])
 def test_scikit_learn_at_odd_widths(estimator, check):
     """No check depends on widths that suit the hardware."""
     check(estimator)
@@ -75,7 +75,7 @@ def test_no_kind_is_missing(X):
 def test_detects(E, labelled):
     """Outliers score below inliers, more so if one is told of them; hardly two score alike."""
     X, outlier = labelled
-    budget = {"max_steps": unless_long(200, "auto")}
+    budget = {"max_steps": unless_long(120, "auto")}
     told = lean(E, training_data="contaminated", **budget).fit(X)
     assert roc_auc_score(outlier, -told.score_samples(X)) >= 0.95
     model = (E(random_state=0) if LONG else lean(E, **budget)).fit(X)
@@ -89,7 +89,7 @@ def test_detects(E, labelled):
 @every
 def test_learns(E, X):
     """The loss falls; decoded codes are closer than the column means; codes have their shape."""
-    model = lean(E, max_steps=unless_long(100, 500)).fit(X)
+    model = lean(E, max_steps=unless_long(60, 500)).fit(X)
     assert model.history_["train_loss"].iloc[-1] < model.history_["train_loss"].iloc[0]
     decoded = model.inverse_transform(model.transform(X))
     assert ((X - decoded) ** 2).sum() < ((X - X.mean(0)) ** 2).sum()
@@ -179,10 +179,11 @@ def test_composes(E):
     X = pd.DataFrame(rng.normal(size=(120, 4)) + 2 * y[:, None], columns=list("abcd"))
     grid = {f"{E.__name__.lower()}__n_components": [1, 2]}
     pipe = make_pipeline(StandardScaler(), quick(E))
-    n_jobs = 2 if LONG or E is Autoencoder else None  # one is enough to see another process
-    search = GridSearchCV(pipe, grid, n_jobs=n_jobs, cv=2).fit(X)
+    search = GridSearchCV(pipe, grid, n_jobs=unless_long(None, 2), cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    reducer = make_pipeline(StandardScaler(), quick(E, n_components=2, max_steps=100))
+    reducer = make_pipeline(
+        StandardScaler(), quick(E, n_components=2, max_steps=unless_long(40, 100))
+    )
     assert cross_val_score(make_pipeline(reducer, LogisticRegression()), X, y, cv=2).mean() > 0.8
     assert make_pipeline(reducer, IsolationForest(n_estimators=5)).fit(X).predict(X).shape == (120,)
     framed = reducer.set_output(transform="pandas").fit_transform(X)

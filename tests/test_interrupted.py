@@ -51,6 +51,14 @@ class Interrupter:
             sys.settrace(tracer)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Let Ctrl-C interrupt, also where a shell has started the tests with it ignored."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
 # Where the state of a fit is handed over.
 HANDING_OVER = {"_train", "_with", "_install", "_after_fit", "_installed", "finish", "fit"}
 
@@ -111,7 +119,7 @@ def test_an_interruption_changes_nothing(case, pytestconfig):
     work(*fitted)
     after = [state(model) for model in fitted]
     assert after != before
-    n_places = 30 if pytestconfig.getoption("--long", default=False) else 3
+    n_places = 30 if pytestconfig.getoption("--long", default=False) else 2
     rng, n_interrupted = np.random.default_rng(0), 0
     for functions in (None, HANDING_OVER):
         whole = Interrupter(functions=functions)

@@ -282,7 +282,7 @@ CROWDS = [("wide", 0.15, 4), ("tight", 0.15, 5)]
 def test_crowds_of_outliers_are_found(E, crowd):
     """A cluster is reproduced like the rest, but found if one says that there are outliers."""
     X, outlier = contaminated(*crowd)
-    how = {"max_steps": unless_long(300, 500)}
+    how = {"max_steps": unless_long(150, 500)}
     pair = [lean(E, training_data=known, **how) for known in ("clean", "contaminated")]
     clean, told = (roc_auc_score(outlier, -model.fit(X).score_samples(X)) for model in pair)
     assert clean < 0.9
@@ -293,7 +293,9 @@ def test_crowds_of_outliers_are_found(E, crowd):
 def test_gross_outliers_hardly_move_scores(E):
     """Rows rank alike whether a fifth of the training rows are far away or not there."""
     X, outlier = contaminated("scattered", 0.2, 20)
-    models = [quick(E, training_data="contaminated", max_steps=200) for _ in range(2)]
+    models = [
+        quick(E, training_data="contaminated", max_steps=unless_long(80, 200)) for _ in range(2)
+    ]
     pair = [model.fit(rows) for model, rows in zip(models, (X, X[~outlier]), strict=True)]
     new = correlated_table(800, seed=2)[:400]  # what normal rows were, each a little off
     new[CELL] += SD[COLUMN] * np.random.default_rng(1).normal(size=len(new))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from shared import correlated_table, in_turn, kinds, quick, unless_long
+from shared import correlated_table, families, in_turn, quick, unless_long
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from skorch.callbacks import EarlyStopping
@@ -128,7 +128,7 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
 
 
 @in_turn(
-    E=kinds(),
+    E=families(),
     params=[
         {},
         {"early_stopping": True, "patience": 1, "max_steps": 60},
