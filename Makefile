@@ -2,13 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs check oldest clean
+.PHONY: demo test lint docs check oldest coverage clean
 
 demo: .venv/.stamp
 	$(BIN)/python docs/examples/plot_detectors_and_reducers.py --save demo.png
 
 test: .venv/.stamp
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+# Every method rests on the second group.
+coverage: .venv/.stamp
+	$(BIN)/python -m pytest -n 2 --cov=sktae --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/coverage report --format=total --fail-under=90
+	$(BIN)/coverage report --fail-under=95 \
+		--include="sktae/_engine/*,sktae/_outliers/*,sktae/_training/*,sktae/_transform.py,sktae/base.py"
 
 lint: .venv/.stamp
 	$(BIN)/ruff check .
@@ -23,7 +30,7 @@ check: lint test
 # One estimator of each family is enough to hold the lower bounds: what they ask of other libraries
 # is written once.
 oldest: .venv-oldest/.stamp
-	.venv-oldest/bin/python -m pytest -n 2 tests/test_common.py tests/test_timeseries.py \
+	.venv-oldest/bin/python -m pytest -n 2 --dist worksteal tests/test_common.py tests/test_timeseries.py \
 		-k "(Denoising or Variational or VectorQuantized or Autoregressive or ConvolutionalAuto \
 		or PCA or nothing_is_missing) and not test_detects"
 
