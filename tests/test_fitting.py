@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from shared import LONG, every, quick
+from shared import LONG, every, kinds, quick
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -178,7 +178,7 @@ def test_interruptions(X, monkeypatch):
 # -- resuming --------------------------------------------------------------------------------------
 
 
-@every
+@pytest.mark.parametrize("E", kinds())
 def test_partial_fits_add_up(E, X):
     """Passes over the same rows, one call each, are one fit at a constant learning rate."""
     whole = quick(E, max_steps=None, max_epochs=3, schedule="constant").fit(X)

@@ -28,7 +28,6 @@ from sktae import (
     AutoencoderEnsemble,
     VariationalAutoencoder,
     WindowedDetector,
-    all_estimators,
     fit_many,
 )
 from sktae._engine.batches import TrainingSteps
@@ -322,7 +321,7 @@ def test_outliers_are_not_trained_on(crowd, how, monkeypatch):
     np.testing.assert_allclose(inputs.scale, X[~outlier].std(0), rtol=0.2)
 
 
-@in_turn(E=all_estimators(), training_data=TRAINING_DATA)
+@in_turn(E=families(), training_data=TRAINING_DATA)
 def test_odd_tables_have_scores(E, training_data):
     """Few rows, many columns, constant ones and repeated rows give finite float64 scores."""
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from shared import in_turn, kinds, quick
+from shared import families, in_turn, quick
 from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
@@ -183,7 +183,7 @@ def test_what_cannot_be_repeated(loss):
     assert recorded(step, torch.randn(8, 7)) is step
 
 
-@pytest.mark.parametrize("E", kinds())
+@pytest.mark.parametrize("E", families())
 def test_half_precision_is_nearly_the_same(E, X, monkeypatch):
     """bf16 changes the fit a little, and nothing after it."""
     full, half = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from shared import every, quick
+from shared import kinds, quick
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -28,7 +28,7 @@ def changed(one, other):
     return {name for (name, a), b in pairs if not np.array_equal(a, b)}
 
 
-@every
+@pytest.mark.parametrize("E", kinds())
 def test_fits_begin_with_other_weights(E, X):
     """Scales and weights are those of the source, which stays as it is, and training goes on."""
     source = quick(E).fit(X[:300])
@@ -43,7 +43,7 @@ def test_fits_begin_with_other_weights(E, X):
     assert not [name for name in before if not np.array_equal(before[name], weights(source)[name])]
 
 
-@every
+@pytest.mark.parametrize("E", kinds())
 def test_a_part_is_trained(E, X):
     """Only the decoder moves, or its last layer, so that codes stay what they are."""
     params = {"tied_weights": False} if E is ContractiveAutoencoder else {}
