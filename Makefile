@@ -23,7 +23,7 @@ lint: .venv/.stamp
 	$(BIN)/mypy
 
 docs: .venv/.stamp
-	$(BIN)/sphinx-build -q -W --keep-going $(DOCS_ARGS) -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going $(DOCS_ARGS) -b html docs docs/_build/html
 
 check: lint test
 
