@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
+from sktae.inputs.columns import like
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, result_dtype
 
@@ -66,7 +67,7 @@ class TransformMixin(TransformerMixin):
                 f"X has {codes.shape[1]} components, but the codes of this {type(self).__name__} "
                 f"have {self._n_features_out}."
             )
-        return self._decode(codes)
+        return self._inputs.to_table(self._decode(codes))
 
     def reconstruct(self, X):
         """Encode rows and decode them again.
@@ -81,7 +82,27 @@ class TransformMixin(TransformerMixin):
         rows : ndarray of shape (n_samples, n_features)
             The reconstructions.
         """
-        return self._reconstruct(self._rows(X))
+        return self._inputs.to_table(self._reconstruct(self._rows(X)), getattr(X, "index", None))
+
+    def impute(self, X):
+        """Replace missing values by what the model expects there, given the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of which some values are missing.
+
+        Returns
+        -------
+        X : array or DataFrame of shape (n_samples, n_features)
+            The rows, in the container of `X`. A column that had no value in training keeps its
+            missing values.
+        """
+        x = self._read_once(X)
+        expected = self._reconstruct(x)
+        expected[..., np.isnan(self._inputs.mean).reshape(expected.shape[1:])] = np.nan
+        filled = np.where(np.isnan(x.raw), expected, x.raw)
+        return like(X, self._inputs.to_table(filled, getattr(X, "index", None)))
 
     def reconstruction_error(self, X, per_feature=False):
         """Measure the squared error of the reconstruction, in the units of `X`.
@@ -121,8 +142,8 @@ class TransformMixin(TransformerMixin):
         """
         x = self._read_once(X)
         X = x.raw.astype(np.float64)
-        residual = np.nansum((X - self._reconstruct(x)) ** 2)
-        total = np.nansum((X - self._inputs.mean.reshape(X.shape[1:])) ** 2)
+        residual = np.nansum(self._inputs.errors(X, self._reconstruct(x)))
+        total = np.nansum(self._inputs.errors(X, self._inputs.mean.reshape(X.shape[1:])))
         size = np.nansum(X**2)
         if total <= 1e-20 * size:  # constant rows have no variance: 1 if reproduced, else 0
             return float(residual <= 1e-9 * size)

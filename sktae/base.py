@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -29,6 +30,7 @@ from sktae.inputs.protocol import Inputs
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
 from sktae.nn.losses import squared
+from sktae.nn.missing import on_observed
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import (
     Contamination,
@@ -39,6 +41,7 @@ from sktae.parameters import (
     NonNegativeCount,
     Positive,
     Seed,
+    Table,
     Widths,
     positional,
 )
@@ -74,6 +77,11 @@ default="silu"
         Whether columns are scaled to mean 0 and variance 1 before they enter the network. Results
         are in the units of `X` either way. Set it to False where all columns have the same unit, as
         pixels do, and columns that hardly vary should count little.
+
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which columns of a table are categories: names, numbers, or a mask. "from_dtype": the
+        columns of strings, objects and categories of a DataFrame. A category counts as much as a
+        column of numbers. None: no column. Sequences and images have no categories.
 
     learning_rate : float or "auto", default="auto"
         Largest step size of the optimizer. "auto" is 0.002, and 0.01 where the code has fewer
@@ -210,6 +218,7 @@ default="silu"
     hidden_layer_sizes: Literal["auto"] | Widths = "auto"
     activation: Activation = "silu"
     standardize: bool = True
+    categorical_features: Literal["from_dtype"] | Table | None = "from_dtype"
     learning_rate: Literal["auto"] | Positive = "auto"
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: NonNegative = 0.0
@@ -234,6 +243,8 @@ default="silu"
     net: AutoencoderNet | None = None
 
     _score_parameters: ClassVar = ("score_method",)
+    # Whether missing values are filled in before the network; if not, it gets NaN.
+    _fills_missing: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -279,7 +290,8 @@ default="silu"
         terms : Tensor, or dict of Tensor by name
             Each with one value for each row, (n,), or for each element, (n, ...). All are added up,
             and their mean over rows is the loss; `history_` lists them by name. A penalty on the
-            batch as a whole is given to each row undivided.
+            batch as a whole is given to each row undivided. Call the term that compares `x` with
+            its reconstruction "reconstruction": missing values are left out of it.
         """
 
     def inputs(self) -> Inputs:
@@ -288,9 +300,13 @@ default="silu"
         Returns
         -------
         inputs : Inputs
-            By default `Tabular(self.standardize)`, for tables of numbers.
+            By default `Tabular`, for tables.
         """
-        return Tabular(self.standardize)
+        return self._table(self.standardize)
+
+    def _table(self, standardize: bool, unit_interval: bool = False) -> Tabular:
+        """Return the inputs of a table, with the columns that the user declares as categories."""
+        return Tabular(standardize, unit_interval, self.categorical_features)
 
     @staticmethod
     def error(x: Tensor, out: Any) -> Tensor:
@@ -364,8 +380,23 @@ default="silu"
     def _row_errors(self, network: AutoencoderModule, x: Tensor, method: str) -> Tensor:
         """Return how badly rows are reproduced, whatever those of training were, (n,)."""
         out = network(x)
-        error, surprise = self.error(x, out).flatten(1), self.surprise(out)
+        error = self._observed(self.error, network, x, out).flatten(1)
+        surprise = self.surprise(out)
         return error.mean(1) if surprise is None else error.sum(1) + surprise
+
+    def _observed(self, function, network, x, out, power=1.0) -> Tensor:
+        """Apply an error or a residual to the observed values of rows; 0 where x is missing."""
+        if self._fills_missing:
+            return on_observed(function, network, x, out, power)
+        return function(x, out)
+
+    def _residuals(self, network: AutoencoderModule, x: Tensor, out: Any) -> Tensor:
+        """Return the residuals of rows, of which squares are compared, (n, ...)."""
+        return self._observed(self.residual, network, x, out, 0.5)
+
+    def _completed(self, x: Tensor, out: Any) -> Tensor:
+        """Return rows in which missing values are as the network reproduces them."""
+        return torch.where(x.isnan(), out.recon, x) if self._fills_missing else x
 
     def _complaint(self, last: dict[str, Any], spec: Spec) -> str | None:
         """Say what went wrong in a fit, given the last row of its history, and what to do."""
@@ -431,6 +462,7 @@ default="silu"
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
         return tags
 
     @property

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from scipy.stats import mode
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktae._engine.rows import Rows
@@ -19,7 +20,6 @@ from sktae._outliers.threshold import threshold
 from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
-from sktae.inputs.scaling import FLOATS
 from sktae.inputs.tabular import Tabular
 from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.randomness import generator, hold_out, seed_of
@@ -170,6 +170,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
         return tags
 
     @property
@@ -177,7 +178,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return self.n_components_
 
     def _train(self, X):
-        X, held_out = validate_data(self, X, dtype=FLOATS), None
+        template = Autoencoder() if self.estimator is None else self.estimator
+        self._inputs = Tabular(True, False, template.categorical_features)
+        X, held_out = self._inputs.validate(self, X, reset=True), None
+        if self._inputs.columns and not isinstance(template.inputs(), Tabular):
+            raise ValueError(
+                f"X has columns that are no numbers, which {type(template).__name__} does not take."
+            )
         seed = seed_of(self.random_state)
         if self.calibration_fraction is not None:
             fraction = "calibration_fraction", len(X), self.calibration_fraction
@@ -185,16 +192,19 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             X, held_out = X[rows.numpy()], X[others.numpy()]
         first = torch.randint(2**30, (), generator=generator(seed, "sample"))
         seeds = range(int(first), int(first) + self.n_estimators)
+        self._inputs.fit(X)
         self.features_ = self._drawn_features(X.shape[1], seeds)
-        template = Autoencoder() if self.estimator is None else self.estimator
         # Members return arrays, whatever output the user has set.
         template = clone(template).set_output(transform="default")
         members = [clone(template).set_params(random_state=seed) for seed in seeds]
-        tables = map(_columns, (self._drawn_rows(X, seed) for seed in seeds), self.features_)
-        self.estimators_ = fit_many(members, list(tables))
+        if self._inputs.columns:  # they get categories as numbers
+            for member, columns in zip(members, self.features_, strict=True):
+                member.categorical_features = np.isin(columns, self._inputs.columns.categorical)
+        rows = (self._drawn_rows(X, seed) for seed in seeds)
+        self.estimators_ = fit_many(members, list(map(self._columns, rows, self.features_)))
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
-        self._inputs = Tabular(standardize=True).fit(X)
-        self._feature_model = feature_model(Rows(X, self._inputs.to_tensor), template.training_data)
+        features = Rows(X, lambda rows: self._inputs.summary(self._inputs.to_tensor(rows)))
+        self._feature_model = feature_model(features, template.training_data)
         anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies)
         self._scored_by = score_settings(self)
@@ -233,7 +243,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
 
     def _validated(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return self._inputs.validate(self, X, reset=False)
 
     def _rows(self, X):
         return Rows(self._validated(X), Tensor.float)
@@ -241,17 +251,37 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     def _call_members(self, method, X):
         """Return the result of a method of each member, on its columns of X."""
         pairs = zip(self.estimators_, self.features_, strict=True)
-        return [getattr(member, method)(_columns(X, columns)) for member, columns in pairs]
+        return [getattr(member, method)(self._columns(X, columns)) for member, columns in pairs]
+
+    def _columns(self, X, columns):
+        """Return what a member gets of rows: columns, with their means where all are missing."""
+        if len(columns) == X.shape[1]:
+            return X
+        part = X[:, columns]
+        empty = np.isnan(part).all(axis=1)
+        return np.where(empty[:, np.newaxis], self._inputs.mean[columns], part).astype(X.dtype)
 
     def _reconstruct(self, x):
-        return self._mean_by_column(self._call_members("reconstruct", x.raw), x.raw.dtype)
+        parts = [
+            member._reconstruct(member._loader(self._columns(x.raw, columns)))
+            for member, columns in zip(self.estimators_, self.features_, strict=True)
+        ]
+        return self._mean_by_column(parts, x.raw.dtype)
 
     def _mean_by_column(self, parts, dtype):
-        """Return, for each column, the mean over the members that have it."""
+        """Return, for each column, the mean over the members that have it.
+
+        Of a category, it is the one that most members give.
+        """
         total = np.zeros((len(parts[0]), self.n_features_in_))
         for columns, part in zip(self.features_, parts, strict=True):
             total[:, columns] += part
-        return (total / np.bincount(self.features_.ravel())).astype(dtype)
+        mean = (total / np.bincount(self.features_.ravel())).astype(dtype)
+        for column in self._inputs.blocks:
+            pairs = zip(self.features_, parts, strict=True)
+            votes = [part[:, columns == column] for columns, part in pairs]
+            mean[:, column] = mode(np.hstack(votes), axis=1).mode
+        return mean
 
     def _anomalies(self, raw):
         return self._aggregated(self._member_anomalies(raw))
@@ -268,10 +298,6 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
 def _size(share, n):
     # The small number is for products such as 0.07 * 100, which come out above 7.
     return max(1, math.ceil(share * n - 1e-9))
-
-
-def _columns(X, columns):
-    return X if len(columns) == X.shape[1] else X[:, columns]
 
 
 def _center_and_scale(anomalies):

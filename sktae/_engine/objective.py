@@ -3,24 +3,58 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+# The terms that compare rows with their reconstructions; the second is an only one without a name.
+_COMPARING = ("reconstruction", "objective")
 
 
 class Objective(nn.Module):
-    """An estimator's objective with its hyperparameters: named terms, one value per row each."""
+    """An estimator's objective with its hyperparameters: named terms, one value per row each.
 
-    def __init__(self, function: Callable[..., Any], hyperparameters: Mapping[str, float]):
+    Parameters
+    ----------
+    function : callable
+        The objective of the estimator.
+
+    hyperparameters : dict
+        Its further arguments.
+
+    masks : bool, default=False
+        Whether values of rows may be missing, that is NaN, and must be left out.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        hyperparameters: Mapping[str, float],
+        masks: bool = False,
+    ):
         super().__init__()
         self.function, self.hyperparameters = function, dict(hyperparameters)
+        self.masks = masks
 
     def forward(self, out: Any, x: Tensor) -> dict[str, Tensor]:
         return self.terms(out, x, self.hyperparameters)
 
     def terms(self, out: Any, x: Tensor, hyperparameters: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the terms for given hyperparameters, which in a stack are tensors."""
+        observed = ~x.isnan() if self.masks else None
+        if observed is not None:
+            # Equal to its reconstruction, a missing value has no error and no gradient, whether the
+            # objective adds errors up or not. What a likelihood adds to them is masked below.
+            x = torch.where(observed, x, out.recon)
         terms = self.function(x, out, **hyperparameters)
         if isinstance(terms, Tensor):
             terms = {"objective": terms}
+        if observed is not None:
+            terms = {
+                name: torch.where(observed, term, 0.0)
+                if name in _COMPARING and term.shape == x.shape
+                else term
+                for name, term in terms.items()
+            }
         # Terms with one value for each element are added up within the row.
         return {
             name: term.flatten(1).sum(1) if term.ndim > 1 else term for name, term in terms.items()

@@ -9,6 +9,7 @@ import torch
 
 from sktae._outliers.measures import Ellipsoid
 from sktae._outliers.scores import ScoreMixin
+from sktae.inputs.columns import is_frame, like
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import result_dtype
 
@@ -37,7 +38,8 @@ class ExplainMixin(ScoreMixin):
         Returns
         -------
         contributions : DataFrame of shape (n_samples, n_features)
-            What each feature adds to the anomaly; a row adds up to minus its score.
+            What each feature adds to the anomaly, 0 if it is missing; a row adds up to minus its
+            score.
         """
         raw = self._validated(X)
         shape = raw.shape[1:]
@@ -51,11 +53,10 @@ class ExplainMixin(ScoreMixin):
         names: Any = [f"x{i}" for i in range(shape[0])]
         if len(shape) > 1:
             names = pd.MultiIndex.from_product(map(range, shape), names=self._inputs.axes)
-        return pd.DataFrame(
-            np.concatenate(contributions),
-            index=X.index if isinstance(X, pd.DataFrame) else None,
-            columns=getattr(self, "feature_names_in_", names),
-        )
+        table = np.concatenate(contributions)
+        if is_frame(X) and len(shape) == 1:
+            return like(X, table)
+        return pd.DataFrame(table, columns=getattr(self, "feature_names_in_", names))
 
     def _parts(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return, for each number of a row, the number of the part that it belongs to.
@@ -78,15 +79,22 @@ class ExplainMixin(ScoreMixin):
         anomaly, altered_anomaly = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, m)
         falls = np.maximum(anomaly - altered_anomaly, 0)
         total = falls.sum(axis=1, keepdims=True)
+        # How many numbers of each part are observed, (n, m).
+        counts = replaced.sum(axis=2)
         # A density may exceed 1, and its anomaly is then negative. Contributions are then the falls
         # and, in equal parts, the rest of the anomaly.
         proportional = (anomaly > 0) & (total > 0)
         shares = falls * anomaly / np.where(proportional, total, 1)
-        contributions = np.where(proportional, shares, falls + (anomaly - total) / m)
-        return contributions[:, parts] / np.bincount(parts)[parts]
+        rest = (anomaly - total) / (counts > 0).sum(axis=1, keepdims=True)
+        contributions = np.where(proportional, shares, falls + rest)
+        equal = contributions[:, parts] / np.maximum(counts[:, parts], 1)
+        return np.where(np.isnan(rows.reshape(n, d)), 0.0, equal)
 
     def _expected(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """Return the expected value of each number, given the numbers of the other parts."""
         x = self._inputs.to_tensor(torch.from_numpy(rows))
-        expected = self._feature_model.expected(self._inputs.summary(x).numpy(), parts)
-        return self._inputs.to_array(expected.reshape(x.shape), rows.dtype)
+        features, parts = self._inputs.summary(x).numpy(), parts[self._inputs.column_of]
+        expected = self._feature_model.expected(features, parts)
+        if expected.size == math.prod(x.shape):
+            expected = expected.reshape(x.shape)
+        return self._inputs.to_array(expected, rows.dtype)

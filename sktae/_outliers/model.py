@@ -37,8 +37,12 @@ _MEASURES = {
 class HasErrors(Protocol):
     """What an outlier model needs of an autoencoder: the errors of its network."""
 
-    def residual(self, x: Tensor, out: Any) -> Tensor:
-        """Return what the network did not reproduce of rows, (n, ...)."""
+    def _residuals(self, network: nn.Module, x: Tensor, out: Any) -> Tensor:
+        """Return what the network did not reproduce of rows, (n, ...); 0 where x is missing."""
+        ...
+
+    def _completed(self, x: Tensor, out: Any) -> Tensor:
+        """Return rows in which missing values are as the network reproduces them."""
         ...
 
     def _row_errors(self, network: nn.Module, x: Tensor, method: str) -> Tensor:
@@ -91,7 +95,8 @@ class OutlierModel:
 
         def features_residual_code(x: Tensor) -> tuple[Tensor, ...]:
             out = network(x)
-            return inputs.summary(x), estimator.residual(x, out), out.code
+            features = inputs.summary(estimator._completed(x, out))
+            return features, estimator._residuals(network, x, out), out.code
 
         x, residual, code = in_tiles(
             features_residual_code, network, rows.spread(_sample_size(rows))
@@ -131,7 +136,7 @@ class OutlierModel:
 
         def measures(x: Tensor) -> tuple[Tensor]:
             out = network(x)
-            return (self.measures(estimator.residual(x, out), out.code),)
+            return (self.measures(estimator._residuals(network, x, out), out.code),)
 
         (values,) = in_tiles(measures, network, rows)
         return self.anomalies(values, _MEASURES[method])

@@ -44,18 +44,18 @@ def objective_parameters(estimator: Any) -> dict[str, Any]:
     return {name: getattr(estimator, name) for name in names}
 
 
-def new_net(estimator: Any, spec: Spec, network: nn.Module) -> AutoencoderNet:
+def new_net(estimator: Any, spec: Spec, network: nn.Module, masks: bool = False) -> AutoencoderNet:
     """Build the skorch net of a new fit: the estimator's settings over the prototype's.
 
     The net is always a new one, so no state of an earlier fit, and nothing of the user's own net,
-    is shared.
+    is shared. `masks` tells whether values may be missing.
     """
     name = type(estimator).__name__
     prototype = AutoencoderNet() if estimator.net is None else estimator.net
     _check_prototype(prototype, name, estimator.schedule)
     settings = {
         "module": network,
-        "criterion": Objective(estimator.objective, objective_parameters(estimator)),
+        "criterion": Objective(estimator.objective, objective_parameters(estimator), masks),
         "lr": learning_rate(estimator, spec),
         "device": usable_device(estimator.device),
         "max_grad_norm": estimator.max_grad_norm,

@@ -26,6 +26,7 @@ from sktae._training.prepare import Prepared
 from sktae._training.progress import EpochBar, FitTasks
 from sktae._training.spec import resolve
 from sktae._training.state import Fitted, Memory
+from sktae.nn.missing import fill_missing, filled
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
 from sktae.randomness import Plan, SeededInitialization, generator, hold_out
@@ -93,6 +94,9 @@ class Fit:
                 f"network of {type(estimator).__name__} must return an AutoencoderModule of "
                 f"sktae.nn.module. Got {type(network).__name__} instead."
             )
+        masks = params._fills_missing and prepared.has_missing
+        if params._fills_missing:
+            fill_missing(network, self.spec.shape, self.inputs.incomplete, masks)
         if before is not None:
             check_same_structure(estimator, network, source)
             network.load_state_dict(before.net.module_.state_dict())
@@ -101,7 +105,7 @@ class Fit:
             # since the rows of `prepared` may be shared.
             few = Rows(prepared.X, self.inputs.to_tensor).spread(2).load().x
             freeze(network, few, params.trainable)
-        self.net = new_net(params, self.spec, network)
+        self.net = new_net(params, self.spec, network, masks)
         if before is not None and resume:
             continue_from(self.net, before.net)
         self.net.schedule = "constant" if one_pass else params.schedule
@@ -153,7 +157,7 @@ class Fit:
         """Calibrate network and scores; return the state and the sorted scores of training rows."""
         params, network, memory = self.params, net.module_, self._memory()
         if network.overrides("calibrate"):
-            network.calibrate(self.steps.x.spread(_CALIBRATION_ROWS).load().x)
+            network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
         # A chunk of `partial_fit` may be small, so its statistics come from the sample of all rows.
         rows = self.rows if self.earlier is None else Loaded(memory.x.to(net.device))
         model = OutlierModel(params.training_data)
@@ -193,6 +197,7 @@ class Fit:
 
     def _rows_differ(self) -> bool:
         sample = self.steps.x.spread(_CALIBRATION_ROWS).load().x
+        sample = sample.nan_to_num()
         return bool((sample != sample[0]).any())
 
     # -- callbacks -----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Rows made ready for a fit: validated, split, scaled, held in memory where they fit."""
 
+import copy
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ from sktae._engine.rows import Rows
 from sktae._outliers.measures import Center
 from sktae.inputs.datasets import Selected
 from sktae.inputs.protocol import Inputs
+from sktae.inputs.scaling import chunked
 from sktae.parameters import plain_copy
 from sktae.randomness import hold_out
 
@@ -75,7 +77,12 @@ class Prepared:
             # fitted again to the central ones, since outliers would stretch them.
             self.central = self._central()
             if source is None:
-                self.inputs = params.inputs().fit(Selected(self.X, np.flatnonzero(self.central)))
+                self.inputs = copy.copy(self.inputs).fit(
+                    Selected(self.X, np.flatnonzero(self.central))
+                )
+        self.has_missing = self.inputs.has_missing
+        if source is not None and isinstance(self.X, np.ndarray):
+            self.has_missing |= any(np.isnan(chunk).any() for chunk in chunked(self.X))
         self.inputs.check(self.X)
         self._rows: dict[str, Rows] = {}  # by device
 

@@ -8,7 +8,6 @@ import torch
 from sktae._training.spec import Auto
 from sktae.base import BaseAutoencoder
 from sktae.families.sampling import SamplingMixin
-from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import mlp
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, normal_log_ratio
@@ -59,7 +58,7 @@ default="combined"
 
     def inputs(self):
         unit = self.likelihood == "bernoulli"
-        return Tabular(self.standardize and not unit, unit)
+        return self._table(self.standardize and not unit, unit)
 
     def _auto(self, shape):
         # A sampled component adds noise until the network has learned to ignore it: few are better.
@@ -100,7 +99,8 @@ default="combined"
         size = network.noise[0].shape
         eps = torch.randn((int(self.n_draws), *size), generator=generator(0, "score"))
         outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
-        nll = torch.stack([self.error(x, out).flatten(1).sum(1) for _, out in outs])
+        errors = [self._observed(self.error, network, x, out) for _, out in outs]
+        nll = torch.stack([error.flatten(1).sum(1) for error in errors])
         if method == "monte_carlo":
             return nll.mean(0) + self.surprise(outs[0][1])
         # log p(z) - log q(z|x): with it, the mean of p(x|z) over samples estimates p(x).

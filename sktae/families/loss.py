@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-from sktae.inputs.tabular import Tabular
 from sktae.nn.losses import reconstruction_loss
 from sktae.parameters import Declared
 
@@ -26,7 +25,7 @@ class LossMixin(Declared):
         return self.loss == "cross_entropy"
 
     def inputs(self):
-        return Tabular(self.standardize and not self._cross_entropy, self._cross_entropy)
+        return self._table(self.standardize and not self._cross_entropy, self._cross_entropy)
 
     def error(self, x, out):
         return reconstruction_loss(self.loss, x, out)

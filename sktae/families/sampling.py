@@ -1,5 +1,6 @@
 """New rows from a model, for estimators with a prior."""
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -64,11 +65,13 @@ class SamplingMixin:
         check_count(n_samples)
         rng = generator(seed_of(self.random_state), "sample")
         code = self._prior(n_samples, rng)
-        u = Uniform((self.n_features_in_,)).draw(rng, n_samples)
+        size = math.prod(self._inputs.shape)
+        u = Uniform((size,)).draw(rng, n_samples)
 
         def draw(network, code_and_u):
-            sizes = [self.n_components_, self.n_features_in_]
-            return self._draw(network, *code_and_u.split(sizes, 1))
+            return self._draw(network, *code_and_u.split([self.n_components_, size], 1))
 
         code_and_u = Loaded(torch.cat([code, u], 1).to(self.net_.device))
-        return self._inputs.to_array(self._apply(draw, code_and_u), np.float64)
+        return self._inputs.to_table(
+            self._inputs.to_array(self._apply(draw, code_and_u), np.float64)
+        )

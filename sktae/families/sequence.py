@@ -80,6 +80,8 @@ class SequenceAutoencoder(BaseAutoencoder):
         Size of the vocabulary, if `n_tokens` is given.
     """
 
+    _fills_missing: ClassVar[bool] = False  # networks of sequences leave missing steps out
+
     n_channels: Count = 1
     n_tokens: Count | Literal["auto"] | None = None
     padding_token: int | None = None

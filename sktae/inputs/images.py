@@ -12,7 +12,15 @@ from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import CLIP, FLOATS, check_n_features, chunked, fit_scaler, pooled_moments
+from sktae.inputs.scaling import (
+    CLIP,
+    FLOATS,
+    check_n_features,
+    check_rows_hold_values,
+    chunked,
+    fit_scaler,
+    pooled_moments,
+)
 
 # The dtypes of raw images. Bytes stay bytes, which take an eighth of the memory.
 _DTYPES = (*FLOATS, np.uint8)
@@ -86,8 +94,20 @@ class Image(Inputs):
     def _validated(self, estimator: Any, X: Any, reset: bool) -> tuple[np.ndarray, bool]:
         """Return an array, and whether it was validated as a table, with its number of columns."""
         if getattr(X, "ndim", 2) == 2 and (reset or len(self.layout) == 1):
-            return validate_data(estimator, X, dtype=_DTYPES, reset=reset), True
-        X = check_array(X, dtype=_DTYPES, allow_nd=True, estimator=estimator, input_name="X")
+            X = validate_data(
+                estimator, X, dtype=_DTYPES, ensure_all_finite="allow-nan", reset=reset
+            )
+            check_rows_hold_values(X)
+            return X, True
+        X = check_array(
+            X,
+            dtype=_DTYPES,
+            allow_nd=True,
+            ensure_all_finite="allow-nan",
+            estimator=estimator,
+            input_name="X",
+        )
+        check_rows_hold_values(X)
         return X, False
 
     def _check_shape(
@@ -125,6 +145,7 @@ class Image(Inputs):
         self.shape = _with_channels(shape)
         scaler = fit_scaler(chunked(X), self.standardize)
         self.mean = scaler.mean_
+        self.has_missing = bool((np.asarray(scaler.n_samples_seen_) < len(X)).any())
         self.range = self._range(X)
         if self.standardize and not self.unit_interval:
             self.shift, self.scale = pooled_moments(scaler, (self.shape[0], -1), 1)
@@ -187,7 +208,7 @@ class Image(Inputs):
 
     def summary(self, x: Tensor) -> Tensor:
         """Return the features by which inputs of the network are compared with others, (n, d)."""
-        return x.flatten(1)
+        return x.flatten(1).nan_to_num(0.0)
 
 
 def _stacked(X: Any) -> Any:
@@ -205,7 +226,7 @@ def _stacked(X: Any) -> Any:
 
 def extremes(X: Any) -> tuple[float, float]:
     """Return the smallest and the largest number of all rows."""
-    ends = [(chunk.min(), chunk.max()) for chunk in chunked(X)]
+    ends = [(np.nanmin(chunk), np.nanmax(chunk)) for chunk in chunked(X)]
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 

@@ -1,5 +1,7 @@
 """The protocol of inputs: how rows of one kind become tensors, and tensors rows."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,15 +26,28 @@ class Inputs(Protocol):
     axes : tuple of str
         Names of the axes of a raw row, such as ("step", "channel"). `explain` names its columns by
         them where raw rows have more than two dimensions, that is, where a row has several axes.
+
+    incomplete : sequence of int
+        The columns of which the network is told by an indicator whether they are missing.
+
+    has_missing : bool
+        Whether values were missing in the rows of the fit.
     """
 
     shape: tuple[int, ...]
     mean: np.ndarray
+    incomplete: Sequence[int] = ()
+    has_missing: bool = False
 
     @property
     def axes(self) -> tuple[str, ...]:
         """Names of the axes of a raw row."""
         ...
+
+    @property
+    def column_of(self) -> np.ndarray:
+        """The number of a raw row that each number of `summary` comes from."""
+        return np.arange(math.prod(self.shape))
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate what a user passed, in scikit-learn's way, and return raw rows.
@@ -71,6 +86,10 @@ class Inputs(Protocol):
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Convert outputs of the network, (n, ...), to rows in the shape and units of `X`."""
         ...
+
+    def to_table(self, raw: np.ndarray, index: Any = None) -> Any:
+        """Return raw rows as a user gets them, in the container and with the values of `X`."""
+        return raw
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
         """Return the error of each number of raw rows, in the units of `X`; NaN if missing."""

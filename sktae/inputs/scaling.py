@@ -78,3 +78,18 @@ def chunked(X: Any) -> Iterator[np.ndarray]:
     size = max(1, _CHUNK_NUMBERS // math.prod(X.shape[1:]))
     for start in range(0, len(X), size):
         yield X[start : start + size]
+
+
+def check_rows_hold_values(rows: np.ndarray) -> None:
+    """Raise if all values of a row are missing."""
+    if rows.dtype.kind != "f":
+        return
+    start = 0
+    for chunk in chunked(rows):
+        empty = np.isnan(chunk).reshape(len(chunk), -1).all(axis=1)
+        if empty.any():
+            raise ValueError(
+                f"Row {start + int(empty.argmax())} of X has no value, all of it is missing: leave "
+                f"it out."
+            )
+        start += len(chunk)

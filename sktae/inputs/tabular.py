@@ -1,4 +1,4 @@
-"""Tables: rows of numeric columns become tensors, and tensors rows."""
+"""Tables: rows of columns of any kind become tensors, and tensors rows."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,14 +9,28 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sktae.inputs.categories import Categories
+from sktae.inputs.columns import Columns, holds_numbers_only, is_frame
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import CLIP, FLOATS, check_n_features, chunked, fit_scaler
+from sktae.inputs.scaling import (
+    CLIP,
+    FLOATS,
+    check_n_features,
+    check_rows_hold_values,
+    chunked,
+    fit_scaler,
+)
 
 
 @dataclass
 class Tabular(Inputs):
-    """Rows of numeric columns, (n, d).
+    """Rows of columns, (n, d): numbers, booleans and categories, some of them missing.
+
+    Raw rows are numbers. Those of a category are by its place among the categories of its column,
+    NaN is a missing value. A row as the network sees it has the numbers and booleans first, then
+    the vector of each category, then an indicator for each column of numbers that is incomplete in
+    training.
 
     Parameters
     ----------
@@ -25,12 +39,38 @@ class Tabular(Inputs):
 
     unit_interval : bool, default=False
         Whether training values must lie between 0 and 1. Values of later rows are clipped to that.
+
+    categorical_features : "from_dtype" or sequence, default="from_dtype"
+        Which columns are categories: names, numbers or a mask.
+
+    Attributes
+    ----------
+    columns : Columns or None
+        Kinds of the columns; None if all of them are numbers.
+
+    numbers : ndarray or None
+        The columns of numbers and booleans; None for all.
+
+    incomplete : list of int
+        Which of these have missing values in training.
+
+    blocks : dict of Categories
+        The vectors of categories, by column.
+
+    width : int
+        Numbers of a row as the network sees it, without the indicators.
     """
 
     axes: ClassVar = ("feature",)
 
     standardize: bool
     unit_interval: bool = False
+    categorical_features: Any = "from_dtype"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.categorical_features, str):  # so that two of them can be compared
+            given = () if self.categorical_features is None else self.categorical_features
+            self.categorical_features = tuple(np.asarray(given, dtype=object).ravel().tolist())
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate rows by `validate_data`; a torch Dataset is validated as it is read."""
@@ -40,27 +80,105 @@ class Tabular(Inputs):
                 f"(n_samples, n_features). There are others for sequences, such as "
                 f"TransformerAutoencoder, and for images, such as ConvolutionalAutoencoder."
             )
-        if not isinstance(X, Dataset):
-            return validate_data(estimator, X, dtype=FLOATS, reset=reset)
-        rows = DatasetRows(X)
-        check_n_features(estimator, rows.shape[1], reset)
-        return rows
+        if isinstance(X, Dataset):
+            rows = DatasetRows(X)
+            check_n_features(estimator, rows.shape[1], reset)
+            self._learn_columns(None, reset)
+            return rows
+        if self._has_kinds(X):
+            raw = self._read(estimator, X, reset)
+        else:
+            self._learn_columns(None, reset)
+            raw = validate_data(
+                estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
+            )
+        check_rows_hold_values(raw)
+        return raw
+
+    def _has_kinds(self, X: Any) -> bool:
+        """Return whether X has columns that may be other than NumPy's numbers."""
+        columns = getattr(self, "columns", None)
+        declared = self.categorical_features not in ("from_dtype", ())
+        return bool(columns or declared or (is_frame(X) and not holds_numbers_only(X)))
+
+    def _learn_columns(self, columns: Columns | None, reset: bool) -> None:
+        # A fit that begins with other weights has the columns of the other fit.
+        if reset and not hasattr(self, "columns"):
+            self.columns = columns
+
+    def _read(self, estimator: Any, X: Any, reset: bool) -> np.ndarray:
+        """Read a table of several kinds of columns as numbers."""
+        X = X if hasattr(X, "ndim") or is_frame(X) else np.array(X, dtype=object)
+        if is_frame(X) and X.shape[0] and X.shape[1]:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+        else:
+            X = validate_data(estimator, X, dtype=None, ensure_all_finite=False, reset=reset)
+        owner = type(estimator).__name__
+        if reset and not hasattr(self, "columns"):
+            columns = Columns(X, self.categorical_features, owner)
+            self._learn_columns(None if columns.plain else columns, reset)
+        # Where the fit had numbers only, anything else is refused.
+        return (self.columns or Columns(X, (), owner)).read(X)
 
     def fit(self, X: Any) -> "Tabular":
-        """Learn the shape of a row and the scale of each column."""
-        self.shape = X.shape[1:]
-        scaler = fit_scaler(chunked(X), self.standardize)
-        self.mean = scaler.mean_
-        self.shift = self.mean if self.standardize else np.zeros(self.shape)
-        self.scale = scaler.scale_ if self.standardize else np.ones(self.shape)
+        """Learn the shape of a row, the scale of each column, and the vectors of categories."""
+        categorical = self.columns.categorical if self.columns else []
+        numbers = np.setdiff1d(np.arange(X.shape[1]), categorical)
+        self.numbers = numbers if categorical else None
+        self.mean = np.zeros(X.shape[1])
+        self.shift, self.scale = np.zeros(len(numbers)), np.ones(len(numbers))
+        self.incomplete: list[int] = []
+        self.has_missing = False
+        if len(numbers):
+            self._fit_numbers(X, numbers)
+        self.blocks = {
+            n: Categories(self._counts(X, n), self.standardize, self.unit_interval)
+            for n in categorical
+        }
+        self.mean[categorical] = [block.mode for block in self.blocks.values()]
+        self.width = len(numbers) + sum(block.width for block in self.blocks.values())
+        self.shape = (self.width + len(self.incomplete),)
         return self
+
+    @property
+    def column_of(self) -> np.ndarray:
+        """The column that each number of `summary` comes from."""
+        numbers = np.arange(len(self.shift)) if self.numbers is None else self.numbers
+        widths = [block.width for block in self.blocks.values()]
+        return np.concatenate([numbers, np.repeat(list(self.blocks), widths).astype(int)])
+
+    def _fit_numbers(self, X: Any, numbers: np.ndarray) -> None:
+        chunks = chunked(X)
+        if self.numbers is not None:
+            chunks = (chunk[:, numbers] for chunk in chunks)
+        scaler = fit_scaler(chunks, self.standardize)
+        counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
+        mean = np.where(counts > 0, scaler.mean_, 0.0)
+        if self.standardize:
+            self.shift, self.scale = mean, np.where(counts > 0, scaler.scale_, 1.0)
+        self.mean[numbers] = np.where(counts > 0, mean, np.nan)
+        self.incomplete = np.flatnonzero(counts < len(X)).tolist()
+        self.has_missing = bool(self.incomplete)
+
+    def _counts(self, X: Any, column: int) -> np.ndarray:
+        """Count the values of a categorical column, and at last those that are missing."""
+        n_values = len(self.columns.columns[column].categories)  # type: ignore[union-attr]
+        counts = np.zeros(n_values + 2, dtype=int)
+        for chunk in chunked(X):
+            values = chunk[:, column]
+            values = np.where(np.isnan(values), n_values + 1, values).astype(int)
+            counts += np.bincount(values, minlength=n_values + 2)
+        return np.delete(counts, n_values)
 
     def check(self, X: Any) -> None:
         """Raise if rows for training have values outside a required range."""
         if not self.unit_interval:
             return
-        low = min(chunk.min() for chunk in chunked(X))
-        high = max(chunk.max() for chunk in chunked(X))
+        low, high = np.inf, -np.inf
+        for chunk in chunked(X):
+            numbers = chunk if self.numbers is None else chunk[:, self.numbers]
+            low = min(low, np.min(numbers, initial=np.inf, where=~np.isnan(numbers)))
+            high = max(high, np.max(numbers, initial=-np.inf, where=~np.isnan(numbers)))
         # The tolerance is for rounding errors of MinMaxScaler.
         if low < -1e-6 or high > 1 + 1e-6:
             raise ValueError(
@@ -69,20 +187,44 @@ class Tabular(Inputs):
             )
 
     def to_tensor(self, rows: Tensor) -> Tensor:
-        """Convert raw rows to inputs of the network, (n, d)."""
+        """Convert raw rows to inputs of the network, (n, d), with NaN where values are missing."""
         low, high = (0.0, 1.0) if self.unit_interval else (-CLIP, CLIP)
         offset = torch.from_numpy(-self.shift / self.scale)
         factor = torch.from_numpy(1 / self.scale)
-        return torch.addcmul(offset, rows.double(), factor).float().clamp(low, high)
+        numbers = rows if self.numbers is None else rows[:, self.numbers]
+        x = torch.addcmul(offset, numbers.double(), factor).float().clamp(low, high)
+        if not self.blocks and not self.incomplete:
+            return x
+        vectors = [block.to_vectors(rows[:, n]) for n, block in self.blocks.items()]
+        indicators = x.new_full((len(x), len(self.incomplete)), torch.nan)
+        return torch.cat([x, *vectors, indicators], 1)
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Convert outputs of the network to rows in the units of `X`."""
-        return (z.astype(np.float64) * self.scale + self.shift).astype(dtype)
+        """Convert outputs of the network to raw rows."""
+        n = len(self.shift)
+        numbers = (z[:, :n].astype(np.float64) * self.scale + self.shift).astype(dtype)
+        if self.numbers is None:
+            return numbers
+        rows = np.empty((len(z), len(self.numbers) + len(self.blocks)), dtype)
+        rows[:, self.numbers] = numbers
+        for column, block in self.blocks.items():
+            rows[:, column] = block.to_values(z[:, n : n + block.width])
+            n += block.width
+        return rows
+
+    def to_table(self, raw: np.ndarray, index: Any = None) -> Any:
+        """Return raw rows as a table with the categories and booleans of the fit."""
+        return raw if self.columns is None else self.columns.write(raw, index)
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-        """Return the squared error of each value, in the units of `X`."""
-        return (X.astype(np.float64) - reconstruction) ** 2
+        """Return the squared error of each number, and 1 for each category that is wrong."""
+        errors = (X.astype(np.float64) - reconstruction) ** 2
+        categorical = list(self.blocks)
+        errors[:, categorical] = np.where(
+            np.isnan(X[:, categorical]), np.nan, errors[:, categorical] > 0
+        )
+        return errors
 
     def summary(self, x: Tensor) -> Tensor:
         """Return the features by which inputs of the network are compared with others, (n, d)."""
-        return x.flatten(1)
+        return x[:, : self.width].nan_to_num(0.0)
