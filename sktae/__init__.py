@@ -22,6 +22,7 @@ from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.autoencoders.vector_quantized import VectorQuantizedAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
+from sktae.imputer import AutoencoderImputer
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 from sktae.timeseries.detector import WindowedDetector
 
@@ -31,6 +32,7 @@ __all__ = [
     "AttentionAutoencoder",
     "Autoencoder",
     "AutoencoderEnsemble",
+    "AutoencoderImputer",
     "AutoencoderNet",
     "AutoregressiveAutoencoder",
     "BaseAutoencoder",

@@ -30,7 +30,7 @@ from sktae.inputs.protocol import Inputs
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
 from sktae.nn.losses import squared
-from sktae.nn.missing import on_observed
+from sktae.nn.missing import Completing, on_observed
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import (
     Contamination,
@@ -551,11 +551,19 @@ default="silu"
 
     def _apply(self, function: Callable[..., Tensor], x: Rows) -> np.ndarray:
         """Apply a function of network and rows, tile by tile."""
-        network = self.net_.module_
-        return in_tiles(lambda rows: (function(network, rows),), network, x)[0]
+        network = self._network(x)
+        return in_tiles(lambda rows: (function(network, rows),), self.net_.module_, x)[0]
+
+    def _network(self, x: Rows) -> Any:
+        """Return the network for these rows; they may lack values where training rows did not."""
+        network, raw = self.net_.module_, getattr(x, "raw", None)
+        fitted_complete = self._fills_missing and not self._inputs.has_missing
+        if fitted_complete and isinstance(raw, np.ndarray) and np.isnan(raw).any():
+            return Completing(network, self._feature_model.completed)
+        return network
 
     def _anomalies(self, raw: Any) -> np.ndarray:
         if self.score_method != self._scored_by["score_method"]:
             self._validate_params()  # it may be changed after the fit
-        network, x = self.net_.module_, self._loader(raw)
-        return self.outlier_model_.score(self, network, x, self.score_method)
+        x = self._loader(raw)
+        return self.outlier_model_.score(self, self._network(x), x, self.score_method)

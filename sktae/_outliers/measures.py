@@ -15,6 +15,9 @@ _DIRECTIONS = 256
 # Where a row has more numbers than this, directions are learned from no more than so many rows.
 _WIDE = 1024
 
+# Conditional means of missing values are solved for in so many steps.
+_SOLVER_STEPS = 20
+
 # Share of the rows that are central, share of the rows from which the center is learned, and how
 # often it is refitted.
 _CENTRAL, _ANCHORS = 0.7, 0.75
@@ -104,6 +107,33 @@ class Ellipsoid:
             own = parts == part
             expected[:, own] = values[:, own] - self._solve_block(own, weighted[:, own].T).T
         return expected
+
+    def completed(self, values: Tensor) -> Tensor:
+        """Replace NaN by the conditional mean, given what is observed of a row, (n, d) to (n, d).
+
+        The equations of each row are solved by conjugate gradients.
+        """
+        mean, axes = _like(values, self.mean), _like(values, self.directions.T)
+        weights, ones = _like(values, self.weights), torch.ones_like(mean)[None]
+        missing = values.isnan().to(values.dtype)
+
+        def precision(v: Tensor) -> Tensor:  # times the precision matrix, where values are missing
+            return missing * (self.rest * v + F.linear(F.linear(v, axes) * weights, axes.T))
+
+        observed = torch.where(values.isnan(), 0.0, values - mean)
+        solution = torch.zeros_like(observed)
+        residual = -precision(observed)
+        direction, length = residual, F.linear(residual.square(), ones)
+        for _ in range(_SOLVER_STEPS):
+            product = precision(direction)
+            curvature = F.linear(direction * product, ones)
+            step = torch.where(curvature > 0, length / curvature, 0.0)
+            solution = solution + step * direction
+            residual = residual - step * product
+            new_length = F.linear(residual.square(), ones)
+            ratio = torch.where(length > 0, new_length / length, 0.0)
+            direction, length = residual + ratio * direction, new_length
+        return torch.where(values.isnan(), solution + mean, values)
 
     def _solve_block(self, own: np.ndarray, weighted: np.ndarray) -> np.ndarray:
         """Solve a diagonal block of the precision matrix for weighted deviations, (m, n)."""

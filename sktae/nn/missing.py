@@ -33,7 +33,7 @@ class FillMissing:
     def __call__(self, network: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x, *noise = args
         missing = x.isnan()
-        if network._hides_values and len(noise) == len(network.noise):
+        if len(noise) > len(network.noise):
             *noise, hidden = noise
             missing = missing | (hidden > 0)
         # Noise may be made of rows, too.
@@ -45,29 +45,18 @@ class FillMissing:
         return (x, *noise)
 
 
-def fill_missing(
-    network: AutoencoderModule, shape: Sequence[int], incomplete: Sequence[int], hides: bool
-) -> None:
-    """Let a network take rows in which values are missing.
-
-    Parameters
-    ----------
-    network : AutoencoderModule
-        A new network.
-
-    shape : tuple of int
-        Shape of a row.
-
-    incomplete : sequence of int
-        The columns that have an indicator.
-
-    hides : bool
-        Whether observed values are hidden in training, so that the network learns to predict them.
-    """
-    network._n_indicators, network._hides_values = len(incomplete), hides
-    if hides:
-        network.noise = (*network.noise, Mask(tuple(shape), HIDDEN))
+def fill_missing(network: AutoencoderModule, incomplete: Sequence[int]) -> None:
+    """Let a network take rows in which values are missing; these columns have an indicator."""
+    network._n_indicators = len(incomplete)
     network.register_forward_pre_hook(FillMissing(incomplete))
+
+
+def hiding(shape: Sequence[int]) -> Mask:
+    """Return the draw of values that are hidden in a training step, for rows of this shape.
+
+    In training it comes after the noise of the network.
+    """
+    return Mask(tuple(shape), HIDDEN)
 
 
 def filled(network: AutoencoderModule, x: Tensor) -> Tensor:
@@ -96,3 +85,28 @@ def on_observed(
         observed, values = (v[:, : -network._n_indicators] for v in (observed, values))
     share = observed.flatten(1).to(values.dtype).mean(1)
     return values / (share**power).view(-1, *[1] * (values.ndim - 1))
+
+
+class Completing:
+    """A network that gets rows completed, for one that was trained on complete rows only.
+
+    It has not learned to deal with what stands in place of missing values, so it gets the most
+    likely values.
+
+    Parameters
+    ----------
+    network : AutoencoderModule
+        The network.
+
+    complete : callable
+        From rows with NaN to complete ones, (n, d) to (n, d).
+    """
+
+    def __init__(self, network: AutoencoderModule, complete: Callable[[Tensor], Tensor]):
+        self.network, self.complete = network, complete
+
+    def __call__(self, x: Tensor, *noise: Tensor) -> Any:
+        return self.network(self.complete(x.flatten(1)).view_as(x), *noise)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)

@@ -36,10 +36,8 @@ class AutoencoderModule(nn.Module, ABC):
 
     noise: tuple[Draw, ...] = ()
     layer_size: int = 1
-    # Set for each fit: how many numbers at the end of a row tell which values are missing, and
-    # whether observed values are hidden in training.
+    # Set for each fit: how many numbers at the end of a row tell which values are missing.
     _n_indicators: int = 0
-    _hides_values: bool = False
 
     decoder: Any
 

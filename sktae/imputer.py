@@ -1,0 +1,105 @@
+"""Imputation as a step of a pipeline."""
+
+from typing import Any
+
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
+from sklearn.utils.validation import check_is_fitted
+
+from sktae.autoencoders.denoising import DenoisingAutoencoder
+from sktae.base import BaseAutoencoder
+from sktae.parameters import Declared, positional
+
+
+class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
+    """Imputer: fills in missing values by an autoencoder, as a step of a pipeline.
+
+    Parameters
+    ----------
+    estimator : autoencoder or None, default=None
+        The autoencoder that is trained. It is copied and stays unfitted. None is
+        `DenoisingAutoencoder(8)`.
+
+    Attributes
+    ----------
+    estimator_ : autoencoder
+        The fitted autoencoder.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, where all of them are strings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sktae import AutoencoderImputer, DenoisingAutoencoder
+    >>> X = load_iris().data.copy()
+    >>> X[::7, 2] = np.nan
+    >>> imputer = AutoencoderImputer(DenoisingAutoencoder(2, max_steps=100, random_state=0))
+    >>> bool(np.isnan(imputer.fit_transform(X)).any())
+    False
+    """
+
+    estimator: BaseEstimator | None = positional(None)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Train the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of which some values may be missing.
+
+        y : Ignored
+            Here for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+            The fitted imputer.
+        """
+        template = DenoisingAutoencoder(8) if self.estimator is None else self.estimator
+        if not isinstance(template, BaseAutoencoder):
+            raise TypeError(
+                f"The 'estimator' parameter of AutoencoderImputer must be an autoencoder of sktae. "
+                f"Got {template!r} instead."
+            )
+        self.estimator_ = clone(template).fit(X)
+        return self
+
+    def transform(self, X):
+        """Replace missing values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of which some values may be missing.
+
+        Returns
+        -------
+        X : array or DataFrame of shape (n_samples, n_features)
+            The rows, with what the autoencoder expects where values were missing.
+        """
+        check_is_fitted(self)
+        return self.estimator_.impute(X)
+
+    @property
+    def n_features_in_(self):
+        check_is_fitted(self)
+        return self.estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        return self.estimator_.feature_names_in_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimator_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
