@@ -33,7 +33,7 @@ FLOORS = [
     {"families"},
     {"autoencoders"},
     {"_fit_many", "timeseries"},
-    {"ensemble", "search"},
+    {"ensemble", "imputer", "search"},
     {"__init__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

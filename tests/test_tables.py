@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sktae._engine.net as net
 from sktae import (
@@ -223,6 +224,12 @@ def test_the_imputer_is_a_step_of_a_pipeline(table):
     assert imputer.get_feature_names_out().tolist() == list(table)
 
 
+@parametrize_with_checks([AutoencoderImputer(quick(max_steps=2))])
+def test_scikit_learn(estimator, check):
+    """The imputer passes every check of scikit-learn."""
+    check(estimator)
+
+
 def test_ensembles_and_searches_take_mixed_tables(table):
     """Members get some of the columns; folds may lack a value."""
     ensemble = AutoencoderEnsemble(quick(), n_estimators=4, max_features=0.5, random_state=0)
@@ -297,7 +304,7 @@ def test_columns_of_the_wrong_kind_are_named(table):
         with pytest.raises(ValueError, match=message):
             quick(**params).fit(rows)
     model = quick().fit(table)
-    with pytest.raises(ValueError, match="Column 'age' of X holds 'old', but .* numbers there"):
+    with pytest.raises(ValueError, match=r"Column 'age' of X holds 'old', but .* numbers there"):
         model.score_samples(table.assign(age="old"))
     empty = table.copy()
     empty.iloc[5] = None
