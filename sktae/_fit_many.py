@@ -129,7 +129,8 @@ def _fit_stacks(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             outcomes[n] = error
         else:
             shape = fit.plan.batch_size, fit.steps.x.shape, fit.net.device
-            network = repr(fit.net.module_)  # layers and sizes, which may depend on the rows
+            # Layers and sizes, which may depend on the rows, and whether values are missing.
+            network = repr(fit.net.module_), fit.net.module_._takes_missing
             stacks[structure, shape, network][n] = fit
     for fits in stacks.values():
         for n, outcome in zip(fits, _fit_stack(list(fits.values())), strict=True):

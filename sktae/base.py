@@ -27,6 +27,7 @@ from sktae._training.spec import Auto, Spec
 from sktae._training.state import Fitted
 from sktae._transform import TransformMixin
 from sktae.inputs.protocol import Inputs
+from sktae.inputs.scaling import holds_missing
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
 from sktae.nn.losses import squared
@@ -386,9 +387,7 @@ default="silu"
 
     def _observed(self, function, network, x, out, power=1.0) -> Tensor:
         """Apply an error or a residual to the observed values of rows; 0 where x is missing."""
-        if self._fills_missing:
-            return on_observed(function, network, x, out, power)
-        return function(x, out)
+        return on_observed(function, network, x, out, power)
 
     def _residuals(self, network: AutoencoderModule, x: Tensor, out: Any) -> Tensor:
         """Return the residuals of rows, of which squares are compared, (n, ...)."""
@@ -557,8 +556,7 @@ default="silu"
     def _network(self, x: Rows) -> Any:
         """Return the network for these rows; they may lack values where training rows did not."""
         network, raw = self.net_.module_, getattr(x, "raw", None)
-        fitted_complete = self._fills_missing and not self._inputs.has_missing
-        if fitted_complete and isinstance(raw, np.ndarray) and np.isnan(raw).any():
+        if self._fills_missing and not network._takes_missing and holds_missing(raw):
             return Completing(network, self._feature_model.completed)
         return network
 

@@ -87,11 +87,13 @@ def test_mixed_tables_keep_the_contract(E, table, monkeypatch):
 @pytest.mark.parametrize("E", some(kinds()))
 def test_mixed_tables_are_stacked(E, table):
     """Models of mixed tables that are trained together are as if trained alone."""
-    models = [quick(E, max_steps=6, random_state=n) for n in range(2)]
-    together = fit_many([clone(model) for model in models], [table, table])
-    for one, model in zip(together, models, strict=True):
-        assert one.training_path_ == "stacked"
-        codes = model.fit(table).transform(table)
+    models = [quick(E, max_steps=6, random_state=n) for n in range(5)]
+    other = table.fillna({"age": 40})  # has one column less that is incomplete
+    tables = [table, table[:200], other, other[:200], table.assign(age=other["income"], income=40)]
+    together = fit_many([clone(model) for model in models], tables)
+    assert [model.training_path_ for model in together][:4] == ["stacked"] * 4
+    for one, model, rows in zip(together, models, tables, strict=True):
+        codes = model.fit(rows).transform(table)
         np.testing.assert_allclose(one.transform(table), codes, rtol=1e-3, atol=1e-3)
 
 

@@ -26,7 +26,7 @@ from sktae._training.prepare import Prepared
 from sktae._training.progress import EpochBar, FitTasks
 from sktae._training.spec import resolve
 from sktae._training.state import Fitted, Memory
-from sktae.nn.missing import fill_missing, filled, hiding
+from sktae.nn.missing import fill_missing, filled
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
 from sktae.randomness import Plan, SeededInitialization, generator, hold_out
@@ -95,8 +95,7 @@ class Fit:
                 f"sktae.nn.module. Got {type(network).__name__} instead."
             )
         masks = params._fills_missing and prepared.has_missing
-        if params._fills_missing:
-            fill_missing(network, self.inputs.incomplete)
+        hidden = (fill_missing(network, self.inputs),) if masks else ()
         if before is not None:
             check_same_structure(estimator, network, source)
             network.load_state_dict(before.net.module_.state_dict())
@@ -121,7 +120,7 @@ class Fit:
             share = "validation_fraction", len(x), params.validation_fraction
             train, valid = hold_out(*share, seed, "split", prepared.gap)
             x, x_valid = x.choose(train), x.choose(valid)
-        noise = (*network.noise, hiding(self.spec.shape)) if masks else tuple(network.noise)
+        noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
         first = before.n_steps if before is not None and resume else 0
         self.steps = training_steps(params, self.spec, x, self.plan, first, one_pass)

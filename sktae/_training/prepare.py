@@ -11,7 +11,7 @@ from sktae._engine.rows import Rows
 from sktae._outliers.measures import Center
 from sktae.inputs.datasets import Selected
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import chunked
+from sktae.inputs.scaling import holds_missing
 from sktae.parameters import plain_copy
 from sktae.randomness import hold_out
 
@@ -80,9 +80,7 @@ class Prepared:
                 self.inputs = copy.copy(self.inputs).fit(
                     Selected(self.X, np.flatnonzero(self.central))
                 )
-        self.has_missing = self.inputs.has_missing
-        if source is not None and isinstance(self.X, np.ndarray):
-            self.has_missing |= any(np.isnan(chunk).any() for chunk in chunked(self.X))
+        self.has_missing = self.inputs.has_missing or holds_missing(self.X)
         self.inputs.check(self.X)
         self._rows: dict[str, Rows] = {}  # by device
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -43,6 +44,11 @@ class Inputs(Protocol):
     def axes(self) -> tuple[str, ...]:
         """Names of the axes of a raw row."""
         ...
+
+    @property
+    def replacements(self) -> Tensor:
+        """What enters the network in place of missing numbers of a row, (...)."""
+        return torch.zeros(self.shape)
 
     @property
     def column_of(self) -> np.ndarray:

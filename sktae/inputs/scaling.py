@@ -80,9 +80,15 @@ def chunked(X: Any) -> Iterator[np.ndarray]:
         yield X[start : start + size]
 
 
+def holds_missing(rows: Any) -> bool:
+    """Return whether values are missing in an array of rows."""
+    is_array = isinstance(rows, np.ndarray) and rows.dtype.kind == "f"
+    return is_array and any(bool(np.isnan(chunk).any()) for chunk in chunked(rows))
+
+
 def check_rows_hold_values(rows: np.ndarray) -> None:
     """Raise if all values of a row are missing."""
-    if rows.dtype.kind != "f":
+    if not holds_missing(rows):
         return
     start = 0
     for chunk in chunked(rows):

@@ -141,6 +141,13 @@ class Tabular(Inputs):
         return self
 
     @property
+    def replacements(self) -> Tensor:
+        """0, the mean of a column, and for a category the vector of missing values."""
+        vectors = [block.to_vectors(torch.tensor([torch.nan]))[0] for block in self.blocks.values()]
+        zeros = torch.zeros(len(self.shift)), torch.zeros(len(self.incomplete))
+        return torch.cat([zeros[0], *vectors, zeros[1]])
+
+    @property
     def column_of(self) -> np.ndarray:
         """The column that each number of `summary` comes from."""
         numbers = np.arange(len(self.shift)) if self.numbers is None else self.numbers

@@ -15,7 +15,7 @@ HIDDEN = 0.2
 
 
 class FillMissing:
-    """Replaces missing values, which are NaN, by 0 before they enter a network.
+    """Replaces missing values, which are NaN, before they enter a network.
 
     It is a forward hook, so networks of the gallery need not know of missing values. At the end of
     a row there may be indicators: columns that tell the network which values are missing. As inputs
@@ -25,38 +25,44 @@ class FillMissing:
     ----------
     incomplete : sequence of int
         The columns that have an indicator, in the order of the indicators.
+
+    column_of : sequence of int
+        The column of each number of a row. A column is hidden as a whole.
     """
 
-    def __init__(self, incomplete: Sequence[int]):
-        self.incomplete = list(incomplete)
+    def __init__(self, incomplete: Sequence[int], column_of: Sequence[int]):
+        self.incomplete, self.column_of = list(incomplete), list(column_of)
 
     def __call__(self, network: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x, *noise = args
         missing = x.isnan()
         if len(noise) > len(network.noise):
             *noise, hidden = noise
-            missing = missing | (hidden > 0)
+            hidden = hidden > 0
+            if hidden.shape != x.shape:
+                hidden = hidden[:, self.column_of + self.incomplete]
+            missing = missing | hidden
         # Noise may be made of rows, too.
         noise = [n.nan_to_num(0.0) if n.shape == x.shape else n for n in noise]
-        x = torch.where(missing, 0.0, x)
+        x = torch.where(missing, network._replacements, x)
         if self.incomplete:
             n = x.shape[1] - len(self.incomplete)
             x = torch.cat([x[:, :n], missing[:, self.incomplete].to(x.dtype)], 1)
         return (x, *noise)
 
 
-def fill_missing(network: AutoencoderModule, incomplete: Sequence[int]) -> None:
-    """Let a network take rows in which values are missing; these columns have an indicator."""
-    network._n_indicators = len(incomplete)
-    network.register_forward_pre_hook(FillMissing(incomplete))
+def fill_missing(network: AutoencoderModule, inputs: Any) -> Mask:
+    """Let a network take rows in which values are missing, and return the draw of hidden ones.
 
-
-def hiding(shape: Sequence[int]) -> Mask:
-    """Return the draw of values that are hidden in a training step, for rows of this shape.
-
-    In training it comes after the noise of the network.
+    In training, the draw comes after the noise of the network.
     """
-    return Mask(tuple(shape), HIDDEN)
+    network._takes_missing, network._incomplete = True, tuple(inputs.incomplete)
+    # Not part of the weights, since a fit may go on with rows that have missing values at last.
+    network.register_buffer("_replacements", inputs.replacements, persistent=False)
+    network.register_forward_pre_hook(FillMissing(inputs.incomplete, inputs.column_of))
+    if len(inputs.shape) > 1:
+        return Mask(inputs.shape, HIDDEN)
+    return Mask((len(inputs.mean),), HIDDEN)
 
 
 def filled(network: AutoencoderModule, x: Tensor) -> Tensor:
@@ -78,11 +84,13 @@ def on_observed(
     It is 0 where a value is missing, and otherwise divided by the share of the values that are
     observed, to some power. So a mean, or a sum, over all values is comparable between rows.
     """
+    if not network._takes_missing:
+        return function(x, out)
     observed = ~x.isnan()
     values = function(torch.where(observed, x, out.recon), out)
     values = torch.where(observed, values, 0.0)
-    if network._n_indicators:
-        observed, values = (v[:, : -network._n_indicators] for v in (observed, values))
+    if network._incomplete:
+        observed, values = (v[:, : -len(network._incomplete)] for v in (observed, values))
     share = observed.flatten(1).to(values.dtype).mean(1)
     return values / (share**power).view(-1, *[1] * (values.ndim - 1))
 
@@ -101,6 +109,8 @@ class Completing:
     complete : callable
         From rows with NaN to complete ones, (n, d) to (n, d).
     """
+
+    _takes_missing = True
 
     def __init__(self, network: AutoencoderModule, complete: Callable[[Tensor], Tensor]):
         self.network, self.complete = network, complete

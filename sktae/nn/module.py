@@ -36,8 +36,10 @@ class AutoencoderModule(nn.Module, ABC):
 
     noise: tuple[Draw, ...] = ()
     layer_size: int = 1
-    # Set for each fit: how many numbers at the end of a row tell which values are missing.
-    _n_indicators: int = 0
+    # Set for each fit: whether values may be missing, and for which columns there are indicators of
+    # that at the end of a row.
+    _takes_missing: bool = False
+    _incomplete: tuple[int, ...] = ()
 
     decoder: Any
 
@@ -94,6 +96,10 @@ class AutoencoderModule(nn.Module, ABC):
         x : Tensor of shape (n, ...)
             A sample of the training rows.
         """
+
+    def extra_repr(self) -> str:
+        # Networks of equal structure, by which they are trained together, look alike.
+        return f"incomplete={self._incomplete}" if self._incomplete else ""
 
     def overrides(self, method: str) -> bool:
         """Return whether the class of this network overrides a method."""
