@@ -8,9 +8,10 @@ import polars
 import pytest
 from shared import families, in_turn, kinds, lean, quick, unless_long
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -244,6 +245,29 @@ def test_ensembles_and_searches_take_mixed_tables(table):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_transformers_before_and_beside(table, container):
+    """Columns made by other transformers keep their names, in frames of pandas and polars."""
+    table = table.assign(age=table["age"].fillna(40), income=table["income"].fillna(0))
+    rows = table[["age", "income"]].astype(float).assign(job=table["job"].fillna("none"))
+    rows = rows if container == "pandas" else polars.DataFrame(rows.to_dict("list"))
+    scaled = make_column_transformer(
+        (StandardScaler(), ["age", "income"]),
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    )
+    pipe = make_pipeline(scaled, FeatureUnion([("a", quick(n_components=2)), ("b", quick())]))
+    pipe.set_output(transform=container)
+    codes = pipe.fit(rows).transform(rows)
+    assert type(codes).__module__.startswith(container)
+    assert list(codes.columns)[:2] == ["a__autoencoder0", "a__autoencoder1"]
+    detector = make_pipeline(scaled.set_output(transform=container), quick()).fit(rows)
+    reasons = detector[-1].explain(detector[0].transform(rows))
+    assert list(reasons.columns) == ["age", "income", "job"]
+    assert type(reasons).__module__.startswith(container)
+    assert np.isfinite(detector.score_samples(rows)).all()
+
+
 @in_turn(E=some(families()), kind=["offset", "tails", "integers", "constant"])
 def test_raw_scales(E, kind):
     """Huge offsets, heavy tails, integers beyond 2**53 and constants need no scaler."""
@@ -301,6 +325,8 @@ def test_columns_of_the_wrong_kind_are_named(table):
         (table, {"categorical_features": [True]}, "a mask of 1 columns, but X has 6"),
         (table, {"categorical_features": ["grade"]}, "Column 'job' of X holds 'clerk'.* list"),
         (table.assign(age=np.inf), {}, "Column 'age' of input X contains infinity"),
+        (np.array([["1", "a"], ["2", "b"]]), {}, "Column 1 of X holds 'a'.* categorical_features"),
+        (np.array([[1, "a"]], dtype=object), {}, "Column 1 of X holds 'a'.* categorical_features"),
     ]
     for rows, params, message in cases:
         with pytest.raises(ValueError, match=message):

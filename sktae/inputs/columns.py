@@ -172,6 +172,19 @@ def like(X: Any, rows: Any) -> Any:
     return type(X)(rows, schema=list(X.columns))
 
 
+def check_no_strings(X: Any, owner: str) -> None:
+    """Raise if an array holds strings that are no numbers."""
+    if getattr(getattr(X, "dtype", None), "kind", "") not in ("O", "U") or np.ndim(X) != 2:
+        return
+    for n, values in enumerate(np.asarray(X).T):
+        strings = [value for value in values if isinstance(value, str)]
+        if strings and pd.to_numeric(pd.Series(strings), errors="coerce").isna().any():
+            raise ValueError(
+                f"Column {n} of X holds {str(strings[0])!r}, which is no number: list the column in "
+                f"categorical_features of {owner}, or leave it out."
+            )
+
+
 def holds_numbers_only(X: Any) -> bool:
     """Return whether a DataFrame is all of NumPy's numbers, at a glance."""
     dtypes = X.dtypes if _container(X) == "pandas" else []

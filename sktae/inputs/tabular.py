@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sktae.inputs.categories import Categories
-from sktae.inputs.columns import Columns, holds_numbers_only, is_frame
+from sktae.inputs.columns import Columns, check_no_strings, holds_numbers_only, is_frame
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
@@ -89,6 +89,7 @@ class Tabular(Inputs):
             raw = self._read(estimator, X, reset)
         else:
             self._learn_columns(None, reset)
+            check_no_strings(X, type(estimator).__name__)
             raw = validate_data(
                 estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
             )
