@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sktae.nn.missing import conditional_mean
 from sktae.randomness import generator
 
 # How many principal directions are kept; all other directions share one variance.
@@ -15,8 +16,8 @@ _DIRECTIONS = 256
 # Where a row has more numbers than this, directions are learned from no more than so many rows.
 _WIDE = 1024
 
-# Conditional means of missing values are solved for in so many steps.
-_SOLVER_STEPS = 20
+# How often missing values are replaced to learn a covariance.
+_COMPLETION_ROUNDS = 6
 
 # Share of the rows that are central, share of the rows from which the center is learned, and how
 # often it is refitted.
@@ -109,31 +110,9 @@ class Ellipsoid:
         return expected
 
     def completed(self, values: Tensor) -> Tensor:
-        """Replace NaN by the conditional mean, given what is observed of a row, (n, d) to (n, d).
-
-        The equations of each row are solved by conjugate gradients.
-        """
-        mean, axes = _like(values, self.mean), _like(values, self.directions.T)
-        weights, ones = _like(values, self.weights), torch.ones_like(mean)[None]
-        missing = values.isnan().to(values.dtype)
-
-        def precision(v: Tensor) -> Tensor:  # times the precision matrix, where values are missing
-            return missing * (self.rest * v + F.linear(F.linear(v, axes) * weights, axes.T))
-
-        observed = torch.where(values.isnan(), 0.0, values - mean)
-        solution = torch.zeros_like(observed)
-        residual = -precision(observed)
-        direction, length = residual, F.linear(residual.square(), ones)
-        for _ in range(_SOLVER_STEPS):
-            product = precision(direction)
-            curvature = F.linear(direction * product, ones)
-            step = torch.where(curvature > 0, length / curvature, 0.0)
-            solution = solution + step * direction
-            residual = residual - step * product
-            new_length = F.linear(residual.square(), ones)
-            ratio = torch.where(length > 0, new_length / length, 0.0)
-            direction, length = residual + ratio * direction, new_length
-        return torch.where(values.isnan(), solution + mean, values)
+        """Replace NaN by the conditional mean, given what is observed of a row, (n, d)."""
+        statistics = self.mean, self.directions.T, self.weights, np.asarray(self.rest)
+        return conditional_mean(values, *(_like(values, statistic) for statistic in statistics))
 
     def _solve_block(self, own: np.ndarray, weighted: np.ndarray) -> np.ndarray:
         """Solve a diagonal block of the precision matrix for weighted deviations, (m, n)."""
@@ -251,6 +230,17 @@ class Tail:
         return within + np.minimum(
             beyond, _FAR_OUT * (1 + np.log(np.maximum(beyond / _FAR_OUT, 1)))
         )
+
+
+def of_incomplete(values: Tensor) -> Ellipsoid:
+    """Learn mean and covariance of rows of which values are missing, (n, d).
+
+    As in the EM algorithm, missing values are replaced by their conditional means, again and again.
+    """
+    ellipsoid = Ellipsoid(values.nan_to_num(0.0).numpy())
+    for _ in range(_COMPLETION_ROUNDS):
+        ellipsoid = Ellipsoid(ellipsoid.completed(values).numpy())
+    return ellipsoid
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:

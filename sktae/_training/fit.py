@@ -29,7 +29,7 @@ from sktae._training.state import Fitted, Memory
 from sktae.nn.missing import fill_missing, filled
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
-from sktae.randomness import Plan, SeededInitialization, generator, hold_out
+from sktae.randomness import Draw, Plan, SeededInitialization, generator, hold_out
 
 # The network is diagnosed on this many rows, or fewer, so that its largest layer has no more than
 # this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
@@ -95,7 +95,10 @@ class Fit:
                 f"sktae.nn.module. Got {type(network).__name__} instead."
             )
         masks = params._fills_missing and prepared.has_missing
-        hidden = (fill_missing(network, self.inputs),) if masks else ()
+        hidden: tuple[Draw, ...] = ()
+        if masks:  # filled in as in the earlier fit, if this one goes on
+            known = before.outlier_model.features if before is not None and resume else None
+            hidden = (fill_missing(network, self.inputs, known or prepared.features()),)
         if before is not None:
             check_same_structure(estimator, network, source)
             network.load_state_dict(before.net.module_.state_dict())

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 
 from sktae._engine.rows import Rows
-from sktae._outliers.measures import Center
+from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
 from sktae.inputs.datasets import Selected
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
 from sktae.parameters import plain_copy
 from sktae.randomness import hold_out
 
-# The center of contaminated rows is estimated from this many of them.
+# The center of contaminated rows, and the covariance of incomplete ones, is estimated from this
+# many of them.
 _CENTER_ROWS = 10_000
 # Up to this many numbers (64 MB in float32), rows are held in memory as tensors; larger tables are
 # read batch by batch, so that fits need little memory.
@@ -103,6 +104,15 @@ class Prepared:
         center = Center(summary(x.spread(size).load().x).numpy())
         parts = (summary(x.slice(i, i + size)) for i in range(0, len(x), size))
         return np.concatenate([center.holds(part) for part in parts])
+
+    def features(self) -> Ellipsoid:
+        """Learn mean and covariance of incomplete rows, by which missing values are filled in."""
+        x = Rows(self.X, self.inputs.to_tensor)
+        if self.central is not None:
+            x = x.choose(torch.from_numpy(np.flatnonzero(self.central)))
+        size = max(1, min(_CENTER_ROWS, _LOADED_NUMBERS // math.prod(x.shape)))
+        values = x.spread(size).load().x.flatten(1)
+        return of_incomplete(values[:, : len(self.inputs.column_of)])
 
     def rows(self, device: str) -> Rows:
         """Return the rows for networks on a device: loaded there, unless they are too many.

@@ -180,8 +180,8 @@ def check_no_strings(X: Any, owner: str) -> None:
         strings = [value for value in values if isinstance(value, str)]
         if strings and pd.to_numeric(pd.Series(strings), errors="coerce").isna().any():
             raise ValueError(
-                f"Column {n} of X holds {str(strings[0])!r}, which is no number: list the column in "
-                f"categorical_features of {owner}, or leave it out."
+                f"Column {n} of X holds {str(strings[0])!r}, which is no number: list the column "
+                f"in categorical_features of {owner}, or leave it out."
             )
 
 
@@ -213,7 +213,8 @@ def _float_dtype(dtype: Any) -> Any:
 def _container(X: Any) -> str:
     if isinstance(X, pd.DataFrame):
         return "pandas"
-    return "polars" if type(X).__module__.startswith("polars") else "array"
+    is_polars = type(X).__module__.startswith("polars") and type(X).__name__ == "DataFrame"
+    return "polars" if is_polars else "array"
 
 
 def _series(X: Any) -> Iterator[tuple[Any, Any]]:

@@ -46,9 +46,9 @@ class Inputs(Protocol):
         ...
 
     @property
-    def replacements(self) -> Tensor:
-        """What enters the network in place of missing numbers of a row, (...)."""
-        return torch.zeros(self.shape)
+    def hidden_values(self) -> Tensor:
+        """A row of which all columns are hidden, (...): NaN for those that are filled in later."""
+        return torch.full(self.shape, torch.nan)
 
     @property
     def column_of(self) -> np.ndarray:

@@ -142,11 +142,11 @@ class Tabular(Inputs):
         return self
 
     @property
-    def replacements(self) -> Tensor:
-        """0, the mean of a column, and for a category the vector of missing values."""
+    def hidden_values(self) -> Tensor:
+        """A row of which all columns are hidden: NaN, for categories the vector of missing ones."""
         vectors = [block.to_vectors(torch.tensor([torch.nan]))[0] for block in self.blocks.values()]
-        zeros = torch.zeros(len(self.shift)), torch.zeros(len(self.incomplete))
-        return torch.cat([zeros[0], *vectors, zeros[1]])
+        missing = (torch.full((len(n),), torch.nan) for n in (self.shift, self.incomplete))
+        return torch.cat([next(missing), *vectors, next(missing)])
 
     @property
     def column_of(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sktae.nn.module import AutoencoderModule
 from sktae.randomness import Mask
@@ -13,13 +14,52 @@ from sktae.randomness import Mask
 # is wide enough would otherwise learn to repeat what it gets in their place.
 HIDDEN = 0.2
 
+# Conditional means of missing values are solved for in so many steps.
+_SOLVER_STEPS = 10
+
+
+def conditional_mean(
+    values: Tensor, mean: Tensor, axes: Tensor, weights: Tensor, rest: Tensor
+) -> Tensor:
+    """Replace NaN by the mean of a normal distribution, given what is observed of a row.
+
+    The equations of each row are solved by conjugate gradients.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, d)
+        Rows.
+
+    mean, axes, weights, rest : Tensor of shape (d,), (k, d), (k,) and ()
+        The distribution: its precision matrix is `rest * I + axes^T diag(weights) axes`.
+    """
+    missing, ones = values.isnan(), torch.ones_like(mean)[None]
+
+    def precision(v: Tensor) -> Tensor:  # times the precision matrix, where values are missing
+        product = rest * v + F.linear(F.linear(v, axes) * weights, axes.mT)
+        return torch.where(missing, product, 0.0)
+
+    solution = torch.where(missing, 0.0, values - mean)
+    residual = -precision(solution)
+    direction, length = residual, F.linear(residual.square(), ones)
+    for _ in range(_SOLVER_STEPS):
+        product = precision(direction)
+        curvature = F.linear(direction * product, ones)
+        step = torch.where(curvature > 0, length / curvature, 0.0)
+        solution, residual = solution + step * direction, residual - step * product
+        new_length = F.linear(residual.square(), ones)
+        direction = residual + torch.where(length > 0, new_length / length, 0.0) * direction
+        length = new_length
+    return torch.where(missing, solution + mean, values)
+
 
 class FillMissing:
-    """Replaces missing values, which are NaN, before they enter a network.
+    """Fills in missing values, which are NaN, before rows enter a network.
 
-    It is a forward hook, so networks of the gallery need not know of missing values. At the end of
-    a row there may be indicators: columns that tell the network which values are missing. As inputs
-    of the fit they are NaN, so nothing compares them with their reconstructions.
+    It is a forward hook, so networks of the gallery need not know of missing values. Values are
+    filled in by their conditional means, given the others. At the end of a row there may be
+    indicators: columns that tell the network which values are missing. As inputs of the fit they
+    are NaN, so nothing compares them with their reconstructions.
 
     Parameters
     ----------
@@ -44,25 +84,49 @@ class FillMissing:
             missing = missing | hidden
         # Noise may be made of rows, too.
         noise = [n.nan_to_num(0.0) if n.shape == x.shape else n for n in noise]
-        x = torch.where(missing, network._replacements, x)
+        values = torch.where(missing, network._hidden_values, x).flatten(1)
+        values = conditional_mean(
+            values[:, : len(self.column_of)],
+            network._feature_mean,
+            network._feature_axes,
+            network._feature_weights,
+            network._feature_rest,
+        )
         if self.incomplete:
-            n = x.shape[1] - len(self.incomplete)
-            x = torch.cat([x[:, :n], missing[:, self.incomplete].to(x.dtype)], 1)
-        return (x, *noise)
+            values = torch.cat([values, missing[:, self.incomplete].to(x.dtype)], 1)
+        return (values.view_as(x), *noise)
 
 
-def fill_missing(network: AutoencoderModule, inputs: Any) -> Mask:
+def fill_missing(network: AutoencoderModule, inputs: Any, features: Any) -> Mask:
     """Let a network take rows in which values are missing, and return the draw of hidden ones.
 
     In training, the draw comes after the noise of the network.
+
+    Parameters
+    ----------
+    network : AutoencoderModule
+        A new network.
+
+    inputs : Inputs
+        How rows become tensors.
+
+    features : Ellipsoid
+        Mean and covariance of the rows.
     """
     network._takes_missing, network._incomplete = True, tuple(inputs.incomplete)
-    # Not part of the weights, since a fit may go on with rows that have missing values at last.
-    network.register_buffer("_replacements", inputs.replacements, persistent=False)
+    buffers = {
+        "hidden_values": inputs.hidden_values,
+        "feature_mean": torch.from_numpy(features.mean).float(),
+        "feature_axes": torch.from_numpy(features.directions.T.copy()).float(),
+        "feature_weights": torch.from_numpy(features.weights).float(),
+        "feature_rest": torch.tensor(float(features.rest)),
+    }
+    for name, value in buffers.items():
+        # Buffers, since they differ between the models of a stack. Not part of the weights, since a
+        # fit may go on with rows of which the first miss values.
+        network.register_buffer(f"_{name}", value, persistent=False)
     network.register_forward_pre_hook(FillMissing(inputs.incomplete, inputs.column_of))
-    if len(inputs.shape) > 1:
-        return Mask(inputs.shape, HIDDEN)
-    return Mask((len(inputs.mean),), HIDDEN)
+    return Mask(inputs.shape if len(inputs.shape) > 1 else (len(inputs.mean),), HIDDEN)
 
 
 def filled(network: AutoencoderModule, x: Tensor) -> Tensor:
