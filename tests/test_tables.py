@@ -325,6 +325,7 @@ def test_columns_of_the_wrong_kind_are_named(table):
         (table, {"categorical_features": [True]}, "a mask of 1 columns, but X has 6"),
         (table, {"categorical_features": ["grade"]}, "Column 'job' of X holds 'clerk'.* list"),
         (table.assign(age=np.inf), {}, "Column 'age' of input X contains infinity"),
+        (table.assign(age=1j), {}, "Complex data not supported: column 'age' of X"),
         (np.array([["1", "a"], ["2", "b"]]), {}, "Column 1 of X holds 'a'.* categorical_features"),
         (np.array([[1, "a"]], dtype=object), {}, "Column 1 of X holds 'a'.* categorical_features"),
     ]

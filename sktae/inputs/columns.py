@@ -73,6 +73,8 @@ class Column:
                 f"Column {self.name!r} of X holds {_example(values, str)}, but {self.owner} was "
                 f"fitted on {'booleans' if self.kind == 'boolean' else 'numbers'} there."
             )
+        if getattr(values.dtype, "kind", "") == "c":
+            raise ValueError(f"Complex data not supported: column {self.name!r} of X.")
         numbers = _floats(values)
         if np.isinf(numbers).any():
             raise ValueError(f"Column {self.name!r} of input X contains infinity.")
