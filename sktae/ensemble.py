@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from scipy.stats import mode
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
 from sklearn.utils.validation import check_is_fitted
@@ -178,6 +179,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return self.n_components_
 
     def _train(self, X):
+        if issparse(X):
+            raise TypeError("Sparse data was passed as X, but members get columns: X.toarray().")
         template = Autoencoder() if self.estimator is None else self.estimator
         self._inputs = Tabular(True, False, template.categorical_features)
         X, held_out = self._inputs.validate(self, X, reset=True), None

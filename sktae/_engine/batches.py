@@ -10,6 +10,9 @@ from torch import Tensor
 from sktae._engine.rows import Loaded, Rows
 from sktae.randomness import Plan
 
+# The batches that are gathered by one call have no more numbers (16 MB in float32).
+_GATHERED_NUMBERS = 2**22
+
 # ((x, *noise), x): what goes into the module, and what it is compared with.
 Batch = tuple[tuple[Tensor, ...], Tensor]
 
@@ -27,6 +30,7 @@ class TrainingSteps:
         self.first, self.budget, self.block = first, budget, block
         self.step = first
         self._pass = -1
+        self._most = max(1, _GATHERED_NUMBERS // (plan.batch_size * math.prod(x.shape)))
 
     @property
     def n_blocks(self) -> int:
@@ -59,7 +63,7 @@ class TrainingSteps:
             per_pass, per_draw = self.plan.steps_per_pass, self.plan.steps_per_draw
             # Passes are counted from the beginning of this fit, addresses of noise from step 0.
             end_of_pass = self.first + ((start - self.first) // per_pass + 1) * per_pass
-            end = min(stop, end_of_pass, (start // per_draw + 1) * per_draw)
+            end = min(stop, end_of_pass, (start // per_draw + 1) * per_draw, start + self._most)
             yield start, end
             start = end
 

@@ -72,7 +72,8 @@ class Ellipsoid:
         values = _thinned(values.reshape(len(values), -1)).astype(np.float64)
         d = values.shape[1]
         self.mean = values.mean(axis=0)
-        centered = values - self.mean
+        centered = values
+        centered -= self.mean  # in place, since wide rows take much memory
         total = (centered**2).sum() / len(values)
         along, self.directions = directions(centered, _DIRECTIONS)
         shrinkage = 1e-2 * total / d + 1e-9
@@ -155,7 +156,8 @@ class Space:
         scale = np.repeat(np.maximum(scales, 1e-9), [code.shape[1], residual.shape[1]])
         both = _thinned(np.hstack([code, residual])) / scale.astype(np.float64)
         mean = both.mean(axis=0)
-        _, axes = directions(both - mean, _DIMENSIONS)
+        both -= mean
+        _, axes = directions(both, _DIMENSIONS)
         self.axes = (axes / scale[:, np.newaxis]).T.astype(np.float32)
         self.offset = -(mean @ axes).astype(np.float32)
 

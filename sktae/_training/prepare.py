@@ -9,7 +9,7 @@ import torch
 
 from sktae._engine.rows import Rows
 from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
-from sktae.inputs.datasets import Selected
+from sktae.inputs.datasets import Selected, SparseRows
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
 from sktae.parameters import plain_copy
@@ -122,7 +122,9 @@ class Prepared:
         if device not in self._rows:
             x = Rows(self.X, self.inputs.to_tensor, device, labels=self.labels)
             whole = self.X.X if isinstance(self.X, Selected) else self.X
-            fixed = isinstance(whole, np.ndarray)  # a Dataset may augment a row at each read
+            fixed = isinstance(
+                whole, np.ndarray | SparseRows
+            )  # a Dataset may augment a row at each read
             small = len(x) * math.prod(x.shape) <= _capacity(device)
             self._rows[device] = x.load() if fixed and small else x
         return self._rows[device]

@@ -215,4 +215,5 @@ default="leaky_relu"
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = False
         return tags

@@ -248,6 +248,7 @@ class SequenceAutoencoder(BaseAutoencoder):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = False
         tags.input_tags.allow_nan = True
         return tags
 

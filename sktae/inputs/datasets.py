@@ -1,4 +1,4 @@
-"""Rows that are read only when they are indexed: torch Datasets, and selected rows of an array."""
+"""Rows that are read only when they are indexed: Datasets, sparse tables, selected rows."""
 
 from typing import Any
 
@@ -67,6 +67,33 @@ class DatasetRows:
 
 def _row(item: Any) -> np.ndarray:
     return np.asarray(item[0] if isinstance(item, tuple | list) else item)
+
+
+class SparseRows:
+    """A sparse table that is indexed like an array. Rows become dense as they are read.
+
+    Parameters
+    ----------
+    table : CSR array or matrix
+        The rows.
+    """
+
+    def __init__(self, table: Any):
+        self.table, self.dtype, self.shape = table, table.dtype, table.shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        return self.table[rows].toarray()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.table.toarray().astype(dtype or self.dtype)
+
+    @property
+    def stored(self) -> np.ndarray:
+        """The numbers that are stored, which may be missing; all others are 0."""
+        return self.table.data
 
 
 class Selected:

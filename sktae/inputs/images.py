@@ -19,6 +19,7 @@ from sktae.inputs.scaling import (
     check_rows_hold_values,
     chunked,
     fit_scaler,
+    from_tensor,
     pooled_moments,
 )
 
@@ -78,6 +79,7 @@ class Image(Inputs):
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate images, and reshape them to the layout of the fit."""
+        X = from_tensor(X)
         if isinstance(X, Dataset):
             rows = DatasetRows(X, (1, 2, 3), _DTYPES)
             self._check_shape(estimator, rows.shape, reset)

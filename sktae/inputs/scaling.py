@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.preprocessing import StandardScaler
 
 # The dtypes of raw rows; anything else is converted to the first.
@@ -75,15 +76,26 @@ def pooled_moments(
 
 def chunked(X: Any) -> Iterator[np.ndarray]:
     """Walk through rows in chunks, to bound memory."""
-    size = max(1, _CHUNK_NUMBERS // math.prod(X.shape[1:]))
+    size = max(1, _CHUNK_NUMBERS // max(1, math.prod(X.shape[1:])))
     for start in range(0, len(X), size):
         yield X[start : start + size]
 
 
 def holds_missing(rows: Any) -> bool:
     """Return whether values are missing in an array of rows."""
+    rows = getattr(rows, "stored", rows)  # of a sparse table
     is_array = isinstance(rows, np.ndarray) and rows.dtype.kind == "f"
     return is_array and any(bool(np.isnan(chunk).any()) for chunk in chunked(rows))
+
+
+def from_tensor(X: Any) -> Any:
+    """Return a torch tensor as an array; anything else as it is."""
+    if not isinstance(X, torch.Tensor):
+        return X
+    if X.device.type != "cpu":
+        raise ValueError(f"X is a tensor on the device {X.device}; pass X.cpu() instead.")
+    X = X.detach()
+    return (X.float() if X.dtype in (torch.bfloat16, torch.float16) else X).numpy()
 
 
 def check_rows_hold_values(rows: np.ndarray) -> None:

@@ -11,7 +11,15 @@ from torch.utils.data import Dataset
 
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import CLIP, FLOATS, check_n_features, chunked, fit_scaler, pooled_moments
+from sktae.inputs.scaling import (
+    CLIP,
+    FLOATS,
+    check_n_features,
+    chunked,
+    fit_scaler,
+    from_tensor,
+    pooled_moments,
+)
 
 
 @dataclass
@@ -58,6 +66,7 @@ class Sequence(Inputs):
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate sequences, and pad panels and lists with NaN to the length of the fit."""
+        X = from_tensor(X)
         if isinstance(X, Dataset):
             rows = DatasetRows(X, (1, 2) if reset else (1 if self.as_rows else 2,))
             check_n_features(estimator, rows.shape[-1], reset)

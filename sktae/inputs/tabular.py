@@ -5,13 +5,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from sktae.inputs.categories import Categories
 from sktae.inputs.columns import Columns, check_no_strings, holds_numbers_only, is_frame
-from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.datasets import DatasetRows, SparseRows
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
     CLIP,
@@ -20,6 +22,7 @@ from sktae.inputs.scaling import (
     check_rows_hold_values,
     chunked,
     fit_scaler,
+    from_tensor,
 )
 
 
@@ -80,6 +83,9 @@ class Tabular(Inputs):
                 f"(n_samples, n_features). There are others for sequences, such as "
                 f"TransformerAutoencoder, and for images, such as ConvolutionalAutoencoder."
             )
+        X = from_tensor(X)
+        if sparse.issparse(X):
+            return self._sparse(estimator, X, reset)
         if isinstance(X, Dataset):
             rows = DatasetRows(X)
             check_n_features(estimator, rows.shape[1], reset)
@@ -95,6 +101,17 @@ class Tabular(Inputs):
             )
         check_rows_hold_values(raw)
         return raw
+
+    def _sparse(self, estimator: Any, X: Any, reset: bool) -> SparseRows:
+        """Validate a sparse table."""
+        self._learn_columns(None, reset)
+        if self.columns or self.categorical_features not in ("from_dtype", ()):
+            raise TypeError(
+                f"Sparse data was passed as X, but {type(estimator).__name__} has categorical "
+                f"columns: pass a DataFrame, or X.toarray()."
+            )
+        how = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
+        return SparseRows(validate_data(estimator, X, accept_sparse="csr", reset=reset, **how))
 
     def _has_kinds(self, X: Any) -> bool:
         """Return whether X has columns that may be other than NumPy's numbers."""
@@ -159,7 +176,10 @@ class Tabular(Inputs):
         chunks = chunked(X)
         if self.numbers is not None:
             chunks = (chunk[:, numbers] for chunk in chunks)
-        scaler = fit_scaler(chunks, self.standardize)
+        if isinstance(X, SparseRows):
+            scaler = StandardScaler(with_mean=False).fit(X.table)
+        else:
+            scaler = fit_scaler(chunks, self.standardize)
         counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
         mean = np.where(counts > 0, scaler.mean_, 0.0)
         if self.standardize:
