@@ -35,7 +35,9 @@ _MAY_DIFFER = {
 }
 
 
-def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
+def fit_many(
+    estimators: Iterable[Any], Xs: Iterable[Any], sample_weights: Iterable[Any] | None = None
+) -> list[Any]:
     """Fit many estimators, those of equal structure together, as one stack of models.
 
     Each model is the one that its own `fit` would give, up to the rounding of sums, but sooner.
@@ -52,6 +54,9 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
     Xs : iterable of array-like, one for each estimator
         The training rows. An array that is passed several times is prepared once.
 
+    sample_weights : iterable of array-like or None, one for each estimator, default=None
+        The weights of the rows; None for equal weights.
+
     Returns
     -------
     estimators : list
@@ -67,14 +72,14 @@ def fit_many(estimators: Iterable[Any], Xs: Iterable[Any]) -> list[Any]:
     ['stacked', 'stacked']
     """
     estimators = list(estimators)
-    for number, outcome in enumerate(attempt_many(estimators, Xs)):
+    for number, outcome in enumerate(attempt_many(estimators, Xs, sample_weights)):
         if isinstance(outcome, Exception):
             outcome.add_note(f"This was raised by the fit of estimator {number} of fit_many.")
             raise outcome
     return estimators
 
 
-def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+def attempt_many(estimators: Sequence[Any], Xs: Any, sample_weights: Any = None) -> list[Any]:
     """Fit many estimators; return each, or the exception that its fit raised.
 
     Fits are made on copies, and the estimators take over their state when all are done. So an
@@ -92,10 +97,16 @@ def attempt_many(estimators: Sequence[Any], Xs: Any) -> list[Any]:
             f"estimators and {len(Xs)} tables. To fit all on one table X, pass [X] * "
             f"{len(estimators)}."
         )
-    outcomes = _fit_stacks(estimators, Xs)
-    for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
+    weights = [None] * len(Xs) if sample_weights is None else list(sample_weights)
+    if len(weights) != len(Xs):
+        raise ValueError(
+            f"fit_many takes sample_weights for each estimator, but there are {len(estimators)} "
+            f"estimators and {len(weights)} weights."
+        )
+    outcomes = _fit_stacks(estimators, Xs, weights)
+    for n, (estimator, X, weight) in enumerate(zip(estimators, Xs, weights, strict=True)):
         if outcomes[n] is None:
-            outcomes[n] = _fit_alone(estimator, X)
+            outcomes[n] = _fit_alone(estimator, X, weight)
     return _install(estimators, outcomes)
 
 
@@ -114,17 +125,17 @@ def _install(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
     return [o if isinstance(o, Exception) else estimator for estimator, o in pairs]
 
 
-def _fit_stacks(estimators: Sequence[Any], Xs: Any) -> list[Any]:
+def _fit_stacks(estimators: Sequence[Any], Xs: Any, weights: Sequence[Any]) -> list[Any]:
     """Fit what can be stacked; return fitted copies, errors, or None for what cannot."""
     outcomes: list[Any] = [None] * len(estimators)
     stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
     tables: dict[Any, Prepared] = {}
-    for n, (estimator, X) in enumerate(zip(estimators, Xs, strict=True)):
+    for n, (estimator, X, weight) in enumerate(zip(estimators, Xs, weights, strict=True)):
         structure = _structure(estimator)
         if structure is None:
             continue
         try:
-            fit = _prepared_fit(estimator, X, tables)
+            fit = _prepared_fit(estimator, X, weight, tables)
         except Exception as error:
             outcomes[n] = error
         else:
@@ -138,7 +149,7 @@ def _fit_stacks(estimators: Sequence[Any], Xs: Any) -> list[Any]:
     return outcomes
 
 
-def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
+def _prepared_fit(estimator: Any, X: Any, weight: Any, tables: dict[Any, Prepared]) -> Fit:
     """Prepare a fit; fits that prepare the same array in the same way share the prepared rows.
 
     With calibration rows, which are drawn by the seed of each estimator, nothing is shared.
@@ -146,9 +157,10 @@ def _prepared_fit(estimator: Any, X: Any, tables: dict[Any, Prepared]) -> Fit:
     estimator._validate_params()
     seed = seed_of(estimator.random_state)
     own = None if estimator.calibration_fraction is None else id(estimator)
-    key = id(X), repr(estimator.inputs()), estimator.training_data == "contaminated", own
+    contaminated = estimator.training_data == "contaminated"
+    key = id(X), id(weight), repr(estimator.inputs()), contaminated, own
     if key not in tables:
-        tables[key] = Prepared(estimator, X, None, seed)
+        tables[key] = Prepared(estimator, X, None, seed, sample_weight=weight)
     return Fit(estimator, tables[key], seed)
 
 
@@ -175,9 +187,9 @@ def _finished(fit: Fit) -> Any:
         return error
 
 
-def _fit_alone(estimator: Any, X: Any) -> Any:
+def _fit_alone(estimator: Any, X: Any, weight: Any) -> Any:
     try:
-        return copy.copy(estimator).fit(X)
+        return copy.copy(estimator).fit(X, **({} if weight is None else {"sample_weight": weight}))
     except Exception as error:
         return error
 

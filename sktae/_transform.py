@@ -14,6 +14,7 @@ from sktae._engine.rows import Rows
 from sktae.inputs.columns import like
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, result_dtype
+from sktae.inputs.weights import check_weights
 
 
 class TransformMixin(TransformerMixin):
@@ -124,7 +125,7 @@ class TransformMixin(TransformerMixin):
         error = self._inputs.errors(x.raw, self._reconstruct(x))
         return error if per_feature else np.nanmean(error.reshape(len(error), -1), axis=1)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Compute the share of variance explained. It is comparable across models.
 
         Parameters
@@ -135,16 +136,20 @@ class TransformMixin(TransformerMixin):
         y : Ignored
             Here for scikit-learn's conventions.
 
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows; None for equal weights.
+
         Returns
         -------
         score : float
             1 minus the residual variance over the variance around the training mean; at most 1.
         """
-        x = self._read_once(X)
+        x, weights = self._read_weighted(X, sample_weight)
         X = x.raw.astype(np.float64)
-        residual = np.nansum(self._inputs.errors(X, self._reconstruct(x)))
-        total = np.nansum(self._inputs.errors(X, self._inputs.mean.reshape(X.shape[1:])))
-        size = np.nansum(X**2)
+        scale = 1.0 if weights is None else weights.reshape(-1, *[1] * (X.ndim - 1))
+        residual = np.nansum(scale * self._inputs.errors(X, self._reconstruct(x)))
+        total = np.nansum(scale * self._inputs.errors(X, self._inputs.mean.reshape(X.shape[1:])))
+        size = np.nansum(scale * X**2)
         if total <= 1e-20 * size:  # constant rows have no variance: 1 if reproduced, else 0
             return float(residual <= 1e-9 * size)
         return float(1 - residual / total)
@@ -153,6 +158,14 @@ class TransformMixin(TransformerMixin):
         """Read rows once, since a Dataset may return other rows each time."""
         x = self._rows(X)
         return Rows(np.asarray(x.raw), x.prepare, x.device)
+
+    def _read_weighted(self, X, sample_weight):
+        """Read rows once, but for those of weight 0; return them and their weights, if any."""
+        weights, positive = check_weights(sample_weight, X)
+        x = self._read_once(X)
+        if positive is not None:
+            x = Rows(x.raw[positive], x.prepare, x.device)
+        return x, weights
 
     def _decode(self, codes):
         z = Rows(codes, Tensor.float, self.net_.device)

@@ -407,7 +407,7 @@ default="silu"
     # -- the contract --------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Train the autoencoder.
 
         Parameters
@@ -419,15 +419,22 @@ default="silu"
         y : Ignored
             Here for scikit-learn's conventions.
 
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows. Only their ratios matter. A row of twice the weight counts
+            as two rows in the scales of columns, in scores and in the threshold, and training steps
+            draw it twice as often. A row of weight 0 is left out. Rows held out by
+            `calibration_fraction` count alike. None for equal weights.
+
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        return self._train(X, y, resume=self.warm_start and hasattr(self, "_fitted"))
+        resume = self.warm_start and hasattr(self, "_fitted")
+        return self._train(X, y, sample_weight, resume)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one pass over a chunk of rows.
 
         Columns are scaled as in the first chunk. Scores and the threshold come from a sample of all
@@ -441,12 +448,16 @@ default="silu"
         y : Ignored
             Here for scikit-learn's conventions.
 
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows. Only their ratios within the chunk matter. None for equal
+            weights.
+
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        return self._train(X, y, resume=hasattr(self, "_fitted"), one_pass=True)
+        return self._train(X, y, sample_weight, hasattr(self, "_fitted"), one_pass=True)
 
     def set_params(self, **params):
         if self.net is None and params.get("net") is None:
@@ -483,10 +494,13 @@ default="silu"
 
     # -- a fit, and what it leaves -------------------------------------------------------------
 
-    def _train(self, X: Any, y: Any, resume: bool, one_pass: bool = False) -> Self:
+    def _train(
+        self, X: Any, y: Any, sample_weight: Any, resume: bool, one_pass: bool = False
+    ) -> Self:
         source = self if resume else fitted_source(self)
         seed = self._fitted.seed if resume else seed_of(self.random_state)
-        fit = Fit(self, Prepared(self, X, y, seed, source, one_pass), seed, source, one_pass)
+        prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight)
+        fit = Fit(self, prepared, seed, source, one_pass)
         fit.run()
         fitted = fit.finish(stacklevel=5)  # where the user calls fit
         self.__dict__ = self._with(fitted, X).__dict__

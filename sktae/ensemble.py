@@ -9,6 +9,7 @@ import torch
 from scipy.sparse import issparse
 from scipy.stats import mode
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -17,11 +18,12 @@ from sktae._fit_many import fit_many
 from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.model import feature_model
 from sktae._outliers.scores import score_settings
-from sktae._outliers.threshold import threshold
+from sktae._outliers.threshold import percentile, threshold
 from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.inputs.tabular import Tabular
+from sktae.inputs.weights import check_weights
 from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, Share, positional
 from sktae.randomness import generator, hold_out, seed_of
 
@@ -139,7 +141,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     _score_parameters: ClassVar = ("aggregation",)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Train all members.
 
         Parameters
@@ -150,13 +152,16 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         y : Ignored
             Here for scikit-learn's conventions.
 
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows, as in the `fit` of members. None for equal weights.
+
         Returns
         -------
         self : object
             The fitted ensemble.
         """
         fresh = copy.copy(self)
-        fresh._train(X)
+        fresh._train(X, sample_weight)
         self.__dict__ = fresh.__dict__  # only now, so that a fit that fails changes nothing
         return self
 
@@ -178,11 +183,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     def _n_features_out(self):
         return self.n_components_
 
-    def _train(self, X):
+    def _train(self, X, sample_weight):
         if issparse(X):
             raise TypeError("Sparse data was passed as X, but members get columns: X.toarray().")
         template = Autoencoder() if self.estimator is None else self.estimator
         self._inputs = Tabular(True, False, template.categorical_features)
+        weights, positive = check_weights(sample_weight, X)
+        X = X if positive is None else _safe_indexing(X, positive)
         X, held_out = self._inputs.validate(self, X, reset=True), None
         if self._inputs.columns and not isinstance(template.inputs(), Tabular):
             raise ValueError(
@@ -193,9 +200,10 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             fraction = "calibration_fraction", len(X), self.calibration_fraction
             rows, others = hold_out(*fraction, seed, "calibrate")
             X, held_out = X[rows.numpy()], X[others.numpy()]
+            weights = None if weights is None else weights[rows.numpy()]
         first = torch.randint(2**30, (), generator=generator(seed, "sample"))
         seeds = range(int(first), int(first) + self.n_estimators)
-        self._inputs.fit(X)
+        self._inputs.fit(X, weights)
         self.features_ = self._drawn_features(X.shape[1], seeds)
         # Members return arrays, whatever output the user has set.
         template = clone(template).set_output(transform="default")
@@ -204,19 +212,25 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             for member, columns in zip(members, self.features_, strict=True):
                 member.categorical_features = np.isin(columns, self._inputs.columns.categorical)
         rows = (self._drawn_rows(X, seed) for seed in seeds)
-        self.estimators_ = fit_many(members, list(map(self._columns, rows, self.features_)))
+        own = None if weights is None else [self._drawn_rows(weights, seed) for seed in seeds]
+        self.estimators_ = fit_many(members, list(map(self._columns, rows, self.features_)), own)
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
-        features = Rows(X, lambda rows: self._inputs.summary(self._inputs.to_tensor(rows)))
+        features = Rows(
+            X,
+            lambda rows: self._inputs.summary(self._inputs.to_tensor(rows)),
+            weights=None if weights is None else torch.from_numpy(weights),
+        )
         self._feature_model = feature_model(features, template.training_data)
         anomalies = self._member_anomalies(X)
-        self.center_, self.scale_ = _center_and_scale(anomalies)
+        self.center_, self.scale_ = _center_and_scale(anomalies, weights)
         self._scored_by = score_settings(self)
         self.calibration_scores_ = None if held_out is None else np.sort(-self._anomalies(held_out))
-        training = np.sort(-self._aggregated(anomalies))
-        self.offset_ = threshold(self.contamination, training, self.calibration_scores_)
+        self.offset_ = threshold(
+            self.contamination, -self._aggregated(anomalies), self.calibration_scores_, weights
+        )
 
     def _drawn_rows(self, X, seed):
-        """Draw the training rows of the member with this seed."""
+        """Draw the training rows of the member with this seed, or their weights."""
         size = _size(self.max_samples, len(X))
         if size == len(X) and not self.bootstrap:
             return X
@@ -303,9 +317,11 @@ def _size(share, n):
     return max(1, math.ceil(share * n - 1e-9))
 
 
-def _center_and_scale(anomalies):
+def _center_and_scale(anomalies, weights):
     """Return the median and the distance between the quartiles of each column."""
-    low, center, high = np.percentile(anomalies, [25, 50, 75], axis=0)
+    quartiles = [percentile(column, [25, 50, 75], weights) for column in anomalies.T]
+    low, center, high = np.transpose(quartiles)
     # Where most rows are the same, the quartiles are equal, and the mean deviation is the scale.
-    scale = np.where(high > low, high - low, np.abs(anomalies - center).mean(axis=0))
+    deviation = np.average(np.abs(anomalies - center), axis=0, weights=weights)
+    scale = np.where(high > low, high - low, deviation)
     return center, np.where(scale > 0, scale, 1.0)

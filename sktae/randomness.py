@@ -113,11 +113,18 @@ class Partner:
     def draw(self, rng: torch.Generator, n: int) -> Tensor:
         return torch.rand(n, generator=rng, dtype=torch.float64)
 
-    def rows(self, numbers: Tensor, rows: Tensor, n_rows: int) -> Tensor:
+    def rows(
+        self, numbers: Tensor, rows: Tensor, n_rows: int, weights: Tensor | None = None
+    ) -> Tensor:
         """Turn drawn numbers into the rows that these rows are paired with.
 
-        A shift by at least one, and less than n_rows, is never the row itself.
+        A shift by at least one, and less than n_rows, is never the row itself. With weights, rows
+        have such widths in place of one.
         """
+        if weights is not None:
+            ends = weights.cumsum(0)
+            places = ends[rows] + numbers * (ends[-1] - weights[rows])
+            return torch.searchsorted(ends, places % ends[-1], right=True).clamp(max=n_rows - 1)
         shift = 1 + (numbers * (n_rows - 1)).long()
         return (rows + shift) % n_rows
 
@@ -169,13 +176,20 @@ class Plan:
         width = self.batch_size * sum(math.prod(draw.shape) for draw in self.noise)
         return max(1, min(16, _NUMBERS_PER_DRAW // max(1, width)))
 
-    def order(self, number: int) -> Callable[[Tensor], Tensor]:
-        """Return the order of a pass, a function from positions to rows."""
+    def order(self, number: int, weights: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """Return the order of a pass, a function from positions to rows.
+
+        With weights, a pass has each row as often as its weight says, on average over passes.
+        """
         rng = generator(self.seed, "order", number)
         if self.n_rows > _MOST_PERMUTED:
-            return _shuffle(self.n_rows, rng)
-        rows = torch.randperm(self.n_rows, generator=rng)
-        return lambda positions: rows[positions]
+            shuffled = _shuffle(self.n_rows, rng)
+        else:
+            shuffled = torch.randperm(self.n_rows, generator=rng).__getitem__
+        if weights is None:
+            return shuffled
+        offset = float(torch.rand((), generator=rng, dtype=torch.float64))
+        return lambda positions: in_proportion(weights, shuffled(positions), self.n_rows, offset)
 
     def draws(
         self, purpose: str, number: int, rows: Tensor, data: Any, skip: int = 0
@@ -192,10 +206,22 @@ class Plan:
         return tuple(_values(draw, numbers, rows, data).to(data.device) for draw, numbers in pairs)
 
 
+def in_proportion(weights: Tensor, positions: Tensor, n: int, offset: float = 0.5) -> Tensor:
+    """Return the rows at some of n positions, among which rows are as frequent as their weights.
+
+    This is systematic resampling: rows lie side by side, each as wide as its weight, and n points
+    at equal distances, the first shifted by an offset between 0 and 1, fall on them. So a row is
+    at as many positions as its weight says, up to rounding, and exactly so on average over offsets.
+    """
+    ends = weights.cumsum(0)
+    points = (positions.double() + offset) * (ends[-1] / n)
+    return torch.searchsorted(ends, points, right=True).clamp(max=len(weights) - 1)
+
+
 def _values(draw: Draw, numbers: Tensor, rows: Tensor, data: Any) -> Tensor:
     """Turn numbers drawn for rows of the data into an argument of the network."""
     if isinstance(draw, Partner):
-        return data.take(draw.rows(numbers, rows, len(data)))
+        return data.take(draw.rows(numbers, rows, len(data), data.weights))
     if isinstance(draw, Label) and data.labels is not None:
         return data.labels[rows]
     return numbers

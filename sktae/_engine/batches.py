@@ -87,7 +87,7 @@ class TrainingSteps:
         if number != self._pass:
             # The address of a permutation is the first step of its pass, not the number of the
             # pass: so a fit that continues an earlier one draws other permutations.
-            self._pass, self._order = number, self.plan.order(start - batch)
+            self._pass, self._order = number, self.plan.order(start - batch, self.x.weights)
         size = self.plan.batch_size
         positions = torch.arange(batch * size, (batch + stop - start) * size)
         # The last batch of a pass is filled up with the first rows of its permutation.

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sktae.randomness import in_proportion
+
 # Rows are converted and copied in chunks of about this many numbers (1 MB in float32), so that what
 # lies between raw and prepared rows never takes as much memory as the table.
 _CHUNK_NUMBERS = 2**18
@@ -32,6 +34,9 @@ class Rows:
 
     labels : Tensor or None, default=None
         The groups that these rows belong to, if there are any.
+
+    weights : Tensor or None, default=None
+        The weights of these rows, if they differ.
     """
 
     def __init__(
@@ -41,9 +46,10 @@ class Rows:
         device: str = "cpu",
         chosen: Tensor | None = None,
         labels: Tensor | None = None,
+        weights: Tensor | None = None,
     ):
         self.raw, self.prepare, self.device, self.chosen = raw, prepare, device, chosen
-        self.labels = labels
+        self.labels, self.weights = labels, weights
         self.shape = tuple(raw.shape[1:])
 
     def __len__(self) -> int:
@@ -79,17 +85,30 @@ class Rows:
         return tile if self.chosen is not None or self.device != "cpu" else self.prepare(tile)
 
     def spread(self, n: int) -> "Rows":
-        """Return at most n rows, evenly spaced."""
+        """Return at most n rows, evenly spaced; with weights, some repeated, as frequent as these.
+
+        Each of the returned rows counts the same.
+        """
+        if self.weights is not None:
+            size = min(n, len(self))
+            sample = self.choose(in_proportion(self.weights, torch.arange(size), size))
+            sample.weights = None
+            return sample
         step = math.ceil(len(self) / n)
         return self if step == 1 else self.choose(torch.arange(0, len(self), step))
 
     def choose(self, rows: Tensor) -> "Rows":
         """Return some of the rows, as rows."""
         chosen = rows if self.chosen is None else self.chosen[rows]
-        return Rows(self.raw, self.prepare, self.device, chosen, self._labels_of(rows))
+        return Rows(self.raw, self.prepare, self.device, chosen, *self._properties_of(rows))
 
-    def _labels_of(self, rows: Tensor) -> Tensor | None:
-        return None if self.labels is None else self.labels[rows]
+    def _properties_of(self, rows: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Return labels and weights of some rows."""
+        labels, weights = self.labels, self.weights
+        return (
+            None if labels is None else labels[rows],
+            None if weights is None else weights[rows],
+        )
 
     def load(self) -> "Loaded":
         """Prepare all rows, and hold them on the device."""
@@ -98,15 +117,15 @@ class Rows:
         whole = first.new_empty((len(self), *first.shape[1:]))
         for start in range(0, len(self), chunk):
             whole[start : start + chunk] = self.slice(start, start + chunk)
-        return Loaded(whole, self.labels)
+        return Loaded(whole, self.labels, self.weights)
 
 
 class Loaded(Rows):
     """Prepared rows in one tensor."""
 
-    def __init__(self, x: Tensor, labels: Tensor | None = None):
+    def __init__(self, x: Tensor, labels: Tensor | None = None, weights: Tensor | None = None):
         self.x, self.device, self.shape = x, str(x.device), tuple(x.shape[1:])
-        self.labels = labels
+        self.labels, self.weights = labels, weights
 
     def __len__(self) -> int:
         return len(self.x)
@@ -123,7 +142,7 @@ class Loaded(Rows):
         return tile
 
     def choose(self, rows: Tensor) -> "Rows":
-        return Loaded(self.take(rows), self._labels_of(rows))
+        return Loaded(self.take(rows), *self._properties_of(rows))
 
 
 def _as_tensor(rows: np.ndarray) -> Tensor:

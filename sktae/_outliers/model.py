@@ -91,7 +91,7 @@ class OutlierModel:
     def fit(
         self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows, seed: int
     ) -> "OutlierModel":
-        """Learn from a sample of the training rows."""
+        """Learn from a sample of the training rows, in proportion to their weights."""
 
         def features_residual_code(x: Tensor) -> tuple[Tensor, ...]:
             out = network(x)

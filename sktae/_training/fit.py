@@ -29,7 +29,14 @@ from sktae._training.state import Fitted, Memory
 from sktae.nn.missing import fill_missing, filled
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
-from sktae.randomness import Draw, Plan, SeededInitialization, generator, hold_out
+from sktae.randomness import (
+    Draw,
+    Plan,
+    SeededInitialization,
+    generator,
+    hold_out,
+    in_proportion,
+)
 
 # The network is diagnosed on this many rows, or fewer, so that its largest layer has no more than
 # this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
@@ -128,7 +135,7 @@ class Fit:
         first = before.n_steps if before is not None and resume else 0
         self.steps = training_steps(params, self.spec, x, self.plan, first, one_pass)
         if stops_early:
-            self.valid = ValidationBatches(x_valid, self.plan)
+            self.valid = ValidationBatches(x_valid.spread(len(x_valid)), self.plan)
 
     def run(self) -> None:
         """Train the network alone; `fit_many` trains those of many fits together instead."""
@@ -139,7 +146,7 @@ class Fit:
         """Return the fitted state, and warn if the fit is of no use."""
         fitted, scores = self._fitted(self.net)
         complaints = []
-        if scores[0] == scores[-1] and self._rows_differ():
+        if scores.min() == scores.max() and self._rows_differ():
             complaints.append(
                 f"All training rows have the same score, so {type(self.estimator).__name__} "
                 f"cannot tell them apart. Train longer (max_steps), or lower the penalties."
@@ -157,7 +164,7 @@ class Fit:
         return self._fitted(copy.deepcopy(net))[0]
 
     def _fitted(self, net: AutoencoderNet) -> tuple[Fitted, np.ndarray]:
-        """Calibrate network and scores; return the state and the sorted scores of training rows."""
+        """Calibrate network and scores; return the state and the scores of training rows."""
         params, network, memory = self.params, net.module_, self._memory()
         if network.overrides("calibrate"):
             network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
@@ -167,10 +174,12 @@ class Fit:
         model.fit(params, network, self.inputs, rows, self.seed)
 
         def scores(rows: Rows) -> np.ndarray:
-            return np.sort(-model.score(params, network, rows, params.score_method))
+            return -model.score(params, network, rows, params.score_method)
 
-        training = scores(rows.spread(_THRESHOLD_ROWS))
-        calibration = None if self.held_out is None else scores(self.held_out)
+        rows = rows.spread(_THRESHOLD_ROWS) if len(rows) > _THRESHOLD_ROWS else rows
+        training = scores(rows)
+        calibration = None if self.held_out is None else np.sort(scores(self.held_out))
+        weights = None if rows.weights is None else rows.weights.numpy()
         fitted = Fitted(
             net=net,
             inputs=self.inputs,
@@ -179,7 +188,7 @@ class Fit:
             n_steps=self.steps.step,
             memory=memory,
             outlier_model=model,
-            offset=threshold(params.contamination, training, calibration),
+            offset=threshold(params.contamination, training, calibration, weights),
             calibration_scores=calibration,
             scored_by=score_settings(params),
             n_features=self.prepared.n_features,
@@ -229,6 +238,8 @@ class Fit:
             pool = min(plan.n_rows, _PROBE_POOL)
             few = max(1, min(_PROBE_ROWS, _PROBE_NUMBERS // layer_size(network)))
             rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:few]
+            if steps.x.weights is not None:
+                rows = in_proportion(steps.x.weights, rows, plan.n_rows)
             noise = plan.draws("probe", 0, rows, steps.x)
             callbacks.append(("probe", Probe(steps, steps.x.take(rows), noise, revives)))
         if self.valid is not None:

@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+from torch.utils.data import Dataset
 
 from sktae._engine.rows import Rows
 from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
 from sktae.inputs.datasets import Selected, SparseRows
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
+from sktae.inputs.weights import check_weights
 from sktae.parameters import plain_copy
 from sktae.randomness import hold_out
 
@@ -45,6 +49,9 @@ class Prepared:
 
     one_pass : bool, default=False
         Whether the rows are one chunk of many, of which none are held out.
+
+    sample_weight : array-like or None, default=None
+        Weights of the rows.
     """
 
     def __init__(
@@ -55,8 +62,14 @@ class Prepared:
         seed: int,
         source: Any = None,
         one_pass: bool = False,
+        sample_weight: Any = None,
     ):
         self.data = X, y
+        self.weights, positive = check_weights(sample_weight, X)
+        # Others are left out before anything is learned of them, such as the length of sequences.
+        on_disk = isinstance(X, Dataset | np.memmap)
+        if positive is not None and not on_disk:
+            X = _safe_indexing(X, positive)
         # scikit-learn's validation sets attributes on the estimator, so it gets a copy.
         params = plain_copy(estimator)
         self.inputs: Inputs = params.inputs() if source is None else source._fitted.inputs
@@ -66,20 +79,25 @@ class Prepared:
         self.n_features: int = params.n_features_in_
         self.feature_names = getattr(params, "feature_names_in_", None)
         self.gap: int | None = getattr(self.X, "gap", None)
-        self.labels = params._groups(y, len(self.X))
+        if positive is not None and on_disk:
+            self.X = Selected(self.X, positive)
+        self.labels = params._groups(y, _num_samples(self.data[0]))
+        if self.labels is not None and positive is not None:
+            self.labels = self.labels[positive]
         self.held_out: Selected | None = None
         if estimator.calibration_fraction is not None and not one_pass:
             self._hold_out(estimator.calibration_fraction, seed)
         if source is None:
-            self.inputs.fit(self.X)
+            self.inputs.fit(self.X, self.weights)
         self.central: np.ndarray | None = None
         if estimator.training_data == "contaminated":
             # Which rows are central is decided with the scales of all rows; then the scales are
             # fitted again to the central ones, since outliers would stretch them.
             self.central = self._central()
             if source is None:
+                weights = None if self.weights is None else self.weights[self.central]
                 self.inputs = copy.copy(self.inputs).fit(
-                    Selected(self.X, np.flatnonzero(self.central))
+                    Selected(self.X, np.flatnonzero(self.central)), weights
                 )
         self.has_missing = self.inputs.has_missing or holds_missing(self.X)
         self.inputs.check(self.X)
@@ -95,10 +113,11 @@ class Prepared:
         whole = self.X
         self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
         self.labels = None if self.labels is None else self.labels[rows]
+        self.weights = None if self.weights is None else self.weights[rows.numpy()]
 
     def _central(self) -> np.ndarray:
         """Return a mask of the central rows: those that a fit on contaminated data trains on."""
-        x = Rows(self.X, self.inputs.to_tensor)
+        x = self._unloaded("cpu")
         size = max(1, min(_CENTER_ROWS, _LOADED_NUMBERS // math.prod(x.shape)))
         summary = self.inputs.summary
         center = Center(summary(x.spread(size).load().x).numpy())
@@ -107,7 +126,7 @@ class Prepared:
 
     def features(self) -> Ellipsoid:
         """Learn mean and covariance of incomplete rows, by which missing values are filled in."""
-        x = Rows(self.X, self.inputs.to_tensor)
+        x = self._unloaded("cpu")
         if self.central is not None:
             x = x.choose(torch.from_numpy(np.flatnonzero(self.central)))
         size = max(1, min(_CENTER_ROWS, _LOADED_NUMBERS // math.prod(x.shape)))
@@ -120,7 +139,7 @@ class Prepared:
         Fits that share this object share the loaded rows, too.
         """
         if device not in self._rows:
-            x = Rows(self.X, self.inputs.to_tensor, device, labels=self.labels)
+            x = self._unloaded(device)
             whole = self.X.X if isinstance(self.X, Selected) else self.X
             fixed = isinstance(
                 whole, np.ndarray | SparseRows
@@ -128,6 +147,10 @@ class Prepared:
             small = len(x) * math.prod(x.shape) <= _capacity(device)
             self._rows[device] = x.load() if fixed and small else x
         return self._rows[device]
+
+    def _unloaded(self, device: str) -> Rows:
+        weights = None if self.weights is None else torch.from_numpy(self.weights)
+        return Rows(self.X, self.inputs.to_tensor, device, labels=self.labels, weights=weights)
 
 
 def _capacity(device: str) -> int:

@@ -153,7 +153,7 @@ class SequenceAutoencoder(BaseAutoencoder):
         """
         return super().explain(X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Compute how well sequences are reconstructed, comparable across models.
 
         Parameters
@@ -164,6 +164,9 @@ class SequenceAutoencoder(BaseAutoencoder):
         y : Ignored
             Not used, present for API consistency.
 
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the sequences; None for equal weights.
+
         Returns
         -------
         score : float
@@ -171,8 +174,13 @@ class SequenceAutoencoder(BaseAutoencoder):
             log-likelihood, at most 0.
         """
         if self.n_tokens is None:
-            return super().score(X)
-        return -float(np.nanmean(self._token_nll(self._rows(X)), dtype=np.float64))
+            return super().score(X, sample_weight=sample_weight)
+        x, weights = self._read_weighted(X, sample_weight)
+        nll = self._token_nll(x)
+        if weights is None:
+            return -float(np.nanmean(nll, dtype=np.float64))
+        observed = ~np.isnan(nll)
+        return -float(weights @ np.nansum(nll, axis=1) / (weights @ observed.sum(axis=1)))
 
     # Whether the decoder is autoregressive, so that sequences can be sampled step by step.
     _autoregressive: ClassVar[bool] = False

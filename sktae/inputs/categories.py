@@ -25,6 +25,9 @@ class Categories:
     counts : ndarray of shape (n_values + 1,)
         How many training rows have each value; at last, in how many it is missing.
 
+    totals : ndarray of shape (n_values + 1,)
+        The sums of the weights of these rows; their numbers if weights are equal.
+
     standardize : bool
         Whether vectors are centered, and scaled so that the variances of all dimensions add up to
         1, the variance of a column of numbers.
@@ -33,16 +36,16 @@ class Categories:
         Whether all numbers of a vector must be 0 or 1.
     """
 
-    def __init__(self, counts: np.ndarray, standardize: bool, bits: bool):
+    def __init__(self, counts: np.ndarray, totals: np.ndarray, standardize: bool, bits: bool):
         n_values = len(counts) - 1
         frequent, rare = np.flatnonzero(counts[:-1] > 1), np.flatnonzero(counts[:-1] == 1)
         unseen, missing = len(frequent) + bool(len(rare)), len(frequent) + bool(len(rare)) + 1
         places = np.full(n_values + 2, unseen)  # at last: unseen, missing
         places[frequent], places[rare], places[-1] = range(len(frequent)), len(frequent), missing
         n_places = missing + 1
-        shares = np.bincount(places[:n_values], counts[:-1], n_places)
-        shares[missing] += counts[-1]
-        shares = shares / max(1, counts.sum())
+        shares = np.bincount(places[:n_values], totals[:-1], n_places)
+        shares[missing] += totals[-1]
+        shares = shares / (totals.sum() or 1)
         if n_places <= _DIMENSIONS:
             axes = np.eye(n_places)
         else:
@@ -56,7 +59,7 @@ class Categories:
         self.places, self.axes = places, axes.astype(np.float32)
         # What a vector may be turned back to: each frequent value, and one of the rare ones.
         self.targets = np.concatenate([frequent, rare[:1]]) if len(counts) > 1 else frequent
-        self.mode = float(np.argmax(counts[:-1])) if n_values else np.nan
+        self.mode = float(np.argmax(totals[:-1])) if n_values else np.nan
 
     @property
     def width(self) -> int:

@@ -100,7 +100,10 @@ class Selected:
     """Selected rows of an array or of a Dataset, read only when they are indexed."""
 
     def __init__(self, X: Any, rows: np.ndarray):
-        self.X, self.rows, self.dtype = X, rows, X.dtype
+        if isinstance(X, Selected):
+            X, rows = X.X, X.rows[rows]
+        self.X: Any = X
+        self.rows, self.dtype = rows, X.dtype
         self.shape = (len(rows), *X.shape[1:])
 
     def __len__(self) -> int:

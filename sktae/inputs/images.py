@@ -140,14 +140,14 @@ class Image(Inputs):
         if not as_table:
             check_n_features(estimator, math.prod(given), reset)
 
-    def fit(self, X: Any) -> "Image":
+    def fit(self, X: Any, weights: np.ndarray | None = None) -> "Image":
         """Learn the shape of images, the scale of each channel, and the range of their values."""
         self.layout = tuple(X.shape[1:])
         shape = self.image_shape or (self.layout if len(self.layout) > 1 else (1, *self.layout))
         self.shape = _with_channels(shape)
-        scaler = fit_scaler(chunked(X), self.standardize)
+        scaler, incomplete = fit_scaler(chunked(X), self.standardize, weights)
         self.mean = scaler.mean_
-        self.has_missing = bool((np.asarray(scaler.n_samples_seen_) < len(X)).any())
+        self.has_missing = bool(incomplete.any())
         self.range = self._range(X)
         if self.standardize and not self.unit_interval:
             self.shift, self.scale = pooled_moments(scaler, (self.shape[0], -1), 1)

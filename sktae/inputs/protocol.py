@@ -77,8 +77,21 @@ class Inputs(Protocol):
         """
         ...
 
-    def fit(self, X: Any) -> "Inputs":
-        """Learn the shape of a row and the scales of its numbers from raw rows."""
+    def fit(self, X: Any, weights: np.ndarray | None = None) -> "Inputs":
+        """Learn the shape of a row and the scales of its numbers from raw rows.
+
+        Parameters
+        ----------
+        X : array or DatasetRows
+            Raw rows.
+
+        weights : ndarray of shape (n,) or None, default=None
+            Their weights; None if they are equal.
+
+        Returns
+        -------
+        self : object
+        """
         ...
 
     def check(self, X: Any) -> None:

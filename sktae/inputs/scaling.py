@@ -35,23 +35,33 @@ def check_n_features(estimator: Any, n_features: int, reset: bool) -> None:
         )
 
 
-def fit_scaler(chunks: Iterator[np.ndarray], scaled: bool) -> StandardScaler:
-    """Learn mean and variance of each number of a row.
+def fit_scaler(
+    chunks: Iterator[np.ndarray], scaled: bool, weights: np.ndarray | None = None
+) -> tuple[StandardScaler, np.ndarray]:
+    """Learn mean and variance of each number of a row, and a mask of those that may be missing.
 
     If rows will be `scaled` by them, raise where a variance is not finite.
     """
-    scaler, largest = StandardScaler(), 0.0
+    scaler, largest, n = StandardScaler(), 0.0, 0
+    incomplete: Any = False
     with np.errstate(over="ignore", invalid="ignore"):
         for chunk in chunks:
-            scaler.partial_fit(chunk.reshape(len(chunk), -1).astype(np.float64))
+            rows = chunk.reshape(len(chunk), -1).astype(np.float64)
+            own = None if weights is None else weights[n : n + len(chunk)]
+            scaler.partial_fit(rows, sample_weight=own)
+            if weights is not None:
+                incomplete = incomplete | np.isnan(rows).any(axis=0)
             largest = max(largest, np.nanmax(abs(chunk)))
+            n += len(chunk)
+    if weights is None:  # then rows are what the scaler has counted
+        incomplete = np.asarray(scaler.n_samples_seen_) < n
     observed = np.broadcast_to(np.asarray(scaler.n_samples_seen_) > 0, scaler.scale_.shape)
     if scaled and not np.isfinite(scaler.scale_[observed]).all():
         raise ValueError(
             f"X has values up to {largest:.4g}, whose variance is too large for a float; "
             f"divide them by a constant."
         )
-    return scaler
+    return scaler, np.broadcast_to(incomplete, scaler.mean_.shape)
 
 
 def pooled_moments(
@@ -65,7 +75,7 @@ def pooled_moments(
     mean, variance = (np.nan_to_num(v).reshape(shape) for v in (scaler.mean_, scaler.var_))
     counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape).reshape(shape)
     n = counts.sum(axis=axis)
-    share = counts / np.maximum(np.expand_dims(n, axis), 1)
+    share = counts / np.expand_dims(np.where(n > 0, n, 1), axis)
     pooled_mean = (share * mean).sum(axis=axis)
     deviation = mean - np.expand_dims(pooled_mean, axis)
     pooled_variance = (share * (variance + deviation**2)).sum(axis=axis)
@@ -82,9 +92,11 @@ def chunked(X: Any) -> Iterator[np.ndarray]:
 
 
 def holds_missing(rows: Any) -> bool:
-    """Return whether values are missing in an array of rows."""
-    rows = getattr(rows, "stored", rows)  # of a sparse table
-    is_array = isinstance(rows, np.ndarray) and rows.dtype.kind == "f"
+    """Return whether values are missing in an array of rows, or in selected rows of one."""
+    whole = getattr(rows, "X", rows)
+    if hasattr(whole, "stored"):  # of a sparse table, most numbers are 0
+        rows = whole = whole.stored
+    is_array = isinstance(whole, np.ndarray) and whole.dtype.kind == "f"
     return is_array and any(bool(np.isnan(chunk).any()) for chunk in chunked(rows))
 
 

@@ -157,7 +157,7 @@ class Sequence(Inputs):
             raise ValueError(f"Row {empty.argmax()} of X has no values, only NaN.")
         return X
 
-    def fit(self, X: Any) -> "Sequence":
+    def fit(self, X: Any, weights: np.ndarray | None = None) -> "Sequence":
         """Learn the length of sequences, and the scale of each channel or the number of tokens."""
         n_channels = self.n_channels
         self.as_rows = len(X.shape) == 2
@@ -166,7 +166,7 @@ class Sequence(Inputs):
             largest = max(int(np.nanmax(chunk)) for chunk in chunked(X))
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
         standardize = self.standardize and self.n_tokens is None
-        scaler = fit_scaler(chunked(X), standardize)
+        scaler, _ = fit_scaler(chunked(X), standardize, weights)
         self.mean = np.nan_to_num(scaler.mean_)
         if standardize:
             self.shift, self.scale = pooled_moments(scaler, self.shape, 0)

@@ -138,7 +138,7 @@ class Tabular(Inputs):
         # Where the fit had numbers only, anything else is refused.
         return (self.columns or Columns(X, (), owner)).read(X)
 
-    def fit(self, X: Any) -> "Tabular":
+    def fit(self, X: Any, weights: np.ndarray | None = None) -> "Tabular":
         """Learn the shape of a row, the scale of each column, and the vectors of categories."""
         categorical = self.columns.categorical if self.columns else []
         numbers = np.setdiff1d(np.arange(X.shape[1]), categorical)
@@ -148,9 +148,9 @@ class Tabular(Inputs):
         self.incomplete: list[int] = []
         self.has_missing = False
         if len(numbers):
-            self._fit_numbers(X, numbers)
+            self._fit_numbers(X, numbers, weights)
         self.blocks = {
-            n: Categories(self._counts(X, n), self.standardize, self.unit_interval)
+            n: Categories(*self._counts(X, n, weights), self.standardize, self.unit_interval)
             for n in categorical
         }
         self.mean[categorical] = [block.mode for block in self.blocks.values()]
@@ -172,31 +172,39 @@ class Tabular(Inputs):
         widths = [block.width for block in self.blocks.values()]
         return np.concatenate([numbers, np.repeat(list(self.blocks), widths).astype(int)])
 
-    def _fit_numbers(self, X: Any, numbers: np.ndarray) -> None:
+    def _fit_numbers(self, X: Any, numbers: np.ndarray, weights: np.ndarray | None) -> None:
         chunks = chunked(X)
         if self.numbers is not None:
             chunks = (chunk[:, numbers] for chunk in chunks)
         if isinstance(X, SparseRows):
-            scaler = StandardScaler(with_mean=False).fit(X.table)
+            scaler = StandardScaler(with_mean=False).fit(X.table, sample_weight=weights)
+            incomplete = np.isin(numbers, X.table.indices[np.isnan(X.table.data)])
         else:
-            scaler = fit_scaler(chunks, self.standardize)
+            scaler, incomplete = fit_scaler(chunks, self.standardize, weights)
         counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
         mean = np.where(counts > 0, scaler.mean_, 0.0)
         if self.standardize:
             self.shift, self.scale = mean, np.where(counts > 0, scaler.scale_, 1.0)
         self.mean[numbers] = np.where(counts > 0, mean, np.nan)
-        self.incomplete = np.flatnonzero(counts < len(X)).tolist()
+        self.incomplete = np.flatnonzero(incomplete).tolist()
         self.has_missing = bool(self.incomplete)
 
-    def _counts(self, X: Any, column: int) -> np.ndarray:
-        """Count the values of a categorical column, and at last those that are missing."""
+    def _counts(
+        self, X: Any, column: int, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Count the values of a categorical column, and at last those that are missing.
+
+        Return how many rows have each, and the sum of their weights.
+        """
         n_values = len(self.columns.columns[column].categories)  # type: ignore[union-attr]
-        counts = np.zeros(n_values + 2, dtype=int)
+        places = []
         for chunk in chunked(X):
             values = chunk[:, column]
-            values = np.where(np.isnan(values), n_values + 1, values).astype(int)
-            counts += np.bincount(values, minlength=n_values + 2)
-        return np.delete(counts, n_values)
+            places.append(np.where(np.isnan(values), n_values + 1, values).astype(int))
+        values = np.concatenate(places)
+        counts = np.bincount(values, minlength=n_values + 2)
+        totals = counts if weights is None else np.bincount(values, weights, n_values + 2)
+        return np.delete(counts, n_values), np.delete(totals, n_values)
 
     def check(self, X: Any) -> None:
         """Raise if rows for training have values outside a required range."""
