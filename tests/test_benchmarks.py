@@ -16,7 +16,7 @@ from benchmarks._lib.cases import CASES, summed_up
 from benchmarks._lib.charts import series_chart
 from benchmarks._lib.measure import Lap, alone, in_turns, memory_rise
 from benchmarks._lib.results import PYOD, RESULTS, arguments, read, store
-from benchmarks.quality import NAMES, ablation, summaries, tabular
+from benchmarks.quality import NAMES, ablation, imputation, missing, summaries, tabular
 from benchmarks.quality.__main__ import main as quality
 from benchmarks.speed.__main__ import main as speed
 
@@ -106,6 +106,26 @@ def test_variants_of_the_score(run, tables):
     found, text = run(quality, "ablation", *tables)
     assert set(found.detector[found.training_data != "published"]) == set(ablation.CONTESTANTS)
     rows = [text.index(f"| {name} | ") for name in ablation.CONTESTANTS]
+    assert rows == sorted(rows)
+
+
+@pytest.mark.slow
+def test_detectors_of_incomplete_tables(run, tables):
+    """Each detector gets a set in each version, and the page says what it loses."""
+    found, text = run(quality, "missing", *tables)
+    assert found.groupby("detector")["values"].apply(set).map(len).eq(len(missing.VALUES)).all()
+    assert found.auroc.between(0, 100).all()
+    assert all(f"| {name} | " in text for name in missing.CONTESTANTS)
+
+
+@pytest.mark.slow
+def test_imputers(run):
+    """Each imputer fills in rows of the fit and others; the page shows them in their order."""
+    found, text = run(quality, "imputation", "--sets", "wine")
+    assert not found.duplicated(imputation.KEYS).any()
+    assert found.groupby("model").size().eq(4).all()
+    assert found.error.between(0, 10).all()
+    rows = [text.index(f"| {name} | ") for name in imputation.CONTESTANTS]
     assert rows == sorted(rows)
 
 
