@@ -1,4 +1,12 @@
 """How good codes and detectors are: contestants are fitted to sets of data, with several seeds."""
 
-# In the page's order.
-NAMES = ("tabular", "ablation", "missing", "imputation", "reduction", "disentangling", "series")
+NAMES = (  # in the page's order
+    "tabular",
+    "ablation",
+    "missing",
+    "categories",
+    "imputation",
+    "reduction",
+    "disentangling",
+    "series",
+)
