@@ -16,7 +16,15 @@ from benchmarks._lib.cases import CASES, summed_up
 from benchmarks._lib.charts import series_chart
 from benchmarks._lib.measure import Lap, alone, in_turns, memory_rise
 from benchmarks._lib.results import PYOD, RESULTS, arguments, read, store
-from benchmarks.quality import NAMES, ablation, summaries, tabular
+from benchmarks.quality import (
+    NAMES,
+    ablation,
+    categories,
+    imputation,
+    missing,
+    summaries,
+    tabular,
+)
 from benchmarks.quality.__main__ import main as quality
 from benchmarks.speed.__main__ import main as speed
 
@@ -106,6 +114,42 @@ def test_variants_of_the_score(run, tables):
     found, text = run(quality, "ablation", *tables)
     assert set(found.detector[found.training_data != "published"]) == set(ablation.CONTESTANTS)
     rows = [text.index(f"| {name} | ") for name in ablation.CONTESTANTS]
+    assert rows == sorted(rows)
+
+
+@pytest.mark.slow
+def test_detectors_of_incomplete_tables(run, tables):
+    """Each detector gets a set in each version, and the page says what it loses."""
+    found, text = run(quality, "missing", *tables)
+    assert found.groupby("detector")["values"].apply(set).map(len).eq(len(missing.VALUES)).all()
+    assert found.auroc.between(0, 100).all()
+    assert all(f"| {name} | " in text for name in missing.CONTESTANTS)
+
+
+@pytest.mark.slow
+def test_detectors_of_categories(run, tmp_path):
+    """Sets with coded columns take part, others do not; the page shows all ways to give them."""
+    rng = np.random.default_rng(0)
+    codes, numbers = rng.integers(0, 4, (80, 1)), rng.standard_normal((80, 3))
+    y = np.repeat([0, 1], [30, 10])
+    for name, X in {"coded": np.hstack([codes, numbers]), "plain": numbers}.items():
+        np.savez(tmp_path / f"{name}.npz", train=X[:40], test=X[40:] + y[:, np.newaxis], y=y)
+    found, text = run(quality, "categories", "--data", str(tmp_path))
+    assert set(found.set) == {"coded"}
+    assert found.groupby("detector").size().to_dict() == {
+        name: 2 if name in categories.PEERS else 3 for name in categories.CONTESTANTS
+    }
+    assert "**AUROC / AP; number of sets: 1**" in text
+
+
+@pytest.mark.slow
+def test_imputers(run):
+    """Each imputer fills in rows of the fit and others; the page shows them in their order."""
+    found, text = run(quality, "imputation", "--sets", "wine")
+    assert not found.duplicated(imputation.KEYS).any()
+    assert found.groupby("model").size().eq(4).all()
+    assert found.error.between(0, 10).all()
+    rows = [text.index(f"| {name} | ") for name in imputation.CONTESTANTS]
     assert rows == sorted(rows)
 
 

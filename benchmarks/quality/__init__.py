@@ -1,3 +1,12 @@
 """How good codes and detectors are: contestants are fitted to sets of data, with several seeds."""
 
-NAMES = ("tabular", "ablation", "reduction", "disentangling", "series")  # in the page's order
+NAMES = (  # in the page's order
+    "tabular",
+    "ablation",
+    "missing",
+    "categories",
+    "imputation",
+    "reduction",
+    "disentangling",
+    "series",
+)

@@ -11,9 +11,12 @@ from joblib import Parallel, delayed
 
 from benchmarks._lib.measure import use_threads
 from benchmarks._lib.results import arguments, machine, store
-from benchmarks.quality import NAMES, series, tabular
+from benchmarks.quality import NAMES, categories, series, tabular
 
-DATA = f"where it is needed. For tabular and ablation, a {tabular.DATA} For series, a {series.DATA}"
+DATA = (
+    f"where it is needed. For tabular, ablation and missing, a {tabular.DATA} "
+    f"For categories, a {categories.DATA} For series, a {series.DATA}"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
