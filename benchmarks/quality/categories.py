@@ -6,6 +6,9 @@ Of the sets, those take part in which at least a quarter of the columns hold who
 that they are. Most are levels rather than names, so numbers are no bad choice here. Detectors learn
 from at most 4,000 rows, all of them normal, as autoencoders are told, and judge at most 5,000.
 Numbers are means over the sets, in percent, with one seed.
+
+In 8 of the sets, most anomalies have a value that no training row has. The encoder makes it zeros
+only, which look usual to an isolation forest: hence its fall with *one-hot*.
 """
 
 import time
