@@ -17,7 +17,7 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
     ----------
     estimator : autoencoder or None, default=None
         The autoencoder that is trained. It is copied and stays unfitted. None is
-        `DenoisingAutoencoder(8)`.
+        `DenoisingAutoencoder()`.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
         self : object
             The fitted imputer.
         """
-        template = DenoisingAutoencoder(8) if self.estimator is None else self.estimator
+        template = DenoisingAutoencoder() if self.estimator is None else self.estimator
         if not isinstance(template, BaseAutoencoder):
             raise TypeError(
                 f"The 'estimator' parameter of AutoencoderImputer must be an autoencoder of sktae. "
