@@ -65,6 +65,7 @@ class Tabular(Inputs):
     """
 
     axes: ClassVar = ("feature",)
+    columns = None  # type: Columns | None
 
     standardize: bool
     unit_interval: bool = False
@@ -115,13 +116,12 @@ class Tabular(Inputs):
 
     def _has_kinds(self, X: Any) -> bool:
         """Return whether X has columns that may be other than NumPy's numbers."""
-        columns = getattr(self, "columns", None)
         declared = self.categorical_features not in ("from_dtype", ())
-        return bool(columns or declared or (is_frame(X) and not holds_numbers_only(X)))
+        return bool(self.columns or declared or (is_frame(X) and not holds_numbers_only(X)))
 
     def _learn_columns(self, columns: Columns | None, reset: bool) -> None:
         # A fit that begins with other weights has the columns of the other fit.
-        if reset and not hasattr(self, "columns"):
+        if reset and "columns" not in vars(self):
             self.columns = columns
 
     def _read(self, estimator: Any, X: Any, reset: bool) -> np.ndarray:
@@ -132,7 +132,7 @@ class Tabular(Inputs):
         else:
             X = validate_data(estimator, X, dtype=None, ensure_all_finite=False, reset=reset)
         owner = type(estimator).__name__
-        if reset and not hasattr(self, "columns"):
+        if reset and "columns" not in vars(self):
             columns = Columns(X, self.categorical_features, owner)
             self._learn_columns(None if columns.plain else columns, reset)
         # Where the fit had numbers only, anything else is refused.
