@@ -122,8 +122,8 @@ def fill_missing(network: AutoencoderModule, inputs: Any, features: Any) -> Mask
         "feature_rest": torch.tensor(float(features.rest)),
     }
     for name, value in buffers.items():
-        # Buffers, since they differ between the models of a stack. Not part of the weights, since a
-        # fit may go on with rows of which the first miss values.
+        # Buffers, since they differ between the models of a stack. They are no weights: a fit on
+        # complete rows may go on with incomplete ones.
         network.register_buffer(f"_{name}", value, persistent=False)
     network.register_forward_pre_hook(FillMissing(inputs.incomplete, inputs.column_of))
     return Mask(inputs.shape if len(inputs.shape) > 1 else (len(inputs.mean),), HIDDEN)
