@@ -10,7 +10,7 @@ import polars
 import pytest
 import sklearn
 import torch
-from shared import BY_CHANCE, KINDS, LONG, every, families, kinds, lean, quick, turns, unless_long
+from shared import KINDS, LONG, by_chance, every, families, kinds, lean, quick, turns, unless_long
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
@@ -31,7 +31,7 @@ ODD = [
 
 @parametrize_with_checks(
     [E(max_steps=unless_long(3, 20), random_state=0) for E in all_estimators()],
-    expected_failed_checks=lambda _: BY_CHANCE,
+    expected_failed_checks=by_chance,
 )
 def test_scikit_learn(estimator, check):
     """Every check of scikit-learn passes, but for draws in proportion to weights."""
