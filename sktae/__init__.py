@@ -23,6 +23,7 @@ from sktae.autoencoders.vector_quantized import VectorQuantizedAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.imputer import AutoencoderImputer
+from sktae.persistence import load, save
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 from sktae.timeseries.detector import WindowedDetector
 
@@ -56,6 +57,8 @@ __all__ = [
     "all_estimators",
     "citation",
     "fit_many",
+    "load",
+    "save",
 ]
 
 

@@ -21,6 +21,7 @@ from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.measures import Ellipsoid
 from sktae._training.build import fitted_source
 from sktae._training.fit import Fit
+from sktae._training.plain import from_plain, to_plain
 from sktae._training.prepare import Prepared
 from sktae._training.progress import CallbackSupportMixin
 from sktae._training.spec import Auto, Spec
@@ -491,6 +492,35 @@ default="silu"
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_fitted")
+
+    # -- copies, pickles and files -------------------------------------------------------------
+
+    def __copy__(self):
+        fresh = object.__new__(type(self))
+        vars(fresh).update(vars(self))
+        return fresh
+
+    def __getstate__(self):
+        # A fitted state is plain data in pickles and files. What `_install` makes of it is left
+        # out, unless a user has replaced it since.
+        state = dict(super().__getstate__())
+        if "_fitted" in state:
+            installed = self._fitted_attributes(self._fitted)
+            state = {
+                name: value
+                for name, value in state.items()
+                if value is not installed.get(name, ...)
+            }
+            state["_fitted"] = to_plain(self._fitted)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        plain = state.pop("_fitted", None)
+        super().__setstate__(state)
+        if plain is not None:
+            self._install(from_plain(self, plain))
+            vars(self).update(state)
 
     # -- a fit, and what it leaves -------------------------------------------------------------
 

@@ -10,7 +10,6 @@ import types
 from pathlib import Path
 
 import pytest
-import shared
 from shared import by_chance
 from sklearn.utils.estimator_checks import check_estimator
 

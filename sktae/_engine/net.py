@@ -19,7 +19,7 @@ An override below says which rung it takes, and why. `train_step` and `fit_loop`
 import copy
 import dis
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
+from sktae._engine.prototype import own_parameters, without_names
 from sktae._engine.replay import Gradient, Replay
 
 # From this many steps on, recording a step repays itself: it means to run the step, to bind each of
@@ -144,24 +145,27 @@ class AutoencoderNet(NeuralNet):
         return flat.detach()
 
     def __getstate__(self):
+        if not self.initialized_:  # a prototype is its parameters
+            return {"params": own_parameters(self)}
         # Each view would be pickled with the whole vector: a copy of the module has parameters of
         # their own. A recorded gradient is bound to the memory of this process, so it is left out.
         # All of this on a copy of the net, which goes on training.
         pickled = object.__new__(type(self))
         vars(pickled).update(vars(self))
         vars(pickled).pop("_cached_gradient", None)
-        if getattr(self, "module_", None) is not None:
-            vars(pickled)["module_"] = copy.deepcopy(self.module_)
-            if self.module is self.module_:
-                vars(pickled)["module"] = None
+        vars(pickled)["module_"] = copy.deepcopy(self.module_)
+        if self.module is self.module_:
+            vars(pickled)["module"] = None
         return super(AutoencoderNet, pickled).__getstate__()
 
     def __setstate__(self, state):
+        if "params" in state:
+            type(self).__init__(self, **state["params"])
+            return
         # Parameters become views of the optimizer's vector again.
         super().__setstate__(state)
-        if getattr(self, "module_", None) is not None:
-            self.module = self.module_ if self.module is None else self.module
-            self._flat()
+        self.module = self.module_ if self.module is None else self.module
+        self._flat()
 
     # -- skorch's ladder: the fit --------------------------------------------------------------
 
@@ -409,10 +413,3 @@ def _is_raised_by_statement(error: BaseException) -> bool:
     while last.tb_next is not None:
         last = last.tb_next
     return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
-
-
-def without_names(callbacks: Iterable[Any] | str | None) -> list[Any]:
-    """Strip the names off skorch's list of callbacks."""
-    if not callbacks or isinstance(callbacks, str):
-        return []
-    return [entry[1] if isinstance(entry, tuple) else entry for entry in callbacks]

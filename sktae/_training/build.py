@@ -10,8 +10,9 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 
 from sktae._engine.flat import shapes
-from sktae._engine.net import AutoencoderNet, without_names
+from sktae._engine.net import AutoencoderNet
 from sktae._engine.objective import Objective
+from sktae._engine.prototype import without_names
 from sktae._training.spec import Spec, learning_rate
 
 # Settings of skorch that an estimator decides for its net, each with what to use instead. In a

@@ -25,7 +25,7 @@ from sktae._training.build import check_same_structure, continue_from, new_net
 from sktae._training.prepare import Prepared
 from sktae._training.progress import EpochBar, FitTasks
 from sktae._training.spec import resolve
-from sktae._training.state import Fitted, Memory
+from sktae._training.state import Fitted, Memory, made_of
 from sktae.nn.missing import fill_missing, filled
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
@@ -190,6 +190,7 @@ class Fit:
             outlier_model=model,
             offset=threshold(params.contamination, training, calibration, weights),
             calibration_scores=calibration,
+            params=made_of(params),
             scored_by=score_settings(params),
             n_features=self.prepared.n_features,
             feature_names=self.prepared.feature_names,

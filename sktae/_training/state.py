@@ -55,6 +55,9 @@ class Fitted:
     calibration_scores : ndarray or None
         Sorted scores of held-out rows.
 
+    params : dict
+        The values of the parameters, of which the network was made.
+
     scored_by : dict
         The values of the parameters that scores depend on.
 
@@ -74,6 +77,13 @@ class Fitted:
     outlier_model: OutlierModel
     offset: float
     calibration_scores: np.ndarray | None
+    params: dict[str, Any]
     scored_by: dict[str, Any]
     n_features: int
     feature_names: np.ndarray | None
+
+
+def made_of(estimator: Any) -> dict[str, Any]:
+    """Return the parameters by which a network and its net are made again."""
+    params = estimator.get_params(deep=False)
+    return {name: params[name] for name in params if name not in ("init_from", "random_state")}

@@ -61,6 +61,13 @@ class Column:
                     f"or a number to be a category."
                 ) from error
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Dtypes of other libraries by name, so that pickles and files hold no objects of theirs.
+        return {**vars(self), "dtype": _dtype_name(self.dtype)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, dtype=_dtype(*state["dtype"], state["categories"]))
+
     def read(self, values: Any) -> np.ndarray:
         """Return values as numbers: those of categories by their order, NaN where missing."""
         if self.kind == "category":
@@ -254,6 +261,39 @@ def _declared(given: Any, names: Sequence[Any], owner: str) -> list[bool] | None
                 f"columns are {list(names)}."
             )
     return chosen
+
+
+def _dtype_name(dtype: Any) -> tuple[str, ...]:
+    """Return how a dtype is written: its library, its name, and more where that is not enough."""
+    if dtype is None:
+        return ("none",)
+    if type(dtype).__module__.startswith("polars") or hasattr(dtype, "is_numeric"):
+        values = dtype.categories.to_list() if str(dtype).startswith("Enum") else []
+        return "polars", str(dtype).partition("(")[0], *values
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "categories", str(dtype.categories.dtype), str(dtype.ordered)
+    if isinstance(dtype, pd.StringDtype) and str(dtype) == "string":
+        return "pandas", f"string[{dtype.storage}]"
+    return "pandas", str(dtype)
+
+
+def _dtype(library: str, *rest: Any) -> Any:
+    """Return the dtype that was written so, for a column with these categories, given at last."""
+    *names, categories = rest
+    if library == "none":
+        return None
+    if library == "polars":
+        import polars
+
+        if names[0] == "Enum":
+            return polars.Enum(names[1:])
+        dtype = getattr(polars, names[0])
+        if not issubclass(dtype, polars.DataType):
+            raise TypeError(f"{dtype!r} is no dtype of polars")
+        return dtype()
+    if library == "categories":
+        return pd.CategoricalDtype(pd.Index(categories, dtype=names[0]), names[1] == "True")
+    return pd.api.types.pandas_dtype(names[0])
 
 
 def _kind(values: Any) -> str:

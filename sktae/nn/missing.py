@@ -14,6 +14,15 @@ from sktae.randomness import Mask
 # is wide enough would otherwise learn to repeat what it gets in their place.
 HIDDEN = 0.2
 
+# The buffers by which a network fills in missing values.
+STATISTICS = (
+    "_hidden_values",
+    "_feature_mean",
+    "_feature_axes",
+    "_feature_weights",
+    "_feature_rest",
+)
+
 # Conditional means of missing values are solved for in so many steps.
 _SOLVER_STEPS = 10
 
@@ -113,20 +122,37 @@ def fill_missing(network: AutoencoderModule, inputs: Any, features: Any) -> Mask
     features : Ellipsoid
         Mean and covariance of the rows.
     """
+    statistics = (
+        inputs.hidden_values,
+        torch.from_numpy(features.mean).float(),
+        torch.from_numpy(features.directions.T.copy()).float(),
+        torch.from_numpy(features.weights).float(),
+        torch.tensor(float(features.rest)),
+    )
+    take_missing(network, inputs, dict(zip(STATISTICS, statistics, strict=True)))
+    return Mask(inputs.shape if len(inputs.shape) > 1 else (len(inputs.mean),), HIDDEN)
+
+
+def take_missing(network: AutoencoderModule, inputs: Any, statistics: dict[str, Tensor]) -> None:
+    """Let a network take rows in which values are missing, by known statistics of rows.
+
+    Parameters
+    ----------
+    network : AutoencoderModule
+        A new network.
+
+    inputs : Inputs
+        How rows become tensors.
+
+    statistics : dict of Tensor
+        What `STATISTICS` names.
+    """
     network._takes_missing, network._incomplete = True, tuple(inputs.incomplete)
-    buffers = {
-        "hidden_values": inputs.hidden_values,
-        "feature_mean": torch.from_numpy(features.mean).float(),
-        "feature_axes": torch.from_numpy(features.directions.T.copy()).float(),
-        "feature_weights": torch.from_numpy(features.weights).float(),
-        "feature_rest": torch.tensor(float(features.rest)),
-    }
-    for name, value in buffers.items():
+    for name, value in statistics.items():
         # Buffers, since they differ between the models of a stack. They are no weights: a fit on
         # complete rows may go on with incomplete ones.
-        network.register_buffer(f"_{name}", value, persistent=False)
+        network.register_buffer(name, value, persistent=False)
     network.register_forward_pre_hook(FillMissing(inputs.incomplete, inputs.column_of))
-    return Mask(inputs.shape if len(inputs.shape) > 1 else (len(inputs.mean),), HIDDEN)
 
 
 def filled(network: AutoencoderModule, x: Tensor) -> Tensor:

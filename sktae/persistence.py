@@ -1,0 +1,268 @@
+"""Models in files: `save` and `load`."""
+
+import math
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+import sktae._files.scikit_learn as scikit_learn
+from sktae._engine.net import AutoencoderNet
+from sktae._files import container
+from sktae._files.encoding import Decoder, Encoder, from_text, to_text
+from sktae._outliers import measures
+from sktae._outliers.model import OutlierModel
+from sktae._training.spec import Spec
+from sktae.base import BaseAutoencoder
+from sktae.ensemble import AutoencoderEnsemble
+from sktae.imputer import AutoencoderImputer
+from sktae.inputs.categories import Categories
+from sktae.inputs.columns import Column, Columns
+from sktae.inputs.images import Image
+from sktae.inputs.sequences import Sequence
+from sktae.inputs.tabular import Tabular
+from sktae.timeseries.channels import Channels
+from sktae.timeseries.detector import WindowedDetector
+from sktae.timeseries.errors import WindowErrors
+from sktae.timeseries.reverse_windowing import OverlapAverage, Stream, WindowAverage
+from sktae.timeseries.windows import Layout
+
+# The number of the format of files that `save` writes. `load` reads all up to it.
+_FORMAT = 1
+
+_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        AutoencoderEnsemble,
+        AutoencoderImputer,
+        AutoencoderNet,
+        WindowedDetector,
+        *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
+        *(OutlierModel, measures.Ellipsoid, measures.Space, measures.Neighbors, measures.Tail),
+        *(Channels, Layout, WindowErrors, Stream, OverlapAverage, WindowAverage),
+    )
+}
+# Scores of so many rows are in a file, by which `load` sees whether a model still does the same,
+# up to this share.
+_CHECK_ROWS, _TOLERANCE = 4, 1e-3
+
+
+def save(estimator, path):
+    """Write a fitted estimator to a file.
+
+    A file holds arrays, as safetensors, and a description in JSON. Nothing in it can run code. The
+    file appears when it is complete; until then, an older one of the same name stays as it is.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any fitted estimator of sktae, or a `Pipeline`, `FeatureUnion` or `ColumnTransformer` of
+        them and of scikit-learn's scalers, encoders, imputers and decompositions. Of a search, save
+        its `best_estimator_`.
+
+    path : str or path-like
+        Where to write the file; its name usually ends in `.sktae`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sktae import Autoencoder, load, save
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> model = Autoencoder(2, max_steps=100, random_state=0).fit(X)
+    >>> path = f"{tempfile.mkdtemp()}/iris.sktae"
+    >>> save(model, path)
+    >>> bool((load(path).score_samples(X) == model.score_samples(X)).all())
+    True
+    """
+    check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        raise TypeError(
+            f"{type(estimator).__name__} is a search, which files do not hold: save its "
+            f"best_estimator_."
+        )
+    encoder = Encoder(_name)
+    description = {
+        "format": _FORMAT,
+        "versions": _versions(),
+        "estimator": encoder.encode(estimator),
+        "checks": [],
+    }
+    for number, part in enumerate(list(encoder.objects)):
+        if isinstance(part, BaseAutoencoder) and part.__sklearn_is_fitted__():
+            rows = _check_rows(part)
+            check = {"number": number, "rows": rows, "scores": _scores(part, rows)}
+            description["checks"].append(encoder.encode(check))
+    container.write(path, to_text(description), encoder.arrays)
+
+
+def load(path, trusted=()):
+    """Read an estimator from a file that `save` has written.
+
+    A file cannot run code, and one that is damaged is refused. A model that was trained on a GPU is
+    opened on the CPU where there is none.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    trusted : sequence of type, default=()
+        Your own classes of autoencoders, if the file holds objects of them.
+
+    Returns
+    -------
+    estimator : estimator
+        The fitted estimator. It gives the same results as the one that was saved, and goes on
+        training where that one stopped.
+    """
+    name = os.fspath(path)
+    text, arrays = container.read(path)
+    try:
+        description = from_text(text)
+        number = description["format"]
+        if not (type(number) is int and number >= 1):
+            raise ValueError(f"{number!r} is no number of a format")
+    except Exception as error:
+        raise ValueError(f"{name!r} is damaged: {error}.") from error
+    if number > _FORMAT:
+        newer = description.get("versions", {}).get("sktae")
+        raise ValueError(
+            f"{name!r} has format {number}, written by sktae {newer}; this version reads formats "
+            f"up to {_FORMAT}. Upgrade sktae."
+        )
+    own = {_own_name(cls): cls for cls in trusted}
+    missing = _own_classes(description) - own.keys()
+    if missing:
+        raise ValueError(
+            f"{name!r} holds objects of {', '.join(sorted(missing))}: pass these classes as "
+            f"trusted, if you trust them."
+        )
+    decoder = Decoder(lambda name: own.get(name) or _class(name), _type, arrays)
+    try:
+        return _decoded(decoder, **description)
+    except Exception as error:
+        raise ValueError(
+            f"{name!r} is damaged: {type(error).__name__}, {error}. If it was written by other "
+            f"versions ({description.get('versions')}), try these."
+        ) from error
+
+
+def _decoded(decoder: Decoder, format: int, versions: Any, estimator: Any, checks: Any) -> Any:
+    """Return the estimator in a description; unknown entries are errors of the call."""
+    result = decoder.decode(estimator)
+    if not hasattr(result, "get_params"):
+        raise TypeError(f"{result!r} is no estimator")
+    fitted = {
+        number
+        for number, part in decoder.objects.items()
+        if isinstance(part, BaseAutoencoder) and part.__sklearn_is_fitted__()
+    }
+    checked = set()
+    for check in decoder.decode(checks):
+        part = decoder.objects[check["number"]]
+        scores = _scores(part, check["rows"])
+        if not np.allclose(scores, check["scores"], rtol=_TOLERANCE, atol=_TOLERANCE):
+            raise ValueError(f"{part!r} gives other scores than when it was saved")
+        checked.add(check["number"])
+    if checked != fitted:
+        raise ValueError("there are models without scores to check")
+    decoder.check_all_used()
+    return result
+
+
+def _check_rows(estimator: BaseAutoencoder) -> np.ndarray:
+    """Return some of the training rows, as raw rows."""
+    x = estimator._fitted.memory.x
+    few = x[:: math.ceil(len(x) / _CHECK_ROWS)].numpy()
+    return estimator._inputs.to_array(few, np.dtype(np.float64))
+
+
+def _scores(estimator: BaseAutoencoder, rows: np.ndarray) -> np.ndarray:
+    """Return the anomalies of raw rows, by the method of the fit."""
+    table = estimator._inputs.to_table(rows)
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and isinstance(table, np.ndarray) and table.ndim == 2:
+        table = pd.DataFrame(table, columns=names)
+    x = estimator._rows(table)
+    method = estimator._scored_by["score_method"]
+    return estimator.outlier_model_.score(estimator, estimator._network(x), x, method)
+
+
+def _name(cls: type) -> str | None:
+    """Return the name of a class in files."""
+    if _known(cls.__name__) is cls:
+        return cls.__name__
+    if issubclass(cls, np.generic) and np.dtype(cls).kind in "biuf":
+        return f"numpy.{np.dtype(cls).name}"
+    if issubclass(cls, torch.optim.Optimizer) and getattr(torch.optim, cls.__name__, None) is cls:
+        return f"torch.optim.{cls.__name__}"
+    if issubclass(cls, BaseAutoencoder):
+        return _own_name(cls)
+    return scikit_learn.name_of(cls)
+
+
+def _known(name: str) -> type | None:
+    """Return the class of this library that has a name, or None."""
+    if name in _CLASSES:
+        return _CLASSES[name]
+    return next((cls for cls in _subclasses(BaseAutoencoder) if cls.__name__ == name), None)
+
+
+def _subclasses(cls: Any) -> Iterator[type]:
+    """Yield the autoencoders of the gallery."""
+    for child in cls.__subclasses__():
+        if child.__module__.startswith("sktae.autoencoders."):
+            yield child
+        yield from _subclasses(child)
+
+
+def _own_name(cls: type) -> str:
+    return f"own:{cls.__module__}.{cls.__qualname__}"
+
+
+def _own_classes(node: Any) -> set[str]:
+    """Return the names of users' classes in a description."""
+    entries = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    names = {name for entry in entries for name in _own_classes(entry)}
+    if isinstance(node, dict) and str(node.get("class", "")).startswith("own:"):
+        names.add(node["class"])
+    return names
+
+
+def _class(name: str) -> type:
+    """Return the class of which a file may hold objects."""
+    cls = _known(name) or scikit_learn.class_of(*name.rpartition(".")[::2])
+    if cls is None:
+        raise ValueError(f"{name!r} is not a class that files may hold")
+    return cls
+
+
+def _type(name: str) -> type:
+    """Return the class that may be a value by itself."""
+    package, _, own = name.rpartition(".")
+    if package == "numpy" and np.dtype(own).kind in "biuf":
+        return np.dtype(own).type
+    cls = getattr(torch.optim, own, None)
+    if (
+        package == "torch.optim"
+        and isinstance(cls, type)
+        and issubclass(cls, torch.optim.Optimizer)
+    ):
+        return cls
+    raise ValueError(f"{name!r} is not a class that files may hold")
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "sktae": version("sktae"),
+        "scikit-learn": sklearn.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
