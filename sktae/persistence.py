@@ -1,5 +1,6 @@
 """Models in files: `save` and `load`."""
 
+import copy
 import math
 import os
 from collections.abc import Iterator
@@ -95,9 +96,9 @@ def save(estimator, path):
         "checks": [],
     }
     for number, part in enumerate(list(encoder.objects)):
-        if isinstance(part, BaseAutoencoder) and part.__sklearn_is_fitted__():
+        if _is_detector(part):
             rows = _check_rows(part)
-            check = {"number": number, "rows": rows, "scores": _scores(part, rows)}
+            check = {"number": number, "rows": rows, "scores": _check_scores(part, rows)}
             description["checks"].append(encoder.encode(check))
     container.write(path, to_text(description), encoder.arrays)
 
@@ -159,40 +160,53 @@ def _decoded(decoder: Decoder, format: int, versions: Any, estimator: Any, check
     result = decoder.decode(estimator)
     if not hasattr(result, "get_params"):
         raise TypeError(f"{result!r} is no estimator")
-    fitted = {
-        number
-        for number, part in decoder.objects.items()
-        if isinstance(part, BaseAutoencoder) and part.__sklearn_is_fitted__()
-    }
     checked = set()
     for check in decoder.decode(checks):
         part = decoder.objects[check["number"]]
-        scores = _scores(part, check["rows"])
+        scores = _check_scores(part, check["rows"])
         if not np.allclose(scores, check["scores"], rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ValueError(f"{part!r} gives other scores than when it was saved")
         checked.add(check["number"])
-    if checked != fitted:
-        raise ValueError("there are models without scores to check")
+    if checked != {number for number, part in decoder.objects.items() if _is_detector(part)}:
+        raise ValueError("there are detectors without scores to check")
     decoder.check_all_used()
     return result
 
 
-def _check_rows(estimator: BaseAutoencoder) -> np.ndarray:
-    """Return some of the training rows, as raw rows."""
-    x = estimator._fitted.memory.x
-    few = x[:: math.ceil(len(x) / _CHECK_ROWS)].numpy()
-    return estimator._inputs.to_array(few, np.dtype(np.float64))
+def _is_detector(part: Any) -> bool:
+    """Return whether an object of a file is a fitted detector, whose scores are checked."""
+    kinds = BaseAutoencoder, AutoencoderEnsemble, WindowedDetector
+    return isinstance(part, kinds) and hasattr(part, "offset_")
 
 
-def _scores(estimator: BaseAutoencoder, rows: np.ndarray) -> np.ndarray:
-    """Return the anomalies of raw rows, by the method of the fit."""
-    table = estimator._inputs.to_table(rows)
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and isinstance(table, np.ndarray) and table.ndim == 2:
-        table = pd.DataFrame(table, columns=names)
-    x = estimator._rows(table)
-    method = estimator._scored_by["score_method"]
-    return estimator.outlier_model_.score(estimator, estimator._network(x), x, method)
+def _check_rows(detector: Any) -> np.ndarray:
+    """Return some rows, as raw rows: of the training, if the detector has some."""
+    if isinstance(detector, WindowedDetector):
+        return detector._last_rows[-2 * detector.window_size_ :]
+    inputs = detector._inputs
+    if isinstance(detector, AutoencoderEnsemble):
+        x = np.random.default_rng(0).standard_normal((_CHECK_ROWS, *inputs.shape))
+    else:
+        memory = detector._fitted.memory.x
+        x = memory[:: math.ceil(len(memory) / _CHECK_ROWS)].numpy()
+    return inputs.to_array(x.astype(np.float32), np.dtype(np.float64))
+
+
+def _check_scores(detector: Any, rows: np.ndarray) -> np.ndarray:
+    """Return the scores of raw rows by the settings of the fit, and the threshold."""
+    settings = {name: detector._scored_by[name] for name in detector._score_parameters}
+    detector = copy.copy(detector).set_params(**settings)
+    if isinstance(detector, WindowedDetector):
+        scores = detector._scores(rows)
+    else:
+        table = detector._inputs.to_table(rows)
+        names = getattr(detector, "feature_names_in_", None)
+        if names is not None and isinstance(table, np.ndarray) and table.ndim == 2:
+            table = pd.DataFrame(table, columns=names)
+        scores = detector.score_samples(table)
+    calibration = detector.calibration_scores_
+    ends = [] if calibration is None else [calibration[0], calibration[-1]]
+    return np.array([*scores, detector.offset_, *ends])
 
 
 def _name(cls: type) -> str | None:

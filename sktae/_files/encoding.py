@@ -86,7 +86,8 @@ class Encoder:
         self.arrays[name] = np.ascontiguousarray(stored, stored.dtype.newbyteorder("=")).reshape(
             stored.shape
         )
-        node = {"kind": "array", "name": name, "order": "F" if columns else "C"}
+        order, finite = "F" if columns else "C", bool(np.isfinite(value).all())
+        node = {"kind": "array", "name": name, "order": order, "finite": finite}
         self._seen[id(value)] = node
         return node
 
@@ -197,8 +198,10 @@ class Decoder:
     def _scalar(self, dtype: str, value: Any) -> Any:
         return _numeric(dtype).type(self.decode(value))
 
-    def _array(self, name: str, order: str) -> np.ndarray:
+    def _array(self, name: str, order: str, finite: bool) -> np.ndarray:
         if name not in self._used:
+            if finite and not np.isfinite(self.arrays[name]).all():
+                raise ValueError(f"the array {name!r} has values that are not finite")
             stored = self.arrays[name]
             self._used[name] = {"C": np.array(stored), "F": np.array(stored).T}[order]
         return self._used[name]
