@@ -220,7 +220,9 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             lambda rows: self._inputs.summary(self._inputs.to_tensor(rows)),
             weights=None if weights is None else torch.from_numpy(weights),
         )
-        self._feature_model = feature_model(features, template.training_data)
+        self._feature_model = feature_model(
+            features, template.training_data, self._inputs.n_central
+        )
         anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies, weights)
         self._scored_by = score_settings(self)

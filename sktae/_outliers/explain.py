@@ -38,8 +38,8 @@ class ExplainMixin(ScoreMixin):
         Returns
         -------
         contributions : DataFrame of shape (n_samples, n_features)
-            What each feature adds to the anomaly, 0 if it is missing; a row adds up to minus its
-            score.
+            What each feature adds to the anomaly; a row adds up to minus its score. A number that
+            is missing adds 0. A category that is missing may be unusual, as others are.
         """
         raw = self._validated(X)
         shape = raw.shape[1:]
@@ -71,8 +71,10 @@ class ExplainMixin(ScoreMixin):
         n, d, m = len(rows), len(parts), parts.max() + 1
         expected = self._expected(rows, parts).reshape(n, 1, d)
         observed = rows.reshape(n, 1, d)
-        # Missing values stay missing, and contribute nothing.
-        replaced = (parts == np.arange(m)[:, np.newaxis]) & ~np.isnan(observed)
+        # Missing values stay missing, and contribute nothing, other than missing categories.
+        missing = np.isnan(rows.reshape(n, d))
+        missing[:, self._inputs.categorical] = False
+        replaced = (parts == np.arange(m)[:, np.newaxis]) & ~missing[:, np.newaxis]
         altered = np.where(replaced, expected, observed).reshape(n * m, *rows.shape[1:])
         # All in one call, so that a row and its altered copies are rounded in the same way.
         anomalies = self._anomalies(np.concatenate([rows, altered]))
@@ -88,7 +90,7 @@ class ExplainMixin(ScoreMixin):
         rest = (anomaly - total) / (counts > 0).sum(axis=1, keepdims=True)
         contributions = np.where(proportional, shares, falls + rest)
         equal = contributions[:, parts] / np.maximum(counts[:, parts], 1)
-        return np.where(np.isnan(rows.reshape(n, d)), 0.0, equal)
+        return np.where(missing, 0.0, equal)
 
     def _expected(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """Return the expected value of each number, given the numbers of the other parts."""

@@ -101,14 +101,22 @@ class OutlierModel:
         x, residual, code = in_tiles(
             features_residual_code, network, rows.spread(_sample_size(rows))
         )
-        return self.learn(x, residual, code, seed)
+        return self.learn(x, residual, code, seed, inputs.n_central)
 
     def learn(
-        self, x: np.ndarray, residual: np.ndarray, code: np.ndarray, seed: int
+        self,
+        x: np.ndarray,
+        residual: np.ndarray,
+        code: np.ndarray,
+        seed: int,
+        n_central: int | None = None,
     ) -> "OutlierModel":
-        """Learn from rows (n, d), their residuals (n, ...) and their codes (n, k)."""
+        """Learn from rows (n, d), their residuals (n, ...) and their codes (n, k).
+
+        The first `n_central` features say which rows are central.
+        """
         residual, code = residual.reshape(len(x), -1), code.reshape(len(x), -1)
-        central = central_rows(x, self.training_data)
+        central = central_rows(x[:, :n_central], self.training_data)
         usable = central if self.training_data == "contaminated" else np.ones_like(central)
         self.features = Ellipsoid(x[central])
         self.residuals = Ellipsoid(residual[central])
@@ -179,10 +187,10 @@ def central_rows(x: np.ndarray, training_data: str) -> np.ndarray:
     return Center(x).holds(torch.from_numpy(x))
 
 
-def feature_model(x: Rows, training_data: str) -> Ellipsoid:
+def feature_model(x: Rows, training_data: str, n_central: int | None = None) -> Ellipsoid:
     """Learn mean and covariance of the features of normal rows."""
     sample = x.spread(_sample_size(x)).load().x.cpu().numpy()
-    return Ellipsoid(sample[central_rows(sample, training_data)])
+    return Ellipsoid(sample[central_rows(sample[:, :n_central], training_data)])
 
 
 def _sample_size(x: Rows) -> int:

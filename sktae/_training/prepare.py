@@ -119,9 +119,12 @@ class Prepared:
         """Return a mask of the central rows: those that a fit on contaminated data trains on."""
         x = self._unloaded("cpu")
         size = max(1, min(_CENTER_ROWS, _LOADED_NUMBERS // math.prod(x.shape)))
-        summary = self.inputs.summary
-        center = Center(summary(x.spread(size).load().x).numpy())
-        parts = (summary(x.slice(i, i + size)) for i in range(0, len(x), size))
+
+        def features(rows: Any) -> Any:
+            return self.inputs.summary(rows)[:, : self.inputs.n_central]
+
+        center = Center(features(x.spread(size).load().x).numpy())
+        parts = (features(x.slice(i, i + size)) for i in range(0, len(x), size))
         return np.concatenate([center.holds(part) for part in parts])
 
     def features(self) -> Ellipsoid:

@@ -33,12 +33,20 @@ class Inputs(Protocol):
 
     has_missing : bool
         Whether values were missing in the rows of the fit.
+
+    n_central : int or None
+        So many of the features in `summary` say which rows are central; None for all.
+
+    categorical : sequence of int
+        The columns of categories, of which a missing one is a value like others.
     """
 
     shape: tuple[int, ...]
     mean: np.ndarray
     incomplete: Sequence[int] = ()
     has_missing: bool = False
+    categorical: Sequence[int] = ()
+    n_central: int | None = None
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -156,7 +156,14 @@ class Tabular(Inputs):
         self.mean[categorical] = [block.mode for block in self.blocks.values()]
         self.width = len(numbers) + sum(block.width for block in self.blocks.values())
         self.shape = (self.width + len(self.incomplete),)
+        # Numbers, if there are any. A category that few rows have would not be central at all.
+        self.n_central = len(numbers) or None if categorical else None
         return self
+
+    @property
+    def categorical(self) -> list[int]:  # type: ignore[override]  # it follows from the fit
+        """The columns of categories."""
+        return list(self.blocks)
 
     @property
     def hidden_values(self) -> Tensor:
