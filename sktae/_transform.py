@@ -1,5 +1,6 @@
 """Encoding, decoding and reconstruction of rows, once for all estimators."""
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
-from sktae.inputs.columns import like
+from sktae.inputs.columns import filled_in, is_frame, like
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, result_dtype
 from sktae.inputs.weights import check_weights
@@ -96,14 +97,24 @@ class TransformMixin(TransformerMixin):
         Returns
         -------
         X : array or DataFrame of shape (n_samples, n_features)
-            The rows, in the container of `X`. A column that had no value in training keeps its
-            missing values.
+            The rows, in the container of `X`, with the dtypes of its columns. A column that had no
+            value in training keeps its missing values.
         """
         x = self._read_once(X)
-        expected = self._reconstruct(x)
-        expected[..., np.isnan(self._inputs.mean).reshape(expected.shape[1:])] = np.nan
-        filled = np.where(np.isnan(x.raw), expected, x.raw)
-        return like(X, self._inputs.to_table(filled, getattr(X, "index", None)))
+        expected, missing = self._reconstruct(x), np.isnan(x.raw)
+        unknown = np.isnan(self._inputs.mean).reshape(expected.shape[1:])
+        expected[..., unknown] = np.nan
+        if (missing & unknown).any():
+            names = np.asarray(getattr(self, "feature_names_in_", range(unknown.size)))
+            warnings.warn(
+                f"Columns {names[unknown.ravel()].tolist()} had no values in the fit of "
+                f"{type(self).__name__}, so their missing values stay: leave these columns out.",
+                UserWarning,
+                stacklevel=2,
+            )
+        filled = np.where(missing, expected, x.raw)
+        table = like(X, self._inputs.to_table(filled, getattr(X, "index", None)))
+        return filled_in(X, table, missing) if is_frame(X) else table
 
     def reconstruction_error(self, X, per_feature=False):
         """Measure the squared error of the reconstruction, in the units of `X`.
@@ -118,12 +129,14 @@ class TransformMixin(TransformerMixin):
 
         Returns
         -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors.
+        error : ndarray of shape (n_samples,)
+            Squared errors. With `per_feature`, they have the shape and the container of `X`.
         """
         x = self._read_once(X)
         error = self._inputs.errors(x.raw, self._reconstruct(x))
-        return error if per_feature else np.nanmean(error.reshape(len(error), -1), axis=1)
+        if per_feature:
+            return like(X, error) if error.ndim == 2 else error
+        return np.nanmean(error.reshape(len(error), -1), axis=1)
 
     def score(self, X, y=None, sample_weight=None):
         """Compute the share of variance explained. It is comparable across models.

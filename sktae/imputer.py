@@ -45,7 +45,7 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
     estimator: BaseEstimator | None = positional(None)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Train the autoencoder.
 
         Parameters
@@ -55,6 +55,9 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
 
         y : Ignored
             Here for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows, as in the `fit` of the autoencoder. None for equal weights.
 
         Returns
         -------
@@ -67,7 +70,7 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
                 f"The 'estimator' parameter of AutoencoderImputer must be an autoencoder of sktae. "
                 f"Got {template!r} instead."
             )
-        self.estimator_ = clone(template).fit(X)
+        self.estimator_ = clone(template).fit(X, sample_weight=sample_weight)
         return self
 
     def transform(self, X):

@@ -82,7 +82,8 @@ def test_mixed_tables_keep_the_contract(E, table, monkeypatch):
     reasons = model.explain(table[:40])
     assert list(reasons) == list(table)
     np.testing.assert_allclose(reasons.sum(axis="columns"), -scores[:40], atol=1e-6)
-    assert (reasons.to_numpy()[table[:40].isna()] == 0).all()
+    numbers = table.select_dtypes("number").columns
+    assert (reasons[numbers].to_numpy()[table[numbers][:40].isna()] == 0).all()
 
 
 @pytest.mark.parametrize("E", some(kinds()))
@@ -339,3 +340,80 @@ def test_columns_of_the_wrong_kind_are_named(table):
     empty.iloc[5] = None
     with pytest.raises(ValueError, match="Row 5 of X has no value"):
         model.score_samples(empty)
+
+
+def test_values_of_another_type_are_named():
+    """What was strings in the fit must not come as numbers, nor booleans as other numbers."""
+    table = pd.DataFrame({"zip": ["10115", "20095"] * 20, "member": [True, False] * 20})
+    model = quick(max_steps=2).fit(table)
+    with pytest.raises(ValueError, match=r"Column 'zip' of X holds 10115, but .* on strings"):
+        model.score_samples(table.assign(zip=table["zip"].astype(int)))
+    with pytest.raises(ValueError, match=r"Column 'member' of X holds 3.7, but .* on booleans"):
+        model.score_samples(table.assign(member=3.7))
+    with pytest.raises(ValueError, match=r"'day' of X holds dates, such as '2026-11-28'"):
+        model.fit(table.assign(day="2026-11-28"))
+    with pytest.raises(ValueError, match=r"'time' of X holds durations"):
+        model.fit(table.assign(time=pd.Timedelta("1D")))
+    assert quick(max_steps=2, categorical_features=["day"]).fit(
+        table.assign(day="2026-11-28", zip=0.0)
+    )
+
+
+def test_names_do_not_make_outliers():
+    """A column of names raises a warning, and rows with new names are no outliers."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=300), "name": [f"n{n}" for n in range(300)]})
+    with pytest.warns(UserWarning, match="Column 'name' of X has 300 different values in 300 rows"):
+        model = quick(max_steps=50).fit(table)
+    assert np.mean(model.predict(table.assign(name="new")) == -1) < 0.05
+
+
+def test_imputation_keeps_what_is_there():
+    """Values that are not missing stay as they are, to the last digit, in their dtypes."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "id": 2**53 + 1 + np.arange(60),
+            "count": pd.array(rng.integers(9, size=60), dtype="Int64"),
+            "empty": np.nan,
+            "text": ["x", "y", None] * 20,
+        },
+        index=np.arange(60) + 100,
+    )
+    table.loc[::7, "count"] = pd.NA
+    with pytest.warns(UserWarning, match=r"Columns \['empty'\] had no values in the fit"):
+        filled = quick(max_steps=5).fit(table).impute(table)
+    assert filled["id"].equals(table["id"])
+    assert filled["count"].dtype == "Int64"
+    assert filled["count"][table["count"].notna()].equals(table["count"].dropna())
+    assert not filled[["count", "text"]].isna().any(axis=None)
+    assert filled.index.equals(table.index)
+
+
+def test_a_missing_category_is_a_reason():
+    """Where a category was never missing, that it is missing explains the score."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=300), "job": rng.choice(["x", "y"], 300)})
+    model = quick(max_steps=100).fit(table)
+    reasons = model.explain(table[:5].assign(job=None))
+    assert (reasons.idxmax(axis="columns") == "job").all()
+
+
+@pytest.mark.parametrize("training_data", ["unknown", "contaminated"])
+def test_rare_categories_are_no_outliers(training_data):
+    """A category of one row in twenty is less unusual than a number 8 standard deviations away."""
+    rng = np.random.default_rng(0)
+    cities = rng.choice(["Berlin", "Hamburg", "Ulm"], 600, p=[0.6, 0.35, 0.05])
+    table = pd.DataFrame({"a": rng.normal(size=600), "b": rng.normal(size=600), "city": cities})
+    table.loc[:5, "a"], table.loc[:5, "city"] = 8 + rng.normal(size=6), "Berlin"
+    scores = Autoencoder(training_data=training_data, random_state=0).fit(table)
+    scores = scores.score_samples(table)
+    assert scores[:6].max() < np.median(scores[cities == "Ulm"])
+
+
+def test_the_imputer_takes_weights(table):
+    """They are those of the fit of its autoencoder."""
+    weights = np.arange(len(table)) % 3
+    imputer = AutoencoderImputer(quick(max_steps=3)).fit(table, sample_weight=weights)
+    model = quick(max_steps=3).fit(table, sample_weight=weights)
+    assert imputer.transform(table).equals(model.impute(table))

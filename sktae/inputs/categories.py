@@ -6,6 +6,8 @@ from torch import Tensor
 
 # A column with more places than this is embedded in as many dimensions; others are one-hot.
 _DIMENSIONS = 32
+# If more than this share of the values occurs once, values that are new do not count as unusual.
+_NEW_ONES = 0.1
 # Vectors are compared with those of all values in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**22
 
@@ -15,8 +17,9 @@ class Categories:
 
     Each value has a place in a one-hot vector. Values that the training rows have only once share
     one place. Missing values and values that the training rows do not have get places of their own.
-    With many places, the one-hot vectors are projected to random directions, which are the same in
-    every fit.
+    But where many values occur once, so that many new rows will have new values (Good-Turing),
+    these are no sign of an outlier, and share the place of those that occur once. With many places,
+    the one-hot vectors are projected to random directions, which are the same in every fit.
 
     Values come as numbers: n_values for one that training rows do not have, NaN for a missing one.
 
@@ -39,7 +42,9 @@ class Categories:
     def __init__(self, counts: np.ndarray, totals: np.ndarray, standardize: bool, bits: bool):
         n_values = len(counts) - 1
         frequent, rare = np.flatnonzero(counts[:-1] > 1), np.flatnonzero(counts[:-1] == 1)
-        unseen, missing = len(frequent) + bool(len(rare)), len(frequent) + bool(len(rare)) + 1
+        new_ones = len(rare) / max(1, counts.sum())  # the expected share of unseen values
+        unseen = len(frequent) + (0 < new_ones <= _NEW_ONES)
+        missing = unseen + 1
         places = np.full(n_values + 2, unseen)  # at last: unseen, missing
         places[frequent], places[rare], places[-1] = range(len(frequent)), len(frequent), missing
         n_places = missing + 1

@@ -1,14 +1,28 @@
 """Columns of a table: numbers, booleans or categories, read as numbers and written back."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-# What pandas calls the values of an object column that holds numbers.
-_NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
-_DATES = {"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"}
+from sktae.inputs.dtypes import (
+    as_floats,
+    as_objects,
+    as_type,
+    container_of,
+    distinct,
+    dtype_name,
+    example,
+    holds_dates,
+    kind_of,
+    named_dtype,
+)
+
+# A column of strings with more distinct values than this, and than this share of the rows, holds
+# identifiers or free text.
+_MANY, _IDENTIFIERS = 20, 0.9
 
 
 class Column:
@@ -32,60 +46,83 @@ class Column:
     def __init__(self, name: Any, values: Any, declared: bool | None, owner: str):
         self.name, self.owner = name, owner
         self.dtype = getattr(values, "dtype", None)
-        kind = _kind(values)
-        if kind == "date":
+        kind = kind_of(values)
+        if kind == "category" and declared is None and holds_dates(values):
+            kind = "date"
+        if kind in ("date", "duration"):
             raise ValueError(
-                f"Column {name!r} of X holds dates, which {owner} does not take as they are: put "
-                f"a transformer in front that makes numbers of them, such as skrub's "
-                f"DatetimeEncoder or TableVectorizer, or leave the column out."
+                f"Column {name!r} of X holds {kind}s, such as {example(values)}, which {owner} "
+                f"does not take as they are: put a transformer in front that makes numbers of "
+                f"them, such as skrub's DatetimeEncoder or TableVectorizer, or leave the column "
+                f"out."
             )
         if kind == "mixed" and not declared:
             raise ValueError(
                 f"Column {name!r} of X holds values of several types, such as "
-                f"{_example(values, str)} beside numbers: make them numbers, for instance by "
-                f"pandas.to_numeric, or strings."
+                f"{example(values, str)}: make all of them numbers, for instance by "
+                f"pandas.to_numeric, or all of them strings."
             )
         if kind == "category" and declared is False:
             raise ValueError(
-                f"Column {name!r} of X holds {_example(values)}, which is no number: list the "
+                f"Column {name!r} of X holds {example(values)}, which is no number: list the "
                 f"column in categorical_features of {owner}, or leave it out."
             )
         self.kind = "category" if declared else kind
         self.categories: list[Any] = []
         if self.kind == "category":
             try:
-                self.categories = _distinct(values)
+                self.categories = distinct(values)
             except TypeError as error:
                 raise TypeError(
-                    f"Column {name!r} of X holds {_example(values)}: an argument must be a string "
+                    f"Column {name!r} of X holds {example(values)}: an argument must be a string "
                     f"or a number to be a category."
                 ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         # Dtypes of other libraries by name, so that pickles and files hold no objects of theirs.
-        return {**vars(self), "dtype": _dtype_name(self.dtype)}
+        return {**vars(self), "dtype": dtype_name(self.dtype)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, dtype=_dtype(*state["dtype"], state["categories"]))
+        vars(self).update(state, dtype=named_dtype(*state["dtype"], state["categories"]))
 
     def read(self, values: Any) -> np.ndarray:
         """Return values as numbers: those of categories by their order, NaN where missing."""
         if self.kind == "category":
-            values = np.array([*_objects(values), None], dtype=object)[:-1]  # one dimension
+            values = np.array([*as_objects(values), None], dtype=object)[:-1]  # one dimension
+            self._check_types(values)
             numbers = pd.Index(self.categories, dtype=object).get_indexer(values).astype(float)
             numbers[numbers < 0] = len(self.categories)
             return np.where(pd.isna(values), np.nan, numbers)
-        if _kind(values) not in ("number", "boolean"):
+        if kind_of(values) not in ("number", "boolean"):
             raise ValueError(
-                f"Column {self.name!r} of X holds {_example(values, str)}, but {self.owner} was "
-                f"fitted on {'booleans' if self.kind == 'boolean' else 'numbers'} there."
+                f"Column {self.name!r} of X holds {example(values, str)}, but {self.owner} was "
+                f"fitted on {self.kind}s there: make them {self.kind}s, too."
             )
         if getattr(values.dtype, "kind", "") == "c":
             raise ValueError(f"Complex data not supported: column {self.name!r} of X.")
-        numbers = _floats(values)
+        numbers = as_floats(values)
         if np.isinf(numbers).any():
-            raise ValueError(f"Column {self.name!r} of input X contains infinity.")
+            raise ValueError(
+                f"Column {self.name!r} of input X contains infinity, in row "
+                f"{np.isinf(numbers).argmax()}: replace it by NaN if it stands for a missing value."
+            )
+        others = numbers[~np.isin(numbers, (0, 1)) & ~np.isnan(numbers)]
+        if self.kind == "boolean" and len(others):
+            raise ValueError(
+                f"Column {self.name!r} of X holds {others[0]:g}, but {self.owner} was fitted on "
+                f"booleans there."
+            )
         return numbers
+
+    def _check_types(self, values: np.ndarray) -> None:
+        """Raise if categories were strings in the fit, and now are all numbers."""
+        observed = values[~pd.isna(values)]
+        was, now = ({isinstance(v, str) for v in part} for part in (self.categories, observed))
+        if was == {True} and now == {False}:
+            raise ValueError(
+                f"Column {self.name!r} of X holds {observed[0]!r}, but {self.owner} was fitted "
+                f"on strings there: make them strings, too."
+            )
 
     def write(self, numbers: np.ndarray) -> Any:
         """Return numbers as values of the kind that the fit had, None or NaN where missing."""
@@ -118,7 +155,7 @@ class Columns:
 
     def __init__(self, X: Any, categorical_features: Any, owner: str):
         series = list(_series(X))
-        self.container = _container(X)
+        self.container = container_of(X)
         declared = _declared(categorical_features, [name for name, _ in series], owner)
         if declared is None and self.container == "array":
             declared = [False] * len(series)
@@ -126,6 +163,16 @@ class Columns:
             Column(name, values, None if declared is None else declared[n], owner)
             for n, (name, values) in enumerate(series)
         ]
+        for column, (name, values) in zip(self.columns, series, strict=True):
+            n_values = len(column.categories)
+            if declared is None and n_values > max(_IDENTIFIERS * len(values), _MANY):
+                warnings.warn(
+                    f"Column {name!r} of X has {n_values} different values in {len(values)} rows, "
+                    f"such as {example(values)}, so it says nothing about other rows. Leave it "
+                    f"out if it holds identifiers or free text.",
+                    UserWarning,
+                    stacklevel=2,
+                )
 
     @property
     def categorical(self) -> list[int]:
@@ -169,16 +216,45 @@ class Columns:
 
 def is_frame(X: Any) -> bool:
     """Return whether X is a DataFrame of pandas or polars."""
-    return _container(X) != "array"
+    return container_of(X) != "array"
 
 
 def like(X: Any, rows: Any) -> Any:
     """Return an array of rows as a DataFrame of the kind that X is; anything else as it is."""
     if not isinstance(rows, np.ndarray) or not is_frame(X):
         return rows
-    if _container(X) == "pandas":
+    if container_of(X) == "pandas":
         return pd.DataFrame(rows, index=X.index, columns=X.columns)
     return type(X)(rows, schema=list(X.columns))
+
+
+def filled_in(X: Any, table: Any, missing: np.ndarray) -> Any:
+    """Return a DataFrame with those columns of another that have missing values, in its dtypes.
+
+    Parameters
+    ----------
+    X : DataFrame
+        Rows of which values are missing.
+
+    table : DataFrame
+        The same rows without missing values.
+
+    missing : ndarray of bool of shape (n, d)
+        Which values are missing in X.
+    """
+    columns = []
+    for n, (name, values) in enumerate(_series(X)):
+        filled = table[name] if container_of(X) == "polars" else table.iloc[:, n]
+        if not missing[:, n].any():
+            filled = values
+        elif kind_of(values) == "number" and "int" in str(values.dtype).lower():
+            filled = as_type(np.round(as_floats(filled)), values)
+        columns.append(filled)
+    if container_of(X) == "polars":
+        return type(X)(columns)
+    joined = pd.concat(columns, axis=1)
+    joined.columns = X.columns
+    return joined
 
 
 def check_no_strings(X: Any, owner: str) -> None:
@@ -196,7 +272,7 @@ def check_no_strings(X: Any, owner: str) -> None:
 
 def holds_numbers_only(X: Any) -> bool:
     """Return whether a DataFrame is all of NumPy's numbers, at a glance."""
-    dtypes = X.dtypes if _container(X) == "pandas" else []
+    dtypes = X.dtypes if container_of(X) == "pandas" else []
     return len(dtypes) > 0 and all(isinstance(t, np.dtype) and t.kind in "fiu" for t in dtypes)
 
 
@@ -219,18 +295,11 @@ def _float_dtype(dtype: Any) -> Any:
     return np.float64
 
 
-def _container(X: Any) -> str:
-    if isinstance(X, pd.DataFrame):
-        return "pandas"
-    is_polars = type(X).__module__.startswith("polars") and type(X).__name__ == "DataFrame"
-    return "polars" if is_polars else "array"
-
-
 def _series(X: Any) -> Iterator[tuple[Any, Any]]:
-    if _container(X) == "pandas":
+    if container_of(X) == "pandas":
         # By position, since names may occur twice.
         return ((name, X.iloc[:, n]) for n, name in enumerate(X.columns))
-    if _container(X) == "polars":
+    if container_of(X) == "polars":
         return zip(X.columns, X.get_columns(), strict=True)
     return enumerate(np.asarray(X).T)
 
@@ -261,95 +330,3 @@ def _declared(given: Any, names: Sequence[Any], owner: str) -> list[bool] | None
                 f"columns are {list(names)}."
             )
     return chosen
-
-
-def _dtype_name(dtype: Any) -> tuple[str, ...]:
-    """Return how a dtype is written: its library, its name, and more where that is not enough."""
-    if dtype is None:
-        return ("none",)
-    if type(dtype).__module__.startswith("polars") or hasattr(dtype, "is_numeric"):
-        values = dtype.categories.to_list() if str(dtype).startswith("Enum") else []
-        return "polars", str(dtype).partition("(")[0], *values
-    if isinstance(dtype, pd.CategoricalDtype):
-        return "categories", str(dtype.categories.dtype), str(dtype.ordered)
-    if isinstance(dtype, pd.StringDtype) and str(dtype) == "string":
-        return "pandas", f"string[{dtype.storage}]"
-    return "pandas", str(dtype)
-
-
-def _dtype(library: str, *rest: Any) -> Any:
-    """Return the dtype that was written so, for a column with these categories, given at last."""
-    *names, categories = rest
-    if library == "none":
-        return None
-    if library == "polars":
-        import polars
-
-        if names[0] == "Enum":
-            return polars.Enum(names[1:])
-        dtype = getattr(polars, names[0])
-        if not issubclass(dtype, polars.DataType):
-            raise TypeError(f"{dtype!r} is no dtype of polars")
-        return dtype()
-    if library == "categories":
-        return pd.CategoricalDtype(pd.Index(categories, dtype=names[0]), names[1] == "True")
-    return pd.api.types.pandas_dtype(names[0])
-
-
-def _kind(values: Any) -> str:
-    """Return "number", "boolean", "category", "date", or "mixed" of numbers and other values."""
-    dtype = values.dtype
-    if type(values).__module__.startswith("polars"):
-        if dtype.is_temporal():
-            return "date"
-        if dtype.is_numeric() or str(dtype) == "Null":
-            return "number"
-        return "boolean" if str(dtype) == "Boolean" else "category"
-    if isinstance(dtype, pd.CategoricalDtype):
-        return "category"
-    if pd.api.types.is_bool_dtype(dtype):
-        return "boolean"
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "number"
-    inferred = pd.api.types.infer_dtype(values, skipna=True)
-    if inferred in _NUMBERS:
-        return "number"
-    if inferred in _DATES or pd.api.types.is_datetime64_any_dtype(dtype):
-        return "date"
-    if inferred in ("mixed", "mixed-integer"):
-        return "mixed"
-    return "boolean" if inferred == "boolean" else "category"
-
-
-def _floats(values: Any) -> np.ndarray:
-    if type(values).__module__.startswith("polars"):
-        import polars
-
-        return values.cast(polars.Float64).to_numpy().astype(np.float64)
-    return pd.Series(values).to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _objects(values: Any) -> list[Any]:
-    """Return the values of a column as Python objects, None where missing."""
-    if type(values).__module__.startswith("polars"):
-        return values.to_list()
-    series = pd.Series(values)
-    return series.astype(object).where(series.notna(), None).tolist()
-
-
-def _distinct(values: Any) -> list[Any]:
-    """Return the distinct values of a column, in an order that rows do not change if it can be."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.dtype.categories.tolist()
-    distinct = set(_objects(values)) - {None}
-    try:
-        return sorted(distinct)
-    except TypeError:  # of several types
-        return sorted(distinct, key=lambda value: (type(value).__name__, str(value)))
-
-
-def _example(values: Any, kind: type = object) -> str:
-    """Return one value for an error message, one of a type if there is any."""
-    observed = [value for value in _objects(values) if value is not None]
-    of_kind = [value for value in observed if isinstance(value, kind)]
-    return repr(next(iter(of_kind or observed), None))
