@@ -205,6 +205,7 @@ def _structure(estimator: Any) -> Any:
         or type(estimator).fit is not BaseAutoencoder.fit
         or getattr(estimator, "_skl_callbacks", None)
         or estimator.warm_start
+        or estimator.checkpoint_dir is not None
         or estimator.init_from is not None
         or estimator.trainable != "all"
         or estimator.verbose

@@ -3,6 +3,7 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
+from os import PathLike
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -154,6 +155,11 @@ default="silu"
         Number format of the network during training. "bfloat16" takes half the memory and is faster
         on recent GPUs. Parameters, and everything after the fit, are float32.
 
+    checkpoint_dir : str, path-like or None, default=None
+        A folder to which `fit` writes where it is, every ten seconds and at its end. After an
+        interruption, the same call goes on from there, with the same result as without. It needs a
+        number as `random_state`. Files stay until you delete the folder.
+
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit.
 
@@ -237,6 +243,7 @@ default="silu"
     calibration_fraction: Fraction | None = None
     device: str = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint_dir: str | PathLike | None = None
     warm_start: bool = False
     init_from: BaseEstimator | None = None
     trainable: Part = "all"

@@ -34,7 +34,8 @@ class TrainingSteps:
 
     @property
     def n_blocks(self) -> int:
-        return math.ceil(self.budget / self.block)
+        """How many blocks remain."""
+        return math.ceil(self.remaining / self.block)
 
     @property
     def remaining(self) -> int:

@@ -22,6 +22,7 @@ from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import threshold
 from sktae._training.budget import training_steps
 from sktae._training.build import check_same_structure, continue_from, new_net
+from sktae._training.checkpoint import Checkpoint
 from sktae._training.prepare import Prepared
 from sktae._training.progress import EpochBar, FitTasks
 from sktae._training.spec import resolve
@@ -136,9 +137,14 @@ class Fit:
         self.steps = training_steps(params, self.spec, x, self.plan, first, one_pass)
         if stops_early:
             self.valid = ValidationBatches(x_valid.spread(len(x_valid)), self.plan)
+        self.checkpoint = None
+        if params.checkpoint_dir is not None and not one_pass:
+            self.checkpoint = Checkpoint(self, params.checkpoint_dir, before)
 
     def run(self) -> None:
         """Train the network alone; `fit_many` trains those of many fits together instead."""
+        if self.checkpoint is not None and self.checkpoint.finished:
+            return
         with self.callbacks():
             self.net.partial_fit(self.steps, self.valid, epochs=self.steps.n_blocks)
 
@@ -251,6 +257,8 @@ class Fit:
         if getattr(estimator, "_skl_callbacks", None):
             tasks = FitTasks(estimator, *self.prepared.data, steps.n_blocks, self.snapshot)
             callbacks.append(("fit_tasks", tasks))
+        if self.checkpoint is not None:
+            callbacks.append(("checkpoint", self.checkpoint))
         if estimator.verbose:
             callbacks.append(("epoch_bar", EpochBar(type(estimator).__name__, steps.n_blocks)))
         return callbacks

@@ -30,7 +30,7 @@ def to_plain(fitted: Fitted) -> dict[str, Any]:
     fields = {field.name: getattr(fitted, field.name) for field in dataclasses.fields(fitted)}
     return {
         **fields,
-        "net": _net_to_plain(fitted.net),
+        "net": net_to_plain(fitted.net),
         "memory": [_array(fitted.memory.x), fitted.memory.n_rows],
     }
 
@@ -47,15 +47,15 @@ def from_plain(estimator: Any, plain: Mapping[str, Any]) -> Fitted:
     return Fitted(net=net, memory=memory, **fields)
 
 
-def _net_to_plain(net: AutoencoderNet) -> dict[str, Any]:
+def net_to_plain(net: AutoencoderNet) -> dict[str, Any]:
     network = net.module_
     statistics = STATISTICS if network._takes_missing else ()
     return {
-        "weights": _arrays(network.state_dict()),
+        "weights": arrays(network.state_dict()),
         "frozen": [name for name, p in network.named_parameters() if not p.requires_grad],
         "statistics": {name: _array(getattr(network, name)) for name in statistics},
-        "optimizer": _arrays(net.optimizer_.state_dict()),
-        "history": _arrays([dict(epoch) for epoch in net.history]),
+        "optimizer": arrays(net.optimizer_.state_dict()),
+        "history": arrays([dict(epoch) for epoch in net.history]),
         "schedule": net.schedule,
         "training_path": net.training_path_,
     }
@@ -65,19 +65,19 @@ def _net_from_plain(
     params: Any, fields: Mapping[str, Any], plain: Mapping[str, Any], sample_shape: tuple[int, ...]
 ) -> AutoencoderNet:
     """Make the net again, as it was at the end of the fit, but with callbacks that are new."""
-    spec, weights = fields["spec"], _tensors(plain["weights"])
+    spec, weights = fields["spec"], tensors(plain["weights"])
     if tuple(spec.shape) != sample_shape:
         raise ValueError(f"The network is for rows of another shape than {sample_shape}.")
     with _Bounded(weights), SeededInitialization(fields["seed"]):
         network = params.network(spec)
     if plain["statistics"]:
-        take_missing(network, fields["inputs"], _tensors(plain["statistics"]))
+        take_missing(network, fields["inputs"], tensors(plain["statistics"]))
     network.load_state_dict(weights)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in plain["frozen"])
     params.device = _device_here(params.device)
     net = new_net(params, spec, network, bool(plain["statistics"]))
-    net.optimizer_.load_state_dict(_tensors(plain["optimizer"]))
+    net.optimizer_.load_state_dict(tensors(plain["optimizer"]))
     net.history = type(net.history)(plain["history"])
     net.schedule, net.training_path_ = plain["schedule"], plain["training_path"]
     return net
@@ -116,12 +116,12 @@ def _array(x: Tensor) -> np.ndarray:
     return x.detach().cpu().numpy().copy()
 
 
-def _arrays(value: Any) -> Any:
+def arrays(value: Any) -> Any:
     """Return nested containers with arrays in place of tensors."""
     return _converted(value, Tensor, _array)
 
 
-def _tensors(value: Any) -> Any:
+def tensors(value: Any) -> Any:
     """Return nested containers with tensors in place of arrays."""
     return _converted(value, np.ndarray, torch.from_numpy)
 
