@@ -12,6 +12,7 @@ from sktae._training.build import objective_parameters
 from sktae._training.fit import Fit
 from sktae._training.prepare import Prepared
 from sktae.base import BaseAutoencoder
+from sktae.parameters import plain_copy
 from sktae.randomness import seed_of
 
 # Parameters that may differ between the models of a stack, beside the numbers in their objective.
@@ -211,6 +212,7 @@ def _structure(estimator: Any) -> Any:
         or estimator.verbose
     ):
         return None
+    estimator = plain_copy(estimator)
     numbers = {
         name
         for name, value in objective_parameters(estimator).items()

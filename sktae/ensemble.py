@@ -1,6 +1,5 @@
 """Ensembles of autoencoders."""
 
-import copy
 import math
 from typing import ClassVar, Literal
 
@@ -24,7 +23,17 @@ from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.inputs.tabular import Tabular
 from sktae.inputs.weights import check_weights
-from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, Share, positional
+from sktae.parameters import (
+    Contamination,
+    Count,
+    Declared,
+    Fraction,
+    Seed,
+    Share,
+    plain_copy,
+    positional,
+    take_over,
+)
 from sktae.randomness import generator, hold_out, seed_of
 
 # Numbers of the draws of a member, for the purpose "sample". The member itself draws at number 0.
@@ -160,9 +169,9 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         self : object
             The fitted ensemble.
         """
-        fresh = copy.copy(self)
+        fresh = plain_copy(self)
         fresh._train(X, sample_weight)
-        self.__dict__ = fresh.__dict__  # only now, so that a fit that fails changes nothing
+        take_over(self, fresh)  # only now, so that a fit that fails changes nothing
         return self
 
     def transform(self, X):

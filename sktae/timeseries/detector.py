@@ -14,7 +14,16 @@ from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
-from sktae.parameters import Contamination, Count, Declared, Fraction, Seed, positional
+from sktae.parameters import (
+    Contamination,
+    Count,
+    Declared,
+    Fraction,
+    Seed,
+    plain_copy,
+    positional,
+    take_over,
+)
 from sktae.randomness import generator, seed_of
 from sktae.timeseries.channels import VIEWS, Channels
 from sktae.timeseries.errors import WindowErrors
@@ -211,9 +220,9 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         self : object
             The fitted detector.
         """
-        fresh = copy.copy(self)
+        fresh = plain_copy(self)
         fresh._train(X)
-        self.__dict__ = fresh.__dict__  # only now: a fit that fails leaves what was there
+        take_over(self, fresh)  # only now: a fit that fails leaves what was there
         return self
 
     @available_if(_learns_in_chunks)
@@ -239,7 +248,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         self : object
             The fitted detector.
         """
-        fresh = copy.copy(self)
+        fresh = plain_copy(self)
         if hasattr(self, "estimator_"):
             # Other libraries' estimators change in place, ours swap their state in one step.
             ours = isinstance(self.estimator_, BaseAutoencoder)
@@ -247,7 +256,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
                 copy.copy(self.estimator_) if ours else copy.deepcopy(self.estimator_)
             )
         fresh._train_chunk(X)
-        self.__dict__ = fresh.__dict__
+        take_over(self, fresh)
         return self
 
     # -- the private twins ---------------------------------------------------------------------

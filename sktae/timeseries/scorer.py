@@ -247,7 +247,7 @@ class SeriesScoreMixin(OutlierMixin):
         return self._new_stream(output).process(rows, *self._functions(output), last=True)
 
     def _new_stream(self, output):
-        default, sizes = self._errors.training_mean, (self.window_size_, self.stride)
+        default, sizes = self._errors.training_mean, (self.window_size_, int(self.stride))
         if self._by_time(output):
             aggregator = OverlapAverage(*sizes, len(default))
         else:
