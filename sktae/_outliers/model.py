@@ -18,6 +18,8 @@ _SAMPLE, _SAMPLE_NUMBERS = 10_000, 2**24
 _TAIL_ROWS = 1500
 # Measures are added up for so many rows at once.
 _ROWS_AT_ONCE = 2**16
+# The error of a row that is so far from all others that its error overflows.
+_LARGEST = float(np.finfo(np.float32).max)
 # Samples in which neighbors are searched: how many, of how many rows, whether they are disjoint.
 _ALL_SAMPLES, _CENTRAL_SAMPLES = (2, 512, True), (16, 16, False)
 
@@ -140,7 +142,8 @@ class OutlierModel:
             (errors,) = in_tiles(
                 lambda x: (estimator._row_errors(network, x, method),), network, rows
             )
-            return errors.astype(np.float64)
+            # What overflows is infinite, or NaN where infinite terms cancel out.
+            return np.nan_to_num(errors.astype(np.float64), nan=_LARGEST, posinf=_LARGEST)
 
         def measures(x: Tensor) -> tuple[Tensor]:
             out = network(x)
