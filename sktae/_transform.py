@@ -17,6 +17,10 @@ from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, result_dtype
 from sktae.inputs.weights import check_weights
 
+# Codes are clipped here before they are decoded: far above those of any row, and low enough that
+# their squares, and sums of these, fit float32.
+_LARGEST_CODE = 1e15
+
 
 class TransformMixin(TransformerMixin):
     """Encodes, decodes and reconstructs rows, and measures the errors; a transformer."""
@@ -130,13 +134,16 @@ class TransformMixin(TransformerMixin):
         Returns
         -------
         error : ndarray of shape (n_samples,)
-            Squared errors. With `per_feature`, they have the shape and the container of `X`.
+            Squared errors; the largest float for those that are larger. With `per_feature`, they
+            have the shape and the container of `X`.
         """
         x = self._read_once(X)
-        error = self._inputs.errors(x.raw, self._reconstruct(x))
-        if per_feature:
-            return like(X, error) if error.ndim == 2 else error
-        return np.nanmean(error.reshape(len(error), -1), axis=1)
+        with np.errstate(over="ignore"):
+            error = self._inputs.errors(x.raw, self._reconstruct(x))
+            if not per_feature:
+                error = np.nanmean(error.reshape(len(error), -1), axis=1)
+        error = np.minimum(error, np.finfo(np.float64).max)
+        return like(X, error) if error.ndim == 2 else error
 
     def score(self, X, y=None, sample_weight=None):
         """Compute the share of variance explained. It is comparable across models.
@@ -181,7 +188,7 @@ class TransformMixin(TransformerMixin):
         return x, weights
 
     def _decode(self, codes):
-        z = Rows(codes, Tensor.float, self.net_.device)
+        z = Rows(codes, lambda z: z.float().clamp(-_LARGEST_CODE, _LARGEST_CODE), self.net_.device)
         rows = self._apply(lambda network, z: network.decode(z), z)
         return self._inputs.to_array(rows, codes.dtype)
 
