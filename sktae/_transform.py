@@ -165,13 +165,24 @@ class TransformMixin(TransformerMixin):
             1 minus the residual variance over the variance around the training mean; at most 1.
         """
         x, weights = self._read_weighted(X, sample_weight)
-        X = x.raw.astype(np.float64)
+        X, recon = x.raw.astype(np.float64), self._reconstruct(x)
+        mean, rounding = (
+            v.reshape(X.shape[1:]) for v in (self._inputs.mean, self._inputs.rounding)
+        )
         scale = 1.0 if weights is None else weights.reshape(-1, *[1] * (X.ndim - 1))
-        residual = np.nansum(scale * self._inputs.errors(X, self._reconstruct(x)))
-        total = np.nansum(scale * self._inputs.errors(X, self._inputs.mean.reshape(X.shape[1:])))
-        size = np.nansum(scale * X**2)
-        if total <= 1e-20 * size:  # constant rows have no variance: 1 if reproduced, else 0
-            return float(residual <= 1e-9 * size)
+
+        def sums(X, recon, mean, rounding):
+            errors, deviations = self._inputs.errors(X, recon), self._inputs.errors(X, mean)
+            residual, total = np.nansum(scale * errors), np.nansum(scale * deviations)
+            return residual, total, (deviations > rounding**2).any()
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            residual, total, varies = sums(X, recon, mean, rounding)
+        if not np.isfinite(residual + total):  # squares overflow, so they are taken in larger units
+            unit = max(np.nanmax(abs(X)), np.nanmax(abs(recon)))
+            residual, total, varies = sums(X / unit, recon / unit, mean / unit, rounding / unit)
+        if not varies:  # constant rows have no variance: 1 if reproduced, else 0
+            return float(residual <= 1e-9 * np.nansum(scale * X**2))
         return float(1 - residual / total)
 
     def _read_once(self, X):

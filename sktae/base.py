@@ -28,7 +28,7 @@ from sktae._training.progress import CallbackSupportMixin
 from sktae._training.spec import Auto, Spec
 from sktae._training.state import Fitted
 from sktae._transform import TransformMixin
-from sktae.inputs.protocol import Inputs
+from sktae.inputs.protocol import Inputs, validated
 from sktae.inputs.scaling import holds_missing
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
@@ -590,7 +590,7 @@ default="silu"
 
     def _validated(self, X: Any) -> Any:
         check_is_fitted(self)
-        return self._inputs.validate(self, X, reset=False)
+        return validated(self, X)
 
     def _rows(self, X: Any) -> Rows:
         return self._loader(self._validated(X))

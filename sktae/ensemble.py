@@ -21,6 +21,7 @@ from sktae._outliers.threshold import percentile, threshold
 from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
+from sktae.inputs.protocol import validated
 from sktae.inputs.tabular import Tabular
 from sktae.inputs.weights import check_weights
 from sktae.parameters import (
@@ -271,7 +272,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
 
     def _validated(self, X):
         check_is_fitted(self)
-        return self._inputs.validate(self, X, reset=False)
+        return validated(self, X)
 
     def _rows(self, X):
         return Rows(self._validated(X), Tensor.float)

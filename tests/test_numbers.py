@@ -1,8 +1,12 @@
 """Numbers of any kind and size: NumPy's scalars, far outliers, offsets, large identifiers."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
-from shared import quick
+from scipy.stats import spearmanr
+from shared import families, kinds, quick
 
 from sktae import (
     Autoencoder,
@@ -88,3 +92,56 @@ def test_far_rows_have_the_lowest_likelihoods(likelihood, method, X):
     assert (np.diff(one) <= 0).all()
     assert (np.diff(whole) <= 0).all()
     np.testing.assert_allclose(model.explain(far_rows(X)).sum(axis=1), -np.append(one, whole))
+
+
+# -- offsets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("E", kinds())
+def test_offsets_change_nothing(E, X):
+    """However far from 0 columns lie, scores are what they are at 0, as long as floats hold it."""
+    here, there = quick(E, max_steps=5).fit(X), quick(E, max_steps=5).fit(X + 1e12)
+    assert there.score(X + 1e12) == pytest.approx(here.score(X), abs=1e-3)
+    assert spearmanr(there.score_samples(X + 1e12), here.score_samples(X))[0] > 0.99
+
+
+@pytest.mark.parametrize("value", [1.7e12, 2.0**60, 1e100])
+def test_a_constant_column_does_not_decide_the_score(value, X):
+    """Milliseconds since 1970 and the like have no variance that could be explained."""
+    X = X.copy()
+    X[:, 0] = value
+    scores = [quick(max_steps=steps).fit(X).score(X) for steps in (1, 20, 100)]
+    assert scores == sorted(scores)
+    assert scores[0] + 0.2 < scores[2] < 0.999
+
+
+def test_the_score_does_not_depend_on_units(X):
+    """Not even where squares overflow."""
+    scores = [quick().fit(X * unit).score(X * unit) for unit in (1, 2.0**500)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    model = quick().fit(X)
+    assert model.score(X * 1e9) == pytest.approx(model.score(X * 1e300), abs=0.01)
+
+
+@pytest.mark.parametrize("E", families())
+def test_lost_digits_are_noticed(E, X):
+    """Where a dtype is too coarse for a column, its name is told, at the fit and after it."""
+    frame = pd.DataFrame(X, columns=list("abcdefgh"))
+    frame["c"] += 1e9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = quick(E, max_steps=1).fit(frame)
+        model.score_samples(frame)
+    for method in (model.score_samples, model.transform, model.predict):
+        with pytest.warns(UserWarning, match="Column 'c' of X .*float32 are 64 apart"):
+            method(frame.astype("f4"))
+    frame["b"] += 1e15
+    with pytest.warns(UserWarning, match="Column 'b' of X .*float64 are 0.125 apart") as caught:
+        quick(E, max_steps=1).fit(frame)
+    assert caught[0].filename == __file__
+
+
+def test_clipped_values_are_noticed(X):
+    """Columns that are not scaled must not be too large."""
+    with pytest.warns(UserWarning, match="values up to .*standardize=False they are clipped at"):
+        quick(standardize=False).fit(X * 1e7)

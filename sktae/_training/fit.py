@@ -151,12 +151,15 @@ class Fit:
     def finish(self, stacklevel: int) -> Fitted:
         """Return the fitted state, and warn if the fit is of no use."""
         fitted, scores = self._fitted(self.net)
-        complaints = []
+        complaints: list[str | None] = []
         if scores.min() == scores.max() and self._rows_differ():
             complaints.append(
                 f"All training rows have the same score, so {type(self.estimator).__name__} "
                 f"cannot tell them apart. Train longer (max_steps), or lower the penalties."
             )
+        prepared = self.prepared
+        complaints.append(self.inputs.too_coarse(prepared.X.dtype, prepared.feature_names))
+        complaints.append(self.inputs.too_large())
         complaints.append(self.params._complaint(self.net.history[-1], self.spec))
         for complaint in filter(None, complaints):
             warnings.warn(complaint, UserWarning, stacklevel=stacklevel)

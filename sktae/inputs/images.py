@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -18,9 +17,13 @@ from sktae.inputs.scaling import (
     check_n_features,
     check_rows_hold_values,
     chunked,
+    coarse,
     fit_scaler,
     from_tensor,
     pooled_moments,
+    rounding,
+    scaled,
+    unscaled,
 )
 
 # The dtypes of raw images. Bytes stay bytes, which take an eighth of the memory.
@@ -145,8 +148,9 @@ class Image(Inputs):
         self.layout = tuple(X.shape[1:])
         shape = self.image_shape or (self.layout if len(self.layout) > 1 else (1, *self.layout))
         self.shape = _with_channels(shape)
-        scaler, incomplete = fit_scaler(chunked(X), self.standardize, weights)
-        self.mean = scaler.mean_
+        scaler, incomplete, self.clipped = fit_scaler(chunked(X), self.standardize, weights)
+        self.mean, self.rounding = scaler.mean_, rounding(scaler)
+        self.coarse = coarse(scaler)
         self.has_missing = bool(incomplete.any())
         self.range = self._range(X)
         if self.standardize and not self.unit_interval:
@@ -191,18 +195,16 @@ class Image(Inputs):
     def to_tensor(self, rows: Tensor) -> Tensor:
         """Convert raw images to inputs of the network, (n, channels, height, width)."""
         low, high = (0.0, 1.0) if self.unit_interval else (-CLIP, CLIP)
-        offset = torch.from_numpy(-self.shift / self.scale).view(-1, 1, 1)
-        factor = torch.from_numpy(1 / self.scale).view(-1, 1, 1)
-        x = rows.double().reshape(-1, *self.shape)
-        return torch.addcmul(offset, x, factor).float().clamp(low, high)
+        shift, scale = (v.reshape(-1, 1, 1) for v in (self.shift, self.scale))
+        return scaled(rows.reshape(-1, *self.shape), shift, scale, low, high)
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Convert outputs of the network to images in the layout and units of `X`."""
         scale, shift = (v.reshape(-1, 1, 1) for v in (self.scale, self.shift))
-        images = z.astype(np.float64) * scale + shift
+        images = unscaled(z, shift, scale, dtype)
         if self.range is not None:  # outputs are within it already, but for rounding errors
             images = images.clip(*self.range)
-        return images.reshape(-1, *self.layout).astype(dtype)
+        return images.reshape(-1, *self.layout)
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
         """Return the squared error of each value, in the units of `X`."""

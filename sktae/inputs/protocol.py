@@ -1,12 +1,16 @@
 """The protocol of inputs: how rows of one kind become tensors, and tensors rows."""
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sktae.inputs.scaling import CLIP
 
 
 class Inputs(Protocol):
@@ -23,6 +27,16 @@ class Inputs(Protocol):
 
     mean : ndarray
         Mean of each number of a raw row in training, around which `score` counts variance.
+
+    rounding : ndarray
+        How far each number may be from its mean where both are equal but for rounding.
+
+    coarse : dict
+        By the names of dtypes: the column whose variation they cannot resolve, its mean and its
+        standard deviation. Dtypes that are fine enough are not in it.
+
+    clipped : float
+        The largest number, if it is too large to be taken as it is; else 0.
 
     axes : tuple of str
         Names of the axes of a raw row, such as ("step", "channel"). `explain` names its columns by
@@ -43,6 +57,9 @@ class Inputs(Protocol):
 
     shape: tuple[int, ...]
     mean: np.ndarray
+    rounding: np.ndarray
+    coarse: Mapping[str, tuple[int, float, float]] = MappingProxyType({})
+    clipped: float = 0.0
     incomplete: Sequence[int] = ()
     has_missing: bool = False
     categorical: Sequence[int] = ()
@@ -106,6 +123,37 @@ class Inputs(Protocol):
         """Raise if raw rows cannot be trained on, such as values outside a required range."""
         ...
 
+    def too_large(self) -> str | None:
+        """Say which numbers are too large, so that they are clipped, if any are."""
+        if not self.clipped:
+            return None
+        return (
+            f"X has values up to {self.clipped:.4g}, but with standardize=False they are clipped "
+            f"at {CLIP:g}: divide X by a constant, or set standardize=True."
+        )
+
+    def too_coarse(self, dtype: np.dtype, names: Any = None) -> str | None:
+        """Say for which column the numbers of a dtype are too coarse, if there is one.
+
+        Parameters
+        ----------
+        dtype : dtype
+            The dtype of raw rows.
+
+        names : sequence of str or None, default=None
+            Names of the columns, if they have any.
+        """
+        if np.dtype(dtype).name not in self.coarse:
+            return None
+        column, mean, deviation = self.coarse[np.dtype(dtype).name]
+        gap = float(np.spacing(np.asarray(abs(mean), dtype)))
+        name = column if names is None else repr(names[column])
+        return (
+            f"Column {name} of X has mean {mean:.6g} and standard deviation {deviation:.3g}, but "
+            f"numbers of {np.dtype(dtype).name} are {gap:.3g} apart there, so that part of its "
+            f"variation is rounding: subtract a constant before X becomes {np.dtype(dtype).name}."
+        )
+
     def to_tensor(self, rows: Tensor) -> Tensor:
         """Convert raw rows to inputs of the network, (n, ...)."""
         ...
@@ -125,3 +173,13 @@ class Inputs(Protocol):
     def summary(self, x: Tensor) -> Tensor:
         """Return the features by which inputs of the network are compared with others, (n, d)."""
         ...
+
+
+def validated(estimator: Any, X: Any) -> Any:
+    """Return what a user passed to a fitted estimator as raw rows; warn if they are too coarse."""
+    raw = estimator._inputs.validate(estimator, X, reset=False)
+    names = getattr(estimator, "feature_names_in_", None)
+    complaint = estimator._inputs.too_coarse(raw.dtype, names)
+    if complaint is not None:
+        warnings.warn(complaint, UserWarning, stacklevel=4)  # where the user calls a method
+    return raw

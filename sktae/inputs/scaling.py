@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 # The dtypes of raw rows; anything else is converted to the first.
 FLOATS = (np.float64, np.float32)
@@ -16,6 +17,17 @@ CLIP = 1e6
 
 # The scales of columns are learned from chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**20
+
+# A mean is far from 0 if it is so many times larger than the standard deviation. Beyond, the
+# rounding of float64 would show in the scaled values, which are float32.
+_FAR = 2.0**23
+
+# Values may be this far from a mean that they are equal to, as a share of it.
+_ROUNDING = 1e-10
+
+# Numbers are too coarse for a column if they are farther apart than this share of its standard
+# deviation.
+_COARSE = 0.01
 
 
 def result_dtype(dtype: np.dtype) -> np.dtype:
@@ -36,32 +48,92 @@ def check_n_features(estimator: Any, n_features: int, reset: bool) -> None:
 
 
 def fit_scaler(
-    chunks: Iterator[np.ndarray], scaled: bool, weights: np.ndarray | None = None
-) -> tuple[StandardScaler, np.ndarray]:
+    chunks: Iterator[np.ndarray], standardize: bool, weights: np.ndarray | None = None
+) -> tuple[StandardScaler, np.ndarray, float]:
     """Learn mean and variance of each number of a row, and a mask of those that may be missing.
 
-    If rows will be `scaled` by them, raise where a variance is not finite.
+    If rows will be scaled by them (`standardize`), raise where a variance is not finite. If not,
+    also return the largest number that would be clipped, or 0.
     """
     scaler, largest, n = StandardScaler(), 0.0, 0
     incomplete: Any = False
+    shifted, origin = False, np.zeros(1)
     with np.errstate(over="ignore", invalid="ignore"):
         for chunk in chunks:
             rows = chunk.reshape(len(chunk), -1).astype(np.float64)
             own = None if weights is None else weights[n : n + len(chunk)]
-            scaler.partial_fit(rows, sample_weight=own)
+            scaler.partial_fit(rows - origin if shifted else rows, sample_weight=own)
+            if n == 0 and _is_far(scaler).any():  # deviations from there are small and exact
+                shifted, origin = True, np.where(_is_far(scaler), scaler.mean_, 0.0)
+                scaler = StandardScaler().partial_fit(rows - origin, sample_weight=own)
             if weights is not None:
                 incomplete = incomplete | np.isnan(rows).any(axis=0)
             largest = max(largest, np.nanmax(abs(chunk)))
             n += len(chunk)
+    if shifted:
+        scaler.mean_ = scaler.mean_ + origin
     if weights is None:  # then rows are what the scaler has counted
         incomplete = np.asarray(scaler.n_samples_seen_) < n
     observed = np.broadcast_to(np.asarray(scaler.n_samples_seen_) > 0, scaler.scale_.shape)
-    if scaled and not np.isfinite(scaler.scale_[observed]).all():
+    if standardize and not np.isfinite(scaler.scale_[observed]).all():
         raise ValueError(
             f"X has values up to {largest:.4g}, whose variance is too large for a float; "
             f"divide them by a constant."
         )
-    return scaler, np.broadcast_to(incomplete, scaler.mean_.shape)
+    clipped = 0.0 if standardize or largest <= CLIP else float(largest)
+    return scaler, np.broadcast_to(incomplete, scaler.mean_.shape), clipped
+
+
+def _is_far(scaler: StandardScaler) -> np.ndarray:
+    return abs(scaler.mean_) > _FAR * scaler.scale_
+
+
+def rounding(scaler: StandardScaler) -> np.ndarray:
+    """Return how far values may be from a mean that they are equal to."""
+    mean = abs(np.nan_to_num(scaler.mean_))
+    # Means that are far from 0 are exact, since they are sums of small deviations.
+    return np.where(_is_far(scaler), np.spacing(mean), _ROUNDING * mean)
+
+
+def scaled(
+    x: Tensor, shift: np.ndarray, scale: np.ndarray, low: float = -CLIP, high: float = CLIP
+) -> Tensor:
+    """Subtract shifts and divide by scales, which broadcast; clip the results."""
+    far = abs(shift) > _FAR * scale
+    x = x.double()
+    if far.any():
+        x = x - torch.from_numpy(np.where(far, shift, 0.0))
+        shift = np.where(far, 0.0, shift)
+    offset, factor = torch.from_numpy(-shift / scale), torch.from_numpy(1 / scale)
+    return torch.addcmul(offset, x, factor).float().clamp(low, high)
+
+
+def unscaled(z: np.ndarray, shift: np.ndarray, scale: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Undo `scaled`; what a dtype cannot hold becomes its largest number."""
+    values = z.astype(np.float64) * scale + shift
+    if dtype == np.float32:
+        limits = np.finfo(dtype)
+        values = values.clip(limits.min, limits.max, out=values)
+    return values.astype(dtype)
+
+
+def coarse(scaler: StandardScaler) -> dict[str, tuple[int, float, float]]:
+    """Find where numbers are too far apart for the variation of a column.
+
+    Return, by the names of dtypes, the column for which it is worst, its mean and its standard
+    deviation.
+    """
+    deviation = np.sqrt(np.nan_to_num(scaler.var_))
+    varies, found = deviation > np.where(_is_far(scaler), 0, rounding(scaler)), {}
+    for dtype in FLOATS:
+        with np.errstate(over="ignore", invalid="ignore"):
+            gaps = np.spacing(abs(np.nan_to_num(scaler.mean_)).astype(dtype)).astype(np.float64)
+            share = np.nan_to_num(gaps) / np.where(varies, deviation, np.inf)
+        worst = int(share.argmax())
+        if share[worst] > _COARSE:
+            name = np.dtype(dtype).name
+            found[name] = worst, float(scaler.mean_[worst]), float(deviation[worst])
+    return found
 
 
 def pooled_moments(
@@ -74,6 +146,10 @@ def pooled_moments(
     """
     mean, variance = (np.nan_to_num(v).reshape(shape) for v in (scaler.mean_, scaler.var_))
     counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape).reshape(shape)
+    # Means that are all far from 0 are taken from the first of them on, as deviations.
+    far = _is_far(scaler).reshape(shape).all(axis=axis, keepdims=True)
+    origin = np.where(far, mean.take([0], axis), 0.0)
+    mean = mean - origin
     n = counts.sum(axis=axis)
     share = counts / np.expand_dims(np.where(n > 0, n, 1), axis)
     pooled_mean = (share * mean).sum(axis=axis)
@@ -81,6 +157,7 @@ def pooled_moments(
     pooled_variance = (share * (variance + deviation**2)).sum(axis=axis)
     # The variance of constant numbers may be a rounding error of these sums.
     rounding = (n * pooled_mean * np.finfo(float).eps) ** 2
+    pooled_mean = pooled_mean + origin.squeeze(axis)
     return pooled_mean, np.where(pooled_variance > rounding, np.sqrt(pooled_variance), 1.0)
 
 

@@ -12,13 +12,16 @@ from torch.utils.data import Dataset
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
-    CLIP,
     FLOATS,
     check_n_features,
     chunked,
+    coarse,
     fit_scaler,
     from_tensor,
     pooled_moments,
+    rounding,
+    scaled,
+    unscaled,
 )
 
 
@@ -166,8 +169,10 @@ class Sequence(Inputs):
             largest = max(int(np.nanmax(chunk)) for chunk in chunked(X))
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
         standardize = self.standardize and self.n_tokens is None
-        scaler, _ = fit_scaler(chunked(X), standardize, weights)
-        self.mean = np.nan_to_num(scaler.mean_)
+        scaler, _, clipped = fit_scaler(chunked(X), standardize, weights)
+        self.clipped = clipped if self.n_tokens is None else 0.0
+        self.mean, self.rounding = np.nan_to_num(scaler.mean_), rounding(scaler)
+        self.coarse = coarse(scaler) if self.n_tokens is None else {}
         if standardize:
             self.shift, self.scale = pooled_moments(scaler, self.shape, 0)
         else:
@@ -190,14 +195,12 @@ class Sequence(Inputs):
         x = rows.double().unflatten(1, self.shape) if self.as_rows else rows.double()
         if self.n_tokens is not None:
             return x.clamp(max=self.vocabulary).float()
-        offset = torch.from_numpy(-self.shift / self.scale)
-        factor = torch.from_numpy(1 / self.scale)
-        return torch.addcmul(offset, x, factor).float().clamp(-CLIP, CLIP)
+        return scaled(x, self.shift, self.scale)
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Convert outputs of the network to sequences in the shape and units of `X`."""
-        sequences = z.astype(np.float64) * self.scale + self.shift
-        return sequences.reshape((len(z), -1) if self.as_rows else z.shape).astype(dtype)
+        sequences = unscaled(z, self.shift, self.scale, dtype)
+        return sequences.reshape((len(z), -1) if self.as_rows else z.shape)
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
         """Return squared errors of numbers, or 1 for each wrong token; NaN for missing values."""

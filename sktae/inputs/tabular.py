@@ -21,8 +21,12 @@ from sktae.inputs.scaling import (
     check_n_features,
     check_rows_hold_values,
     chunked,
+    coarse,
     fit_scaler,
     from_tensor,
+    rounding,
+    scaled,
+    unscaled,
 )
 
 
@@ -143,7 +147,7 @@ class Tabular(Inputs):
         categorical = self.columns.categorical if self.columns else []
         numbers = np.setdiff1d(np.arange(X.shape[1]), categorical)
         self.numbers = numbers if categorical else None
-        self.mean = np.zeros(X.shape[1])
+        self.mean, self.rounding = np.zeros(X.shape[1]), np.zeros(X.shape[1])
         self.shift, self.scale = np.zeros(len(numbers)), np.ones(len(numbers))
         self.incomplete: list[int] = []
         self.has_missing = False
@@ -187,12 +191,14 @@ class Tabular(Inputs):
             scaler = StandardScaler(with_mean=False).fit(X.table, sample_weight=weights)
             incomplete = np.isin(numbers, X.table.indices[np.isnan(X.table.data)])
         else:
-            scaler, incomplete = fit_scaler(chunks, self.standardize, weights)
+            scaler, incomplete, self.clipped = fit_scaler(chunks, self.standardize, weights)
         counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
         mean = np.where(counts > 0, scaler.mean_, 0.0)
         if self.standardize:
             self.shift, self.scale = mean, np.where(counts > 0, scaler.scale_, 1.0)
         self.mean[numbers] = np.where(counts > 0, mean, np.nan)
+        self.rounding[numbers] = rounding(scaler)
+        self.coarse = {name: (numbers[n], *m) for name, (n, *m) in coarse(scaler).items()}
         self.incomplete = np.flatnonzero(incomplete).tolist()
         self.has_missing = bool(self.incomplete)
 
@@ -232,10 +238,8 @@ class Tabular(Inputs):
     def to_tensor(self, rows: Tensor) -> Tensor:
         """Convert raw rows to inputs of the network, (n, d), with NaN where values are missing."""
         low, high = (0.0, 1.0) if self.unit_interval else (-CLIP, CLIP)
-        offset = torch.from_numpy(-self.shift / self.scale)
-        factor = torch.from_numpy(1 / self.scale)
         numbers = rows if self.numbers is None else rows[:, self.numbers]
-        x = torch.addcmul(offset, numbers.double(), factor).float().clamp(low, high)
+        x = scaled(numbers, self.shift, self.scale, low, high)
         if not self.blocks and not self.incomplete:
             return x
         vectors = [block.to_vectors(rows[:, n]) for n, block in self.blocks.items()]
@@ -245,7 +249,7 @@ class Tabular(Inputs):
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Convert outputs of the network to raw rows."""
         n = len(self.shift)
-        numbers = (z[:, :n].astype(np.float64) * self.scale + self.shift).astype(dtype)
+        numbers = unscaled(z[:, :n], self.shift, self.scale, dtype)
         if self.numbers is None:
             return numbers
         rows = np.empty((len(z), len(self.numbers) + len(self.blocks)), dtype)
