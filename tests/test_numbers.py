@@ -5,17 +5,20 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import spearmanr
 from shared import families, kinds, quick
 
 from sktae import (
     Autoencoder,
     AutoencoderEnsemble,
+    RecurrentAutoencoder,
     VariationalAutoencoder,
     WindowedDetector,
     all_estimators,
     fit_many,
 )
+from sktae._engine.tiles import layer_size
 
 # -- parameters ------------------------------------------------------------------------------------
 
@@ -145,3 +148,24 @@ def test_clipped_values_are_noticed(X):
     """Columns that are not scaled must not be too large."""
     with pytest.warns(UserWarning, match="values up to .*standardize=False they are clipped at"):
         quick(standardize=False).fit(X * 1e7)
+
+
+# -- tokens ----------------------------------------------------------------------------------------
+
+
+def test_large_identifiers_are_no_tokens():
+    """A vocabulary up to an identifier would not fit memory."""
+    X = np.arange(60.0).reshape(20, 3)
+    X[3, 1] = 2.0**60
+    with pytest.raises(ValueError, match=f"token {2**60}, but .*less than 16777216.*OrdinalEncod"):
+        quick(RecurrentAutoencoder, n_tokens="auto").fit(X)
+
+
+def test_tiles_are_small_where_the_vocabulary_is_large():
+    """The network knows of its largest layer, which holds a number for each step and token."""
+    X = np.random.default_rng(0).integers(0, 3000, (30, 5)).astype(float)
+    model = quick(RecurrentAutoencoder, n_tokens=3000, max_steps=1).fit(X)
+    assert layer_size(model.net_.module_) == 5 * 3001
+    shares = model._inputs.summary(torch.tensor(X, dtype=torch.float32)).numpy()
+    expected = [np.bincount(row.astype(int), minlength=3001) / 5 for row in X]
+    np.testing.assert_array_equal(shares, np.float32(expected))

@@ -24,6 +24,9 @@ from sktae.inputs.scaling import (
     unscaled,
 )
 
+# A vocabulary of more tokens is taken for a mistake; float32 would not tell them all apart.
+_TOO_MANY_TOKENS = 2**24
+
 
 @dataclass
 class Sequence(Inputs):
@@ -167,6 +170,12 @@ class Sequence(Inputs):
         self.shape = (X.shape[1] // n_channels, n_channels) if self.as_rows else tuple(X.shape[1:])
         if self.n_tokens is not None:
             largest = max(int(np.nanmax(chunk)) for chunk in chunked(X))
+            if largest >= _TOO_MANY_TOKENS and self.n_tokens == "auto":
+                raise ValueError(
+                    f"X holds the token {largest}, but with n_tokens='auto' tokens must be less "
+                    f"than {_TOO_MANY_TOKENS}, since there is a vector for each number up to the "
+                    f"largest: number the tokens from 0 on, such as by OrdinalEncoder."
+                )
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
         standardize = self.standardize and self.n_tokens is None
         scaler, _, clipped = fit_scaler(chunked(X), standardize, weights)
@@ -215,8 +224,9 @@ class Sequence(Inputs):
         """
         if self.n_tokens is None:
             return x.nan_to_num().flatten(1)
-        tokens = torch.arange(self.vocabulary + 1, device=x.device)
-        counts = torch.stack([(x == token).flatten(1).sum(1) for token in tokens], 1)
+        tokens = x.flatten(1).nan_to_num(self.vocabulary + 1.0)  # missing ones are counted last
+        counts = x.new_zeros(len(x), self.vocabulary + 2)
+        counts = counts.scatter_add(1, tokens.long(), torch.ones_like(tokens))[:, :-1]
         return counts / counts.sum(1, keepdim=True)
 
 

@@ -114,7 +114,7 @@ class TokenEmbedding(nn.Module):
 
     def __init__(self, steps: int, n_tokens: int, width_in: int, width_out: int):
         super().__init__()
-        self.n_patches = steps
+        self.n_patches, self.layer_size = steps, steps * (n_tokens + 1)
         self.input_layer = nn.Embedding(n_tokens + 1, width_in)
         self.readout = nn.Linear(width_out, n_tokens + 1)
 
