@@ -169,3 +169,24 @@ def test_tiles_are_small_where_the_vocabulary_is_large():
     shares = model._inputs.summary(torch.tensor(X, dtype=torch.float32)).numpy()
     expected = [np.bincount(row.astype(int), minlength=3001) / 5 for row in X]
     np.testing.assert_array_equal(shares, np.float32(expected))
+
+
+# -- wide rows -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("E", [*kinds(), AutoencoderEnsemble])
+def test_explanations_of_wide_rows_take_little_memory(E, X, monkeypatch):
+    """Features are altered a few at a time, which changes no contribution."""
+    X, sizes = X[:50], []
+    model = E(quick(), n_estimators=2) if E is AutoencoderEnsemble else quick(E, max_steps=2)
+    whole = model.fit(X).explain(X[:4]).to_numpy()
+    anomalies = E._anomalies
+
+    def spy(model, rows):
+        sizes.append(rows.size)
+        return anomalies(model, rows)
+
+    monkeypatch.setattr(E, "_anomalies", spy)
+    monkeypatch.setattr("sktae._outliers.explain._CHUNK_NUMBERS", 4 * X.shape[1])
+    np.testing.assert_array_equal(model.explain(X[:4]).to_numpy(), whole)
+    assert max(sizes) <= 4 * X.shape[1]

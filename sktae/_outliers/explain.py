@@ -69,20 +69,25 @@ class ExplainMixin(ScoreMixin):
     def _contributions(self, rows: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """Return the contributions of the numbers of rows, (n, d)."""
         n, d, m = len(rows), len(parts), parts.max() + 1
-        expected = self._expected(rows, parts).reshape(n, 1, d)
-        observed = rows.reshape(n, 1, d)
+        expected, falls = self._expected(rows, parts).reshape(n, d), np.empty((n, m))
+        counts = np.empty((n, m), int)  # how many numbers of each part are observed
         # Missing values stay missing, and contribute nothing, other than missing categories.
         missing = np.isnan(rows.reshape(n, d))
         missing[:, self._inputs.categorical] = False
-        replaced = (parts == np.arange(m)[:, np.newaxis]) & ~missing[:, np.newaxis]
-        altered = np.where(replaced, expected, observed).reshape(n * m, *rows.shape[1:])
-        # All in one call, so that a row and its altered copies are rounded in the same way.
-        anomalies = self._anomalies(np.concatenate([rows, altered]))
-        anomaly, altered_anomaly = anomalies[:n, np.newaxis], anomalies[n:].reshape(n, m)
-        falls = np.maximum(anomaly - altered_anomaly, 0)
+        size = _parts_at_once(n, d, m)
+        for start in range(0, m, size):
+            some = np.arange(start, min(start + size, m))
+            replaced = (parts == some[:, np.newaxis]) & ~missing[:, np.newaxis]
+            copies = np.empty((n + n * len(some), *rows.shape[1:]), rows.dtype)
+            copies[:n], altered = rows, copies[n:].reshape(n, len(some), d)
+            altered[:] = rows.reshape(n, 1, d)
+            np.copyto(altered, expected[:, np.newaxis], where=replaced)
+            # In one call, so that a row and its altered copies are rounded in the same way.
+            anomalies = self._anomalies(copies)
+            anomaly = anomalies[:n, np.newaxis]
+            falls[:, some] = np.maximum(anomaly - anomalies[n:].reshape(n, len(some)), 0)
+            counts[:, some] = replaced.sum(axis=2)
         total = falls.sum(axis=1, keepdims=True)
-        # How many numbers of each part are observed, (n, m).
-        counts = replaced.sum(axis=2)
         # A density may exceed 1, and its anomaly is then negative. Contributions are then the falls
         # and, in equal parts, the rest of the anomaly.
         proportional = (anomaly > 0) & (total > 0)
@@ -100,3 +105,12 @@ class ExplainMixin(ScoreMixin):
         if expected.size == math.prod(x.shape):
             expected = expected.reshape(x.shape)
         return self._inputs.to_array(expected, rows.dtype)
+
+
+def _parts_at_once(n: int, d: int, m: int) -> int:
+    """Return how many of the m parts of n rows of d numbers are altered at once."""
+    if n * m * d <= _CHUNK_NUMBERS:
+        return m
+    # With the row itself, a power of two, so that tiles of rows are full.
+    most = max(1, _CHUNK_NUMBERS // (n * d))
+    return max(1, (1 << most.bit_length() - 1) - 1)
