@@ -29,11 +29,10 @@ from sktae._training.spec import Auto, Spec
 from sktae._training.state import Fitted
 from sktae._transform import TransformMixin
 from sktae.inputs.protocol import Inputs, validated
-from sktae.inputs.scaling import holds_missing
 from sktae.inputs.tabular import Tabular
 from sktae.nn.layers import Activation
 from sktae.nn.losses import squared
-from sktae.nn.missing import Completing, on_observed
+from sktae.nn.missing import on_observed
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import (
     Contamination,
@@ -605,11 +604,7 @@ default="silu"
         return in_tiles(lambda rows: (function(network, rows),), self.net_.module_, x)[0]
 
     def _network(self, x: Rows) -> Any:
-        """Return the network for these rows; they may lack values where training rows did not."""
-        network, raw = self.net_.module_, getattr(x, "raw", None)
-        if self._fills_missing and not network._takes_missing and holds_missing(raw):
-            return Completing(network, self._feature_model.completed)
-        return network
+        return self.outlier_model_.completing(self, self.net_.module_, x)
 
     def _anomalies(self, raw: Any) -> np.ndarray:
         if self.score_method != self._scored_by["score_method"]:

@@ -19,6 +19,7 @@ from sktae import (
     fit_many,
 )
 from sktae._engine.tiles import layer_size
+from sktae.randomness import hold_out
 
 # -- parameters ------------------------------------------------------------------------------------
 
@@ -95,6 +96,18 @@ def test_far_rows_have_the_lowest_likelihoods(likelihood, method, X):
     assert (np.diff(one) <= 0).all()
     assert (np.diff(whole) <= 0).all()
     np.testing.assert_allclose(model.explain(far_rows(X)).sum(axis=1), -np.append(one, whole))
+
+
+@pytest.mark.parametrize("E", families())
+def test_held_out_rows_may_be_the_only_incomplete_ones(E, X):
+    """Their scores are those of other incomplete rows, so thresholds and p-values are numbers."""
+    model = quick(E, calibration_fraction=0.2, max_steps=2)
+    _, held_out = hold_out("calibration_fraction", len(X), 0.2, 0, "calibrate")
+    X = X.copy()
+    X[held_out[:30], 2] = np.nan
+    scores = np.sort(model.fit(X).score_samples(X[held_out]))
+    np.testing.assert_array_equal(model.calibration_scores_, scores)
+    assert np.isfinite(model.offset_)
 
 
 # -- offsets ---------------------------------------------------------------------------------------

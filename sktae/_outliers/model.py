@@ -1,7 +1,7 @@
 """The outlier model: how far the residuals and codes of a row are from those of normal rows."""
 
 import math
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
 from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Space, Tail
 from sktae.inputs.protocol import Inputs
+from sktae.inputs.scaling import holds_missing
+from sktae.nn.missing import Completing
 
 # Statistics of residuals and codes come from at most so many training rows, and so many numbers in
 # them; tails come from fewer rows.
@@ -38,6 +40,8 @@ _MEASURES = {
 
 class HasErrors(Protocol):
     """What an outlier model needs of an autoencoder: the errors of its network."""
+
+    _fills_missing: ClassVar[bool]
 
     def _residuals(self, network: nn.Module, x: Tensor, out: Any) -> Tensor:
         """Return what the network did not reproduce of rows, (n, ...); 0 where x is missing."""
@@ -151,6 +155,13 @@ class OutlierModel:
 
         (values,) = in_tiles(measures, network, rows)
         return self.anomalies(values, _MEASURES[method])
+
+    def completing(self, estimator: HasErrors, network: Any, rows: Rows) -> Any:
+        """Return the network for rows; they may lack values where training rows did not."""
+        raw = getattr(rows, "raw", None)
+        if estimator._fills_missing and not network._takes_missing and holds_missing(raw):
+            return Completing(network, self.features.completed)
+        return network
 
     def measures(self, residual: Tensor, code: Tensor) -> Tensor:
         """Return the measures of rows, (n, m).

@@ -183,7 +183,8 @@ class Fit:
         model.fit(params, network, self.inputs, rows, self.seed)
 
         def scores(rows: Rows) -> np.ndarray:
-            return -model.score(params, network, rows, params.score_method)
+            completing = model.completing(params, network, rows)
+            return -model.score(params, completing, rows, params.score_method)
 
         rows = rows.spread(_THRESHOLD_ROWS) if len(rows) > _THRESHOLD_ROWS else rows
         training = scores(rows)
