@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from scipy.stats import spearmanr
 from shared import families, kinds, quick
@@ -203,3 +204,15 @@ def test_explanations_of_wide_rows_take_little_memory(E, X, monkeypatch):
     monkeypatch.setattr("sktae._outliers.explain._CHUNK_NUMBERS", 4 * X.shape[1])
     np.testing.assert_array_equal(model.explain(X[:4]).to_numpy(), whole)
     assert max(sizes) <= 4 * X.shape[1]
+
+
+# -- variances -------------------------------------------------------------------------------------
+
+
+def test_variances_beyond_floats_are_refused(X):
+    """Of sparse tables, and of channels over steps that do not vary, as of columns."""
+    still = np.tile([[1e200, -1e200, 0]], (20, 1))
+    sparse = scipy.sparse.csr_array(X * 1e200)
+    for E, rows in [(Autoencoder, sparse), (RecurrentAutoencoder, still)]:
+        with pytest.raises(ValueError, match="variance is too large"):
+            quick(E, max_steps=1).fit(rows)

@@ -75,13 +75,19 @@ def fit_scaler(
     if weights is None:  # then rows are what the scaler has counted
         incomplete = np.asarray(scaler.n_samples_seen_) < n
     observed = np.broadcast_to(np.asarray(scaler.n_samples_seen_) > 0, scaler.scale_.shape)
-    if standardize and not np.isfinite(scaler.scale_[observed]).all():
+    if standardize:
+        check_scales(scaler.scale_[observed], largest)
+    clipped = 0.0 if standardize or largest <= CLIP else float(largest)
+    return scaler, np.broadcast_to(incomplete, scaler.mean_.shape), clipped
+
+
+def check_scales(scales: np.ndarray, largest: float) -> None:
+    """Raise where a variance is not finite; `largest` is the largest value."""
+    if not np.isfinite(scales).all():
         raise ValueError(
             f"X has values up to {largest:.4g}, whose variance is too large for a float; "
             f"divide them by a constant."
         )
-    clipped = 0.0 if standardize or largest <= CLIP else float(largest)
-    return scaler, np.broadcast_to(incomplete, scaler.mean_.shape), clipped
 
 
 def _is_far(scaler: StandardScaler) -> np.ndarray:
@@ -123,7 +129,7 @@ def coarse(scaler: StandardScaler) -> dict[str, tuple[int, float, float]]:
     Return, by the names of dtypes, the column for which it is worst, its mean and its standard
     deviation.
     """
-    deviation = np.sqrt(np.nan_to_num(scaler.var_))
+    deviation = np.sqrt(np.nan_to_num(scaler.var_, posinf=np.inf))
     varies, found = deviation > np.where(_is_far(scaler), 0, rounding(scaler)), {}
     for dtype in FLOATS:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -154,7 +160,9 @@ def pooled_moments(
     share = counts / np.expand_dims(np.where(n > 0, n, 1), axis)
     pooled_mean = (share * mean).sum(axis=axis)
     deviation = mean - np.expand_dims(pooled_mean, axis)
-    pooled_variance = (share * (variance + deviation**2)).sum(axis=axis)
+    with np.errstate(over="ignore"):
+        pooled_variance = (share * (variance + deviation**2)).sum(axis=axis)
+    check_scales(pooled_variance, abs(mean + origin).max())
     # The variance of constant numbers may be a rounding error of these sums.
     rounding = (n * pooled_mean * np.finfo(float).eps) ** 2
     pooled_mean = pooled_mean + origin.squeeze(axis)

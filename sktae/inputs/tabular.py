@@ -20,6 +20,7 @@ from sktae.inputs.scaling import (
     FLOATS,
     check_n_features,
     check_rows_hold_values,
+    check_scales,
     chunked,
     coarse,
     fit_scaler,
@@ -188,7 +189,11 @@ class Tabular(Inputs):
         if self.numbers is not None:
             chunks = (chunk[:, numbers] for chunk in chunks)
         if isinstance(X, SparseRows):
-            scaler = StandardScaler(with_mean=False).fit(X.table, sample_weight=weights)
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaler = StandardScaler(with_mean=False).fit(X.table, sample_weight=weights)
+            observed = np.broadcast_to(scaler.n_samples_seen_, scaler.scale_.shape) > 0
+            if self.standardize:
+                check_scales(scaler.scale_[observed], np.nanmax(abs(X.stored), initial=0.0))
             incomplete = np.isin(numbers, X.table.indices[np.isnan(X.table.data)])
         else:
             scaler, incomplete, self.clipped = fit_scaler(chunks, self.standardize, weights)
