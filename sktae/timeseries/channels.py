@@ -106,7 +106,8 @@ class Channels:
         limit = _CLIP if self.standardize else np.inf
         for i, view in enumerate(self.views):
             values = _view(view, joined)[-len(rows) :]
-            values = (values - self.shift[i]) / self.scale[i]
+            with np.errstate(over="ignore"):  # clipped below
+                values = (values - self.shift[i]) / self.scale[i]
             scaled[len(rows) - len(values) :, i] = np.clip(values, -limit, limit)
         return scaled
 
