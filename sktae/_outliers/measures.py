@@ -203,7 +203,7 @@ class Neighbors:
         others = F.pad(others, (0, 0, 0, missing)).flatten(0, 1)
         # |a - b|^2 = |a|^2 - 2 a b + |b|^2, of which |a|^2 is added after the minimum.
         products = torch.addmm(squares.reshape(-1, 1), others, points.T, alpha=-2)
-        nearest = products.view(samples, size + missing, len(points)).amin(1)
+        nearest = products.view(samples, size + missing, points.shape[0]).amin(1)
         lengths = points.square().sum(1)
         nearest = nearest + lengths
         return torch.where(nearest > _NOISE * lengths, nearest, 0.0).sqrt()

@@ -248,7 +248,7 @@ class Tabular(Inputs):
         if not self.blocks and not self.incomplete:
             return x
         vectors = [block.to_vectors(rows[:, n]) for n, block in self.blocks.items()]
-        indicators = x.new_full((len(x), len(self.incomplete)), torch.nan)
+        indicators = x.new_full((x.shape[0], len(self.incomplete)), torch.nan)
         return torch.cat([x, *vectors, indicators], 1)
 
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:

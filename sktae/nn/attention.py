@@ -357,7 +357,7 @@ class AutoregressiveTransformer(nn.Module):
 
     def forward(self, memory: Tensor, vectors: Tensor, observed: Tensor) -> Tensor:
         """Predict all steps at once from the true earlier steps, (n, t, width): teacher forcing."""
-        shifted = torch.cat([self.start.expand(len(memory), -1, -1), vectors[:, :-1]], 1)
+        shifted = torch.cat([self.start.expand(memory.shape[0], -1, -1), vectors[:, :-1]], 1)
         observed = torch.cat([torch.ones_like(observed[:, :1]), observed[:, :-1]], 1)
         if self.vector_code:
             return self.transformer(shifted + memory, observed)
@@ -370,7 +370,7 @@ class AutoregressiveTransformer(nn.Module):
         noise: Tensor | None = None,
     ) -> Tensor:
         """Generate patches one by one, (n, p, ...), each from those generated before it."""
-        last, patches = self.start.expand(len(memory), -1, -1), []
+        last, patches = self.start.expand(memory.shape[0], -1, -1), []
         cache: list[list[Tensor]] = [[] for _ in self.transformer.blocks]
         for step in range(memory.shape[1]):
             now = slice(step, step + 1)

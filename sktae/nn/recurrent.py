@@ -63,7 +63,7 @@ class Recurrent(nn.Module):
         At steps that are not observed, (n, t), the states of the step before are kept.
         """
         for layer in cast(Sequence[GRU], self.layers):
-            states = (h.new_zeros(len(h), layer.width),) * layer.n_states
+            states = (h.new_zeros(h.shape[0], layer.width),) * layer.n_states
             hidden = []
             for step, inputs in enumerate(layer.from_input(h).unbind(1)):
                 updated = layer.step(inputs, states)
