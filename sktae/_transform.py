@@ -51,7 +51,7 @@ class TransformMixin(TransformerMixin):
             Their codes.
         """
         x = self._rows(X)
-        return self._apply(lambda network, x: network(x).code, x).astype(result_dtype(x.raw.dtype))
+        return self._apply(self._encode, x).astype(result_dtype(x.raw.dtype))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -198,11 +198,19 @@ class TransformMixin(TransformerMixin):
             x = Rows(x.raw[positive], x.prepare, x.device)
         return x, weights
 
+    def _encode(self, network, x):
+        """Return the codes of inputs of the network, as `transform` does, (n, k)."""
+        return network(x).code
+
+    def _reproduce(self, network, x):
+        """Return the reconstructions of inputs of the network, (n, ...)."""
+        return network(x).recon
+
     def _decode(self, codes):
         z = Rows(codes, lambda z: z.float().clamp(-_LARGEST_CODE, _LARGEST_CODE), self.net_.device)
         rows = self._apply(lambda network, z: network.decode(z), z)
         return self._inputs.to_array(rows, codes.dtype)
 
     def _reconstruct(self, x):
-        recon = self._apply(lambda network, x: network(x).recon, x)
+        recon = self._apply(self._reproduce, x)
         return self._inputs.to_array(recon, result_dtype(x.raw.dtype))

@@ -132,23 +132,19 @@ class VectorQuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
     def _n_features_out(self):
         return self.n_components_ if self.codes == "vectors" else self.net_.module_.n_slots
 
-    def transform(self, X):
-        x = self._rows(X)
-        if self.codes == "vectors":
-            return super().transform(X)
-        return self._indices(x).astype(x.raw.dtype)
+    def _encode(self, network, x):
+        out = network(x)
+        return out.code if self.codes == "vectors" else out.indices
 
     def _prior(self, n_samples, rng):
         """Sample codes slot by slot, from the Markov chain of the indices of training rows."""
-        indices = self._indices(Loaded(self._fitted.memory.x.to(self.net_.device)))
+        rows = Loaded(self._fitted.memory.x.to(self.net_.device))
+        indices = self._apply(lambda network, x: network(x).indices, rows)
         rng = np.random.default_rng(rng.initial_seed())
         return self._vectors(sample_markov_chain(indices, n_samples, rng))
 
     def _draw(self, network, code, u):
         return network.decode(code)
-
-    def _indices(self, x):
-        return self._apply(lambda network, x: network(x).indices, x)
 
     def _vectors(self, indices):
         codebook = self.net_.module_.codebook.detach().cpu()

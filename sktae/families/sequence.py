@@ -245,10 +245,12 @@ class SequenceAutoencoder(BaseAutoencoder):
         nll = np.nan_to_num(self._token_nll(x).astype(np.float64) + 1e-12)
         return self._anomalies(rows)[:, np.newaxis] * nll / nll.sum(axis=1, keepdims=True)
 
-    def _reconstruct(self, x):
+    def _reproduce(self, network, x):
         # Not `recon`, since an autoregressive decoder computes it from the true earlier steps, too.
-        decoded = self._apply(lambda network, rows: network.decode(network(rows).code), x)
-        recon = self._inputs.to_array(decoded, x.raw.dtype)
+        return network.decode(network(x).code)
+
+    def _reconstruct(self, x):
+        recon = super()._reconstruct(x)
         if recon.ndim == 3:  # steps beyond the end of a sequence stay missing
             recon[np.isnan(x.raw).all(axis=2)] = np.nan
         return recon
