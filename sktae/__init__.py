@@ -3,6 +3,7 @@
 from sktae._docstrings import citation
 from sktae._engine.net import AutoencoderNet
 from sktae._fit_many import fit_many
+from sktae._onnx.export import to_onnx
 from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.binary import BinaryAutoencoder
@@ -59,6 +60,7 @@ __all__ = [
     "fit_many",
     "load",
     "save",
+    "to_onnx",
 ]
 
 

@@ -34,7 +34,7 @@ FLOORS = [
     {"autoencoders"},
     {"_fit_many", "timeseries"},
     {"ensemble", "imputer", "search"},
-    {"persistence"},
+    {"persistence", "_onnx"},
     {"__init__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
