@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from shared import correlated_table, every, families, in_turn, quick
+from shared import correlated_table, every, families, in_turn, quick, unless_long
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -96,7 +96,7 @@ def calibrated(E, **params):
     return quick(E, calibration_fraction=0.2, **params)
 
 
-@pytest.mark.parametrize("E", families())
+@pytest.mark.parametrize("E", unless_long([Autoencoder, ConvolutionalAutoencoder], families()))
 def test_files_equal_their_estimators(E, X, new, tmp_path, monkeypatch):
     """All results, of normal rows, far outliers and incomplete rows, in batches of any size."""
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
@@ -123,8 +123,7 @@ def test_every_deterministic_score(method, training_data, X, new):
     """Scores are those of score_method, whatever is known about the training rows."""
     model = quick(VariationalAutoencoder if method == "elbo" else Autoencoder)
     model.set_params(score_method=method, training_data=training_data)
-    # The variances of codes may overflow for rows that are farther away than all these.
-    check_graph(model.fit(X), new[np.nanmax(abs(new), axis=1) < 1e6])
+    check_graph(model.fit(X), new)
 
 
 def test_tables_as_they_are():

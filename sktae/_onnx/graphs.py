@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sktae._onnx.arrays import raw_rows, reconstructed, tail_heights
-from sktae._outliers.model import _MEASURES
+from sktae._outliers.model import _LARGEST, _MEASURES
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.families.density import DensityAutoencoder
@@ -71,7 +71,8 @@ class AutoencoderGraph(nn.Module):
         estimator, model = self.estimator, self.estimator.outlier_model_
         names = _MEASURES.get(estimator.score_method)
         if names is None:
-            return estimator._row_errors(network, x, estimator.score_method).double()
+            errors = estimator._row_errors(network, x, estimator.score_method).double()
+            return errors.nan_to_num(nan=_LARGEST, posinf=_LARGEST)
         out = network(x)
         measures = model.measures(estimator._residuals(network, x, out), out.code).unbind(1)
         total = torch.zeros_like(measures[0], dtype=torch.float64)
