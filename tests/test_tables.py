@@ -359,6 +359,23 @@ def test_values_of_another_type_are_named():
     )
 
 
+@pytest.mark.parametrize("kinds_of", ["numbers", "categories"])
+def test_skrub_goes_in_front(kinds_of):
+    """It makes numbers of dates and text; categories may be left to the autoencoder."""
+    skrub = pytest.importorskip("skrub", reason="skrub is optional")
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2026-01-01", periods=90).astype(str)
+    table = pd.DataFrame({"day": days, "job": rng.choice(["x", "y"], 90), "a": rng.normal(size=90)})
+    table.loc[3, "a"] = np.nan
+    model = quick(max_steps=3)
+    pipe = skrub.tabular_pipeline(model)
+    if kinds_of == "categories":
+        pipe = make_pipeline(skrub.TableVectorizer(low_cardinality="passthrough"), model)
+    assert np.isfinite(pipe.fit(table).score_samples(table)).all()
+    if kinds_of == "categories":
+        assert "job" in pipe[-1].explain(pipe[:-1].transform(table))
+
+
 def test_names_do_not_make_outliers():
     """A column of names raises a warning, and rows with new names are no outliers."""
     rng = np.random.default_rng(0)
