@@ -278,7 +278,10 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return Rows(self._validated(X), Tensor.float)
 
     def _call_members(self, method, X):
-        """Return the result of a method of each member, on its columns of X."""
+        """Return the result of a method of each member, on its columns of X.
+
+        Public methods, since a member may know fewer categories, and number them by itself.
+        """
         pairs = zip(self.estimators_, self.features_, strict=True)
         return [getattr(member, method)(self._columns(X, columns)) for member, columns in pairs]
 
@@ -291,11 +294,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return np.where(empty[:, np.newaxis], self._inputs.mean[columns], part).astype(X.dtype)
 
     def _reconstruct(self, x):
-        parts = [
-            member._reconstruct(member._loader(self._columns(x.raw, columns)))
-            for member, columns in zip(self.estimators_, self.features_, strict=True)
-        ]
-        return self._mean_by_column(parts, x.raw.dtype)
+        return self._mean_by_column(self._call_members("reconstruct", x.raw), x.raw.dtype)
 
     def _mean_by_column(self, parts, dtype):
         """Return, for each column, the mean over the members that have it.
@@ -316,7 +315,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         return self._aggregated(self._member_anomalies(raw))
 
     def _member_anomalies(self, raw):
-        return np.stack(self._call_members("_anomalies", raw), axis=1)
+        return -np.stack(self._call_members("score_samples", raw), axis=1)
 
     def _aggregated(self, anomalies):
         self._validate_params()  # aggregation may have been changed after the fit

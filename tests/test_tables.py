@@ -242,6 +242,12 @@ def test_ensembles_and_searches_take_mixed_tables(table):
     np.testing.assert_array_equal(ensemble.score_samples(table[3:4]), scores[3:4])
     assert set(ensemble.reconstruct(table)["job"]) <= set(JOBS)
     np.testing.assert_allclose(ensemble.explain(table[:9]).sum(axis="columns"), -scores[:9])
+    rare = pd.DataFrame({"a": np.arange(60.0), "c": ["rare", *["x", "y", "z"] * 19, "x", "y"]})
+    ensemble.set_params(max_samples=0.3, max_features=1.0).fit(rare)  # most members lack a value
+    numbers = ensemble._validated(rare)
+    scores = np.stack([m.score_samples(numbers) for m in ensemble.estimators_], 1)
+    expected = ((scores + ensemble.center_) / ensemble.scale_).mean(1)
+    np.testing.assert_allclose(ensemble.score_samples(rare), expected)
     search = StackedGridSearchCV(quick(), {"n_components": [1, 3]}, cv=2).fit(table)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
