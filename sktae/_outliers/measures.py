@@ -29,6 +29,9 @@ _ANCHOR_ROUNDS = 5
 _DIMENSIONS = 16
 _RESIDUAL_WEIGHT = 0.5
 
+# Quantiles nearer than this share of their range are one.
+_SAME = 1e-6
+
 # Up to this quantile, tails are empirical; beyond, they are exponential.
 _EMPIRICAL = 0.95
 
@@ -220,6 +223,9 @@ class Tail:
         values = values if len(values) else np.zeros(1)
         levels = np.linspace(0, _EMPIRICAL, 97)
         knots, first = np.unique(np.quantile(values, levels), return_index=True)
+        # Knots that differ by rounding, as of rows that occur twice, would make a step.
+        apart = np.diff(knots, prepend=-np.inf) > _SAME * (knots[-1] - knots[0])
+        knots, first = knots[apart], first[apart]
         self.knots, self.heights = knots, -np.log1p(-levels[first])
         beyond = values[values > knots[-1]]
         excess = (beyond - knots[-1]).mean() if len(beyond) else 0.0
