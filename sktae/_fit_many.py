@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from numbers import Real
 from typing import Any
 
+from sktae._engine.settings import usual_settings
 from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae._training.build import objective_parameters
 from sktae._training.fit import Fit
@@ -104,7 +105,8 @@ def attempt_many(estimators: Sequence[Any], Xs: Any, sample_weights: Any = None)
             f"fit_many takes sample_weights for each estimator, but there are {len(estimators)} "
             f"estimators and {len(weights)} weights."
         )
-    outcomes = _fit_stacks(estimators, Xs, weights)
+    with usual_settings():
+        outcomes = _fit_stacks(estimators, Xs, weights)
     for n, (estimator, X, weight) in enumerate(zip(estimators, Xs, weights, strict=True)):
         if outcomes[n] is None:
             outcomes[n] = _fit_alone(estimator, X, weight)

@@ -17,6 +17,7 @@ from sktae._docstrings import inherit_sections
 from sktae._engine.freeze import Part
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
+from sktae._engine.settings import usual_settings
 from sktae._engine.tiles import in_tiles
 from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.measures import Ellipsoid
@@ -535,11 +536,13 @@ default="silu"
     ) -> Self:
         source = self if resume else fitted_source(self)
         seed = self._fitted.seed if resume else seed_of(self.random_state)
-        prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight)
-        fit = Fit(self, prepared, seed, source, one_pass)
-        fit.run()
-        fitted = fit.finish(stacklevel=5)  # where the user calls fit
-        self.__dict__ = self._with(fitted, X).__dict__
+        with usual_settings():
+            prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight)
+            fit = Fit(self, prepared, seed, source, one_pass)
+            fit.run()
+            fitted = fit.finish(stacklevel=5)  # where the user calls fit
+            fresh = self._with(fitted, X)
+        self.__dict__ = fresh.__dict__
         return self
 
     def _with(self, fitted: Fitted, X: Any) -> Self:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktae._engine.rows import Rows
+from sktae._engine.settings import usual_settings
 from sktae._fit_many import fit_many
 from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.model import feature_model
@@ -171,7 +172,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             The fitted ensemble.
         """
         fresh = plain_copy(self)
-        fresh._train(X, sample_weight)
+        with usual_settings():
+            fresh._train(X, sample_weight)
         take_over(self, fresh)  # only now, so that a fit that fails changes nothing
         return self
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sktae._engine.rows import Loaded, Rows
+from sktae._engine.settings import usual_settings
 from sktae.randomness import Plan
 
 # The batches that are gathered by one call have no more numbers (16 MB in float32).
@@ -75,10 +76,11 @@ class TrainingSteps:
         if isinstance(self.x, Loaded):
             yield from (self.gather(*span) for span in ranges)
             return
+        gather = usual_settings()(self.gather)  # settings are those of a thread
         with ThreadPoolExecutor(1) as pool:
-            waiting = [pool.submit(self.gather, *span) for span in [next(ranges)]]
+            waiting = [pool.submit(gather, *span) for span in [next(ranges)]]
             for span in ranges:
-                waiting.append(pool.submit(self.gather, *span))
+                waiting.append(pool.submit(gather, *span))
                 yield waiting.pop(0).result()
             yield waiting.pop().result()
 

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from sktae._engine.replay import Step, recorded
 from sktae._engine.rows import Rows
+from sktae._engine.settings import usual_settings
 
 # The float32 numbers in the widest vector register of a CPU: 64 bytes, with AVX-512.
 _REGISTER = 16
@@ -72,6 +73,7 @@ class AlignedLinear(TorchFunctionMode):
         return self.padded[id(weight)]
 
 
+@usual_settings()
 def in_tiles(
     function: Callable[..., tuple[Tensor, ...]], network: nn.Module, *tables: Rows
 ) -> tuple[np.ndarray, ...]:

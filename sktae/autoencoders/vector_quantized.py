@@ -54,7 +54,7 @@ class Network(AutoencoderModule):
         # The i-th dead code goes to the i-th worst output, and a little back towards the code used
         # there, the more the larger i is. Equal outputs thus get different codes.
         rank = (dead.cumsum(0) - 1).clamp(0, len(worst) - 1)
-        back = rank[:, None] / (2 * len(codebook))
+        back = rank[:, None].float() / (2 * len(codebook))
         moved = torch.lerp(encoded[worst[rank]], quantized[worst[rank]], back)
         codebook.copy_(torch.where(dead[:, None], moved, codebook))
 

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from sktae._engine.rows import Loaded
+from sktae._engine.settings import usual_settings
 from sktae.randomness import Uniform, generator, seed_of
 
 
@@ -47,6 +48,7 @@ class SamplingMixin:
         """Sample codes, (n_samples, k)."""
         return torch.randn((n_samples, self.n_components_), generator=rng)
 
+    @usual_settings()
     def sample(self, n_samples=1):
         """Sample new rows from the model.
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktae._engine.rows import Loaded, Rows
+from sktae._engine.settings import usual_settings
 from sktae._engine.tiles import in_tiles
 from sktae._training.spec import Spec
 from sktae.base import BaseAutoencoder
@@ -186,6 +187,7 @@ class SequenceAutoencoder(BaseAutoencoder):
     _autoregressive: ClassVar[bool] = False
 
     @available_if(_is_autoregressive)
+    @usual_settings()
     def sample(self, n_samples=1):
         """Sample new sequences from the decoder.
 

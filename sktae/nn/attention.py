@@ -385,6 +385,7 @@ class AutoregressiveTransformer(nn.Module):
 
 def sinusoidal(steps: int, width: int) -> Tensor:
     """Return the sinusoidal positional encoding, (steps, width)."""
-    rates = torch.exp(-math.log(10_000) * torch.arange(math.ceil(width / 2)) * 2 / width)
+    components = torch.arange(math.ceil(width / 2), dtype=torch.float32)
+    rates = torch.exp(-math.log(10_000) * components * 2 / width)
     angles = torch.arange(steps)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width]
