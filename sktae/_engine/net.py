@@ -38,7 +38,7 @@ MANY_STEPS = 64
 
 
 class StopTraining(Exception):
-    """A callback asked for the end of the fit."""
+    """A callback asked for the end of the fit, at the event that it is raised with."""
 
 
 class AutoencoderNet(NeuralNet):
@@ -181,15 +181,22 @@ class AutoencoderNet(NeuralNet):
         return dataset
 
     def notify(self, method_name, **cb_kwargs):
-        """Pass an event to all callbacks (every rung calls this)."""
-        # skorch's callbacks end a fit by raising KeyboardInterrupt. The user's Ctrl-C, which may
-        # come while a callback runs, must not be mistaken for that.
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt as stop:
-            if _is_raised_by_statement(stop):
-                raise StopTraining from stop
-            raise
+        """Pass an event to all callbacks (every rung calls this), also if one ends the fit."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        stop: BaseException | None = None
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except StopTraining as error:
+                stop = error
+            except KeyboardInterrupt as error:
+                # skorch's callbacks end a fit by raising it. The user's Ctrl-C, which may come
+                # while a callback runs, must not be mistaken for that.
+                if method_name.startswith("on_train") or not _is_raised_by_statement(error):
+                    raise
+                stop = error
+        if stop is not None:
+            raise StopTraining(method_name) from stop
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Fit (top rung), as skorch does, but let the user's Ctrl-C through.
@@ -200,14 +207,26 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
+        n_epochs = len(self.history)
         try:
             self.fit_loop(X, y, **fit_params)
-        except StopTraining:
-            pass
+        except StopTraining as stop:
+            self.end_early(stop, n_epochs)
         finally:
             vars(self).pop("_cached_gradient", None)  # and the memory that it is bound to
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def end_early(self, stop: StopTraining, n_epochs: int) -> None:
+        """Forget the epoch in which a callback has ended a fit, unless it is complete.
+
+        Without a complete one, beside the `n_epochs` of earlier fits, there is no model, so the
+        interruption is passed on.
+        """
+        if stop.args != ("on_epoch_end",):
+            del self.history[-1]
+        if len(self.history) == n_epochs:
+            raise KeyboardInterrupt from stop
 
     # -- skorch's ladder: one step -------------------------------------------------------------
 
