@@ -10,7 +10,16 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
-from sktae import Autoencoder, AutoencoderNet, SparseAutoencoder, all_estimators
+from sktae import (
+    Autoencoder,
+    AutoencoderNet,
+    ConvolutionalAutoencoder,
+    ConvolutionalVariationalAutoencoder,
+    RecurrentAutoencoder,
+    SparseAutoencoder,
+    TransformerAutoencoder,
+    all_estimators,
+)
 from sktae._engine import net as engine
 from sktae._engine.replay import Replay, Step, recorded
 
@@ -196,6 +205,24 @@ def test_half_precision_is_nearly_the_same(E, X, monkeypatch):
     traced = fitted(E, X, monkeypatch, 0, n_components=3, precision="bfloat16")
     assert traced.training_path_ == "traced"
     assert np.isfinite(traced.score_samples(X)).all()
+
+
+CHOICES = [
+    (ConvolutionalAutoencoder, {"output_activation": "sigmoid"}),
+    (ConvolutionalVariationalAutoencoder, {"output_activation": "tanh"}),
+    (RecurrentAutoencoder, {"n_tokens": 5}),
+    (RecurrentAutoencoder, {"n_tokens": 5, "cell": "lstm"}),
+    (TransformerAutoencoder, {"n_tokens": 5}),
+]
+
+
+@pytest.mark.parametrize(("E", "params"), CHOICES)
+@pytest.mark.parametrize("many_steps", [0, 10**9])
+def test_half_precision_of_outputs(E, params, many_steps, monkeypatch):
+    """Nor does an output in a range, or of tokens, mix the two."""
+    X = np.random.default_rng(0).integers(0, 5 if "n_tokens" in params else 2, (60, 8))
+    model = fitted(E, X, monkeypatch, many_steps, max_steps=3, precision="bfloat16", **params)
+    assert np.isfinite(model.score_samples(X)).all()
 
 
 def test_networks_that_cannot_be_recorded_train_plainly(X):

@@ -65,7 +65,7 @@ class Bounded(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         if self.sigmoid:
-            return torch.lerp(self.low, self.high, h.sigmoid())
+            return torch.lerp(self.low, self.high, h.sigmoid().to(self.low.dtype))
         return straight_through(h, torch.minimum(torch.maximum(h, self.low), self.high))
 
 

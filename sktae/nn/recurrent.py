@@ -63,9 +63,11 @@ class Recurrent(nn.Module):
         At steps that are not observed, (n, t), the states of the step before are kept.
         """
         for layer in cast(Sequence[GRU], self.layers):
-            states = (h.new_zeros(h.shape[0], layer.width),) * layer.n_states
+            projected = layer.from_input(h)
+            # Of its dtype, which is that of all that follows.
+            states = (projected.new_zeros(h.shape[0], layer.width),) * layer.n_states
             hidden = []
-            for step, inputs in enumerate(layer.from_input(h).unbind(1)):
+            for step, inputs in enumerate(projected.unbind(1)):
                 updated = layer.step(inputs, states)
                 if observed is not None:
                     mask, pairs = observed[:, step, None], zip(updated, states, strict=True)
