@@ -10,7 +10,9 @@ from sklearn.model_selection import GridSearchCV
 from sktae import (
     Autoencoder,
     ContractiveAutoencoder,
+    RecurrentAutoencoder,
     SparseAutoencoder,
+    TransformerAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
     fit_many,
@@ -118,14 +120,30 @@ def test_together_as_alone(X):
 def test_what_does_not_fit_is_refused(X):
     """Other sizes, columns, kinds and ties are errors that say so."""
     source = quick(n_components=3).fit(X)
-    for other in (quick(n_components=4), quick(SparseAutoencoder, n_components=3)):
-        with pytest.raises(ValueError, match="cannot begin with the weights of init_from="):
+    others = {
+        "give it the same sizes and activation": quick(n_components=4),
+        "give it the same standardize": quick(n_components=3, standardize=False),
+        "because Autoencoder has another network": quick(SparseAutoencoder, n_components=3),
+        "because Autoencoder takes another kind of rows": quick(RecurrentAutoencoder),
+    }
+    for reason, other in others.items():
+        with pytest.raises(ValueError, match=f"cannot begin with .* init_from=.*{reason}"):
             other.set_params(init_from=source).fit(X)
         assert not hasattr(other, "net_")
     with pytest.raises(ValueError, match="X has 5 features, but Autoencoder is expecting 8"):
         quick(n_components=3, init_from=source).fit(X[:, :5])
     with pytest.raises(ValueError, match="trainable='head' needs a decoder with layers of its own"):
         quick(tied_weights=True, trainable="head").fit(X)
+
+
+@pytest.mark.parametrize("E", [RecurrentAutoencoder, TransformerAutoencoder])
+def test_shorter_sequences_are_padded(E, X):
+    """A fit that begins with other weights takes what that model takes, in any layout."""
+    panel = X[:, :, np.newaxis]
+    sources = quick(E, max_steps=3).fit(X), quick(E, max_steps=3).fit(panel)
+    for rows in (X, panel, panel[:, :6], list(panel[:, :6])):
+        one, other = (quick(E, max_steps=3, init_from=source).fit(rows) for source in sources)
+        np.testing.assert_array_equal(one.transform(panel), other.transform(panel))
 
 
 def test_nothing_is_revived_in_a_frozen_network(X):

@@ -144,6 +144,11 @@ def fitted_source(estimator: Any) -> Any:
             f"autoencoder. Got {source!r} instead. If it was fitted, it has been cloned since; "
             f"sklearn.frozen.FrozenEstimator prevents that."
         )
+    if source is not None and type(source._fitted.inputs) is not type(estimator.inputs()):
+        raise ValueError(
+            f"{type(estimator).__name__} cannot begin with the weights of init_from={source!r}, "
+            f"because {type(source).__name__} takes another kind of rows."
+        )
     return source
 
 
@@ -163,7 +168,12 @@ def check_same_structure(estimator: Any, network: nn.Module, source: Any) -> Non
             f"{name} cannot continue its last fit, because parameters that make the network have "
             f"changed since; set warm_start=False or make a clone."
         )
-    raise ValueError(
-        f"{name} cannot begin with the weights of init_from={source!r}, because parameters that "
-        f"make the network differ; give it the same sizes, activation and standardize."
-    )
+    if type(network) is not type(old):
+        reason = f"because {type(source).__name__} has another network"
+    elif estimator.inputs() != before.inputs:
+        reason = "because they scale rows differently; give it the same standardize"
+    else:
+        reason = (
+            "because parameters that make the network differ; give it the same sizes and activation"
+        )
+    raise ValueError(f"{name} cannot begin with the weights of init_from={source!r}, {reason}.")

@@ -73,10 +73,13 @@ class Prepared:
         # scikit-learn's validation sets attributes on the estimator, so it gets a copy.
         params = plain_copy(estimator)
         self.inputs: Inputs = params.inputs() if source is None else source._fitted.inputs
-        if source is not None and source is not estimator:  # X must have the source's columns
-            self.inputs.validate(source, X, reset=False)
+        other = source if source is not estimator else None
+        if other is not None:  # rows must have the source's columns, and get its layout
+            rows = self.inputs.validate(other, X, reset=False)
         self.X = self.inputs.validate(params, X, reset=source is not estimator)
         self.n_features: int = params.n_features_in_
+        if other is not None:
+            self.X, self.n_features = rows, other.n_features_in_
         self.feature_names = getattr(params, "feature_names_in_", None)
         self.gap: int | None = getattr(self.X, "gap", None)
         if positive is not None and on_disk:
