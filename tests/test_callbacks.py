@@ -1,8 +1,15 @@
 """Callbacks of skorch: what they may do, and what comes of it."""
 
+import threading
+
+import numpy as np
 import pytest
+import skorch.callbacks
+import torch
 from shared import kinds, quick
+from sklearn.base import clone
 from skorch.callbacks import Callback
+from torch.optim.lr_scheduler import StepLR
 
 from sktae import AutoencoderNet
 
@@ -42,3 +49,81 @@ def test_without_an_epoch_there_is_no_model(event, X):
     with pytest.raises(KeyboardInterrupt):
         model.set_params(net=stops(event)).fit(X)
     assert {**vars(model), "net": None} == fitted
+
+
+class Writer:
+    """Stands for what callbacks write to, which has locks, so it cannot be copied."""
+
+    def __init__(self, folder):
+        self.lock, self.dir, self.n_written = threading.Lock(), str(folder), 0
+
+    def write(self, *args, **kwargs):
+        self.n_written += 1
+
+    add_scalar = log = log_scalar = write
+
+    def watch(self, module): ...
+
+
+def loss(net, X, y):
+    return np.square(net.predict(X) - y).sum(axis=1).mean()
+
+
+def offered(folder, writer):
+    """Return skorch's callbacks, and what each leaves in the history; without loggers of others."""
+    mse = "neg_mean_squared_error"
+    return {
+        "BatchScoring": ({"scoring": mse, "lower_is_better": False}, mse),
+        "Callback": ({}, None),
+        "Checkpoint": ({"dirname": folder / "best"}, "event_cp"),
+        "EarlyStopping": ({}, None),
+        "EpochScoring": ({"scoring": loss}, "loss"),
+        "EpochTimer": ({}, "seconds"),
+        "Freezer": ({"patterns": "encoder.*"}, None),
+        "GradientNormClipping": ({"gradient_clip_value": 1.0}, None),
+        "Initializer": ({"patterns": "*", "fn": torch.nn.init.zeros_}, None),
+        "LRScheduler": ({"policy": StepLR, "step_size": 1}, "event_lr"),
+        "LoadInitState": ({"checkpoint": skorch.callbacks.Checkpoint(dirname=folder)}, None),
+        "ParamMapper": ({"patterns": "encoder.*"}, None),
+        "PassthroughScoring": ({"name": "valid_loss"}, "valid_loss"),
+        "PrintLog": ({}, None),
+        "ProgressBar": ({}, None),
+        "SacredLogger": ({"experiment": writer}, None),
+        "TensorBoard": ({"writer": writer, "close_after_train": False}, None),
+        "TrainEndCheckpoint": ({"dirname": folder / "last"}, None),
+        "Unfreezer": ({"patterns": "encoder.*", "at": 2}, None),
+        "WandbLogger": ({"wandb_run": writer}, None),
+    }
+
+
+def test_callbacks_of_skorch(X, tmp_path, capsys):
+    """All of them work, or there is a sentence; none changes the rows or the order of a fit."""
+    writer = Writer(tmp_path)
+    names = set(skorch.callbacks.__all__)
+    others = {"InputShapeSetter", "MlflowLogger", "NeptuneLogger", "WarmRestartLR"}
+    assert names - others <= offered(tmp_path, writer).keys()
+    settings = {"max_steps": 6, "early_stopping": True, "schedule": "constant"}
+    steps = quick(**settings).fit(X).history_["step"].tolist()
+    for name, (params, left) in offered(tmp_path, writer).items():
+        callback, n_written = getattr(skorch.callbacks, name)(**params), writer.n_written
+        model = clone(quick(net=AutoencoderNet(callbacks=[callback]), **settings)).fit(X)
+        assert model.history_["step"].tolist() == steps, name
+        assert left is None or left in model.history_, name
+        assert (writer.n_written > n_written) == (writer in params.values()), name
+    out, err = capsys.readouterr()
+    assert "train_loss" in out  # of PrintLog
+    assert "1/1" in err or "2/2" in err or "it/s" in err  # of ProgressBar
+    for rows in ("train", "valid"):
+        scoring = skorch.callbacks.EpochScoring(loss, on_train=rows == "train")
+        history = quick(net=AutoencoderNet(callbacks=[scoring]), **settings).fit(X).history_
+        np.testing.assert_allclose(history["loss"], history[f"{rows}_loss"], rtol=1e-4)
+
+
+def test_callbacks_that_a_net_has_no_use_for(X):
+    """What an estimator does itself is refused."""
+    callback = skorch.callbacks.InputShapeSetter()
+    with pytest.raises(ValueError, match="has an InputShapeSetter, but Autoencoder builds its net"):
+        quick(net=AutoencoderNet(callbacks=[callback])).fit(X)
+    scoring = skorch.callbacks.EpochScoring(loss, on_train=True, use_caching=False)
+    with pytest.raises(ValueError, match=r"predictions of the training rows.*use_caching=True"):
+        quick(net=AutoencoderNet(callbacks=[scoring])).fit(X)

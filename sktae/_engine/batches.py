@@ -33,6 +33,10 @@ class TrainingSteps:
         self._pass = -1
         self._most = max(1, _GATHERED_NUMBERS // (plan.batch_size * math.prod(x.shape)))
 
+    def __len__(self) -> int:
+        """Return the number of rows of a block, of which skorch makes that of its batches."""
+        return self.block * self.plan.batch_size
+
     @property
     def n_blocks(self) -> int:
         """How many blocks remain."""
@@ -114,6 +118,9 @@ class ValidationBatches:
 
     def __init__(self, x: Rows, plan: Plan):
         self.x, self.plan = x, plan
+
+    def __len__(self) -> int:
+        return len(self.x)
 
     def __iter__(self) -> Iterator[Batch]:
         for number, rows in enumerate(torch.arange(len(self.x)).split(self.plan.batch_size)):

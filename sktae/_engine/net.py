@@ -17,19 +17,26 @@ An override below says which rung it takes, and why. `train_step` and `fit_loop`
 """
 
 import copy
-import dis
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
+from sklearn.base import clone
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, ParamMapper
+from skorch.callbacks import EpochTimer, ParamMapper
 from torch import Tensor, nn
 
 from sktae._engine.batches import TrainingSteps
+from sktae._engine.callbacks import (
+    StopTraining,
+    listens_to_batches,
+    made_anew,
+    notify_all,
+    without_names,
+)
 from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
-from sktae._engine.prototype import own_parameters, without_names
+from sktae._engine.history import record_batch, record_block
 from sktae._engine.replay import Gradient, Replay
 
 # From this many steps on, recording a step repays itself: it means to run the step, to bind each of
@@ -37,15 +44,11 @@ from sktae._engine.replay import Gradient, Replay
 MANY_STEPS = 64
 
 
-class StopTraining(Exception):
-    """A callback asked for the end of the fit, at the event that it is raised with."""
-
-
 class AutoencoderNet(NeuralNet):
     """A `skorch.NeuralNet` for reconstruction, to be given to an estimator as `net`.
 
-    Whatever skorch offers goes through here, such as optimizer classes and callbacks. What the
-    estimator has a parameter for (learning rate, batch size, device, ...) stays the estimator's.
+    Optimizer classes and skorch's callbacks go through here. What the estimator has a parameter for
+    (learning rate, batch size, device, ...) stays the estimator's.
 
     Parameters
     ----------
@@ -103,6 +106,14 @@ class AutoencoderNet(NeuralNet):
         self.max_grad_norm = max_grad_norm
         self.precision = precision
 
+    def __sklearn_clone__(self):
+        # Callbacks are made anew, but what they write to, such as a TensorBoard writer, is the
+        # user's own: a copy could not be made of its locks, and nobody would look at it.
+        params = self.get_params(deep=False)
+        callbacks = made_anew(params.pop("callbacks", None))
+        params = {name: clone(value, safe=False) for name, value in params.items()}
+        return type(self)(callbacks=callbacks, **params)
+
     @property
     def _default_callbacks(self):
         # skorch's others compute losses and print them; losses are recorded here, by epoch.
@@ -146,7 +157,10 @@ class AutoencoderNet(NeuralNet):
 
     def __getstate__(self):
         if not self.initialized_:  # a prototype is its parameters
-            return {"params": own_parameters(self)}
+            defaults = type(self)().get_params(deep=False)
+            params = self.get_params(deep=False).items()
+            own = {n: v for n, v in params if n[0] != "_" and v is not defaults.get(n, ...)}
+            return {"params": own}
         # Each view would be pickled with the whole vector: a copy of the module has parameters of
         # their own. A recorded gradient is bound to the memory of this process, so it is left out.
         # All of this on a copy of the net, which goes on training.
@@ -176,6 +190,16 @@ class AutoencoderNet(NeuralNet):
         """
         return X, y
 
+    def get_dataset(self, X, y=None):
+        """Return the batches of a callback that asks for predictions."""
+        if isinstance(X, TrainingSteps):
+            raise ValueError(
+                "A callback asks for predictions of the training rows after an epoch, but a net "
+                "has only batches to train on: use those of the epoch, by use_caching=True of "
+                "EpochScoring, or rows that you pass to the callback."
+            )
+        return X
+
     def get_iterator(self, dataset, training=False):
         """Return the batches as they are: no DataLoader, which would draw them by itself."""
         return dataset
@@ -183,20 +207,7 @@ class AutoencoderNet(NeuralNet):
     def notify(self, method_name, **cb_kwargs):
         """Pass an event to all callbacks (every rung calls this), also if one ends the fit."""
         getattr(self, method_name)(self, **cb_kwargs)
-        stop: BaseException | None = None
-        for _, callback in self.callbacks_:
-            try:
-                getattr(callback, method_name)(self, **cb_kwargs)
-            except StopTraining as error:
-                stop = error
-            except KeyboardInterrupt as error:
-                # skorch's callbacks end a fit by raising it. The user's Ctrl-C, which may come
-                # while a callback runs, must not be mistaken for that.
-                if method_name.startswith("on_train") or not _is_raised_by_statement(error):
-                    raise
-                stop = error
-        if stop is not None:
-            raise StopTraining(method_name) from stop
+        notify_all(self.callbacks_, method_name, self, cb_kwargs)
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Fit (top rung), as skorch does, but let the user's Ctrl-C through.
@@ -236,9 +247,13 @@ class AutoencoderNet(NeuralNet):
 
     def terms(self, inputs, x):
         """Return the terms of the objective for a batch, of which skorch knows only the sum."""
+        return self._output_and_terms(inputs, x)[1]
+
+    def _output_and_terms(self, inputs, x):
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return self.criterion_(self.infer(inputs), x)
+            output = self.infer(inputs)
+            return output, self.criterion_(output, x)
 
     def limit(self, shape: Sequence[int]) -> float:
         """Return the largest norm of a gradient, for rows of this shape."""
@@ -256,7 +271,7 @@ class AutoencoderNet(NeuralNet):
         parameters = list(self.module_.parameters())
         for parameter in parameters:
             parameter.grad = None
-        terms = self.terms(inputs, x)
+        output, terms = self._output_and_terms(inputs, x)
         loss = total(terms).mean()
         loss.backward()
         flat = self._flat()
@@ -272,14 +287,14 @@ class AutoencoderNet(NeuralNet):
             clip(gradient, self.limit(x.shape[1:]))
         elif self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(parameters, self.limit(x.shape[1:]))
-        return {"loss": loss, "terms": terms}
+        return {"loss": loss, "y_pred": output.recon.detach(), "terms": terms}
 
     def validation_step(self, batch, **fit_params):
         """Compute the terms of a batch, without gradients (same rung as `train_step`)."""
         inputs, x = batch
         with torch.no_grad():
-            terms = self.terms(inputs, x)
-        return {"loss": total(terms).mean(), "terms": terms}
+            output, terms = self._output_and_terms(inputs, x)
+        return {"loss": total(terms).mean(), "y_pred": output.recon, "terms": terms}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one block of steps, the rung that skorch repeats in each epoch.
@@ -295,21 +310,23 @@ class AutoencoderNet(NeuralNet):
         if training and self.takes_fused_steps:
             sums, n_rows, n_batches = self._run_fused(iterator)
         else:
-            sums, n_rows, n_batches = self._run_stepwise(iterator, training, step_fn, fit_params)
+            stepwise = iterator, training, prefix, step_fn, fit_params
+            sums, n_rows, n_batches = self._run_stepwise(*stepwise)
         terms = {name: float(value) / n_rows for name, value in sums.items()}
         self.history.record(f"{prefix}_batch_count", n_batches)
         if training:
-            self.record_training(iterator, terms)
+            self.record_training(iterator, terms, n_rows)
         else:
-            self._record(prefix, terms)
+            rows_of_block = None if self.hears_batches else n_rows
+            record_block(self.history, prefix, terms, rows_of_block)
 
-    def _run_stepwise(self, iterator, training, step_fn, fit_params):
+    def _run_stepwise(self, iterator, training, prefix, step_fn, fit_params):
         """Run batches through skorch's rungs, for any optimizer and for callbacks on batches."""
         if training:
             self.training_path_ = "skorch"
         sums: dict[str, Any] = {}
         n_rows = n_batches = 0
-        notifies = self._has_batch_callbacks()
+        notifies = self.hears_batches
         for batch in iterator:
             if training:
                 self.set_learning_rate(iterator)
@@ -319,6 +336,7 @@ class AutoencoderNet(NeuralNet):
             for name, term in step["terms"].items():
                 sums[name] = sums.get(name, 0.0) + term.detach().sum()
             if notifies:
+                record_batch(self.history, prefix, step["loss"].item(), len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
             n_rows += len(batch[1])
             n_batches += 1
@@ -330,7 +348,7 @@ class AutoencoderNet(NeuralNet):
     def takes_fused_steps(self) -> bool:
         """Whether a step is a gradient and one fused update, with no callback in between."""
         fused = self._flat() is not None and fuses(self.optimizer_)
-        return fused and not self._has_batch_callbacks()
+        return fused and not self.hears_batches
 
     def _run_fused(self, steps: TrainingSteps):
         """Run training steps without the rungs below `run_single_epoch`: same numbers, sooner.
@@ -379,12 +397,10 @@ class AutoencoderNet(NeuralNet):
             self._cached_gradient = cached
         return cached[1:]
 
-    def _has_batch_callbacks(self) -> bool:
-        return any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
-            for _, callback in self.callbacks_
-            for hook in ("on_batch_begin", "on_batch_end", "on_grad_computed")
-        )
+    @property
+    def hears_batches(self) -> bool:
+        """Whether a callback listens to batches."""
+        return any(listens_to_batches(callback) for _, callback in self.callbacks_)
 
     # -- learning rate and history, which `stack.py` uses as well ------------------------------
 
@@ -396,39 +412,10 @@ class AutoencoderNet(NeuralNet):
             for group in self.optimizer_.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
-    def record_training(self, steps: TrainingSteps, terms: Mapping[str, float]) -> None:
+    def record_training(
+        self, steps: TrainingSteps, terms: Mapping[str, float], n_rows: int
+    ) -> None:
         """Add the means of the objective's terms over a block of steps to the history."""
-        self._record("train", terms)
+        record_block(self.history, "train", terms, None if self.hears_batches else n_rows)
         self.history.record("step", steps.step)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
-
-    def _record(self, prefix: str, terms: Mapping[str, float]) -> None:
-        loss = sum(terms.values())
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"The {prefix} loss became {loss} in epoch {len(self.history)}. Scale the columns "
-                f"to similar ranges, lower learning_rate, or set max_grad_norm."
-            )
-        name = f"{prefix}_loss"
-        earlier = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
-        best = next(earlier, math.inf)
-        self.history.record(name, loss)
-        # What skorch's Checkpoint reads: the best so far, and the last batch, here the whole block.
-        self.history.record(f"{name}_best", loss < best)
-        self.history.new_batch()
-        self.history.record_batch(name, loss)
-        if len(terms) > 1:
-            for term, value in terms.items():
-                self.history.record(f"{prefix}_{term}", value)
-
-
-def _is_raised_by_statement(error: BaseException) -> bool:
-    """Tell whether an exception comes from a `raise` statement, and not from a signal.
-
-    The traceback ends at the instruction that ran last. For a callback that ends the fit, this is
-    that of a `raise` statement; signals are noticed at calls and at the ends of loops.
-    """
-    last: Any = error.__traceback__
-    while last.tb_next is not None:
-        last = last.tb_next
-    return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == "RAISE_VARARGS"

@@ -101,7 +101,7 @@ class Run:
         self.sums = []
         try:
             net.set_learning_rate(steps, -1)  # of the last step, which the history shows
-            net.record_training(steps, means)
+            net.record_training(steps, means, n_rows)
             net.run_single_epoch(self.valid, False, "valid", net.validation_step)
             net.notify("on_epoch_end", dataset_train=steps, dataset_valid=self.valid)
             if steps.remaining:

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from sklearn.base import clone
-from skorch.callbacks import LRScheduler
+from skorch.callbacks import InputShapeSetter, LRScheduler, PrintLog
 from torch import nn
 
+from sktae._engine.callbacks import without_names
 from sktae._engine.flat import shapes
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.objective import Objective
-from sktae._engine.prototype import without_names
 from sktae._training.spec import Spec, learning_rate
 
 # Settings of skorch that an estimator decides for its net, each with what to use instead. In a
@@ -61,6 +61,8 @@ def new_net(estimator: Any, spec: Spec, network: nn.Module, masks: bool = False)
         "device": usable_device(estimator.device),
         "max_grad_norm": estimator.max_grad_norm,
         "precision": estimator.precision,
+        # With which skorch's log is shown; it is in the net only if the user wants it.
+        "verbose": any(isinstance(c, PrintLog) for c in without_names(prototype.callbacks)),
     }
     optimizer = prototype.optimizer
     if "weight_decay" in inspect.signature(optimizer).parameters:
@@ -110,9 +112,13 @@ def _check_prototype(prototype: AutoencoderNet, owner_name: str, schedule: str) 
                 f"The net of {owner_name} sets {name}={value!r}, which the estimator decides: "
                 f"leave it out of the net and use {owner} of {owner_name} instead."
             )
-    if schedule != "constant" and any(
-        isinstance(callback, LRScheduler) for callback in without_names(prototype.callbacks)
-    ):
+    callbacks = without_names(prototype.callbacks)
+    if any(isinstance(callback, InputShapeSetter) for callback in callbacks):
+        raise ValueError(
+            f"The net of {owner_name} has an InputShapeSetter, but {owner_name} builds its network "
+            f"for the shape of the rows already: leave the callback out."
+        )
+    if schedule != "constant" and any(isinstance(callback, LRScheduler) for callback in callbacks):
         raise ValueError(
             f"The net of {owner_name} has an LRScheduler, and {owner_name} has "
             f"schedule={schedule!r}: pass schedule='constant' to leave the learning rate to "

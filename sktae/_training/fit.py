@@ -133,6 +133,7 @@ class Fit:
             x, x_valid = x.choose(train), x.choose(valid)
         noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
+        self.net.batch_size = self.plan.batch_size  # for progress bars
         first = before.n_steps if before is not None and resume else 0
         self.steps = training_steps(params, self.spec, x, self.plan, first, one_pass)
         if stops_early:

@@ -4,7 +4,7 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-from sktae._engine.net import StopTraining
+from sktae._engine.callbacks import StopTraining
 
 try:
     from sklearn.callback import CallbackSupportMixin
