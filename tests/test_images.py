@@ -397,3 +397,13 @@ def test_codes_are_drawn():
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["channel 0", "channel 1"]
     with pytest.raises(ValueError, match="draws two components"):
         LatentDisplay.from_estimator(quick(n_components=1).fit(X), X)
+
+
+def test_large_images_leave_small_models(monkeypatch):
+    """What a model keeps of rows is limited, however long these are."""
+    monkeypatch.setattr("sktae._outliers.measures._KEPT_NUMBERS", 5 * 32 * 32)
+    X = np.random.default_rng(0).random((30, 1, 32, 32)).astype(np.float32)
+    model = quick(ConvolutionalAutoencoder, n_components=2, max_steps=1).fit(X)
+    assert model.outlier_model_.features.directions.shape == (32 * 32, 5)
+    assert model.outlier_model_.residuals.directions.shape == (32 * 32, 5)
+    assert np.isfinite(model.explain(X[:2]).to_numpy()).all()

@@ -13,6 +13,10 @@ from sktae.randomness import generator
 # How many principal directions are kept; all other directions share one variance.
 _DIRECTIONS = 256
 
+# So many numbers at most are kept as directions, of which rows of more than 16384 have fewer; and
+# at least one direction.
+_KEPT_NUMBERS = 2**22
+
 # Where a row has more numbers than this, directions are learned from no more than so many rows.
 _WIDE = 1024
 
@@ -48,6 +52,7 @@ _NOISE = 1e-5
 def directions(centered: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the variances along the n principal directions, (n,), and these directions, (d, n)."""
     rows, d = centered.shape
+    n = min(n, max(1, _KEPT_NUMBERS // d))
     wide = rows < d and n < d
     products = centered @ centered.T if wide else centered.T @ centered
     values, vectors = np.linalg.eigh(products / rows)
