@@ -422,7 +422,9 @@ default="silu"
         ----------
         X : array-like of shape (n_samples, n_features), or torch Dataset
             The training rows. A table larger than memory may be a `numpy.memmap` or a Dataset of
-            rows; the next batches are read while the network trains on the last ones.
+            rows; the next batches are read while the network trains on the last ones. Beside
+            training, each row of a Dataset is read once for the scales, once or twice for checks of
+            their range, and once for scores.
 
         y : Ignored
             Here for scikit-learn's conventions.

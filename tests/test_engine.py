@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from shared import correlated_table, quick
+from shared import correlated_table, every, quick
 from torch import nn
 from torch.utils.data import ChainDataset, TensorDataset
 
@@ -77,6 +77,28 @@ def test_datasets_are_rows(X):
         quick().fit(ChainDataset([]))
     with pytest.raises(ValueError, match="contains NaN or infinity"):
         quick().fit(TensorDataset(torch.full((9, 2), torch.nan)))
+
+
+@every
+def test_datasets_are_read_few_times(E, X):
+    """Beside training, for scales, for the range, for a diagnosis, and for all scores at once."""
+
+    class Counted(torch.utils.data.Dataset):
+        n_read = 0
+
+        def __len__(self):
+            return len(X)
+
+        def __getitem__(self, row):
+            self.n_read += 1
+            return X[row]
+
+    rows, params = Counted(), {"max_steps": 1, "batch_size": 1}
+    model = quick(E, **params).fit(rows)
+    assert rows.n_read <= 4 * len(X) + 10
+    np.testing.assert_array_equal(
+        model.score_samples(X), quick(E, **params).fit(X).score_samples(X)
+    )
 
 
 def test_blocks_are_one_sequence():

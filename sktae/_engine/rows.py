@@ -115,7 +115,8 @@ class Rows:
         chunk = max(1, _CHUNK_NUMBERS // math.prod(self.shape))
         first = self.slice(0, chunk)
         whole = first.new_empty((len(self), *first.shape[1:]))
-        for start in range(0, len(self), chunk):
+        whole[:chunk] = first  # to read rows may take time
+        for start in range(chunk, len(self), chunk):
             whole[start : start + chunk] = self.slice(start, start + chunk)
         return Loaded(whole, self.labels, self.weights)
 

@@ -23,7 +23,7 @@ from sktae._outliers.threshold import threshold
 from sktae._training.budget import training_steps
 from sktae._training.build import check_same_structure, continue_from, new_net
 from sktae._training.checkpoint import Checkpoint
-from sktae._training.prepare import Prepared
+from sktae._training.prepare import Prepared, read_once
 from sktae._training.progress import EpochBar, FitTasks
 from sktae._training.spec import resolve
 from sktae._training.state import Fitted, Memory, made_of
@@ -175,6 +175,8 @@ class Fit:
 
     def _fitted(self, net: AutoencoderNet) -> tuple[Fitted, np.ndarray]:
         """Calibrate network and scores; return the state and the scores of training rows."""
+        # What is learned of the rows after the steps comes from one pass over them.
+        self.rows = read_once(self.rows)
         params, network, memory = self.params, net.module_, self._memory()
         if network.overrides("calibrate"):
             network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))

@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 from torch.utils.data import Dataset
 
-from sktae._engine.rows import Rows
+from sktae._engine.rows import Loaded, Rows
 from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
 from sktae.inputs.datasets import Selected, SparseRows
 from sktae.inputs.protocol import Inputs
@@ -147,16 +147,20 @@ class Prepared:
         if device not in self._rows:
             x = self._unloaded(device)
             whole = self.X.X if isinstance(self.X, Selected) else self.X
-            fixed = isinstance(
-                whole, np.ndarray | SparseRows
-            )  # a Dataset may augment a row at each read
-            small = len(x) * math.prod(x.shape) <= _capacity(device)
-            self._rows[device] = x.load() if fixed and small else x
+            fixed = isinstance(whole, np.ndarray | SparseRows)  # a Dataset may augment rows
+            self._rows[device] = read_once(x) if fixed else x
         return self._rows[device]
 
     def _unloaded(self, device: str) -> Rows:
         weights = None if self.weights is None else torch.from_numpy(self.weights)
         return Rows(self.X, self.inputs.to_tensor, device, labels=self.labels, weights=weights)
+
+
+def read_once(x: Rows) -> Rows:
+    """Return rows in memory, or as they are if they are too many."""
+    if isinstance(x, Loaded) or len(x) * math.prod(x.shape) > _capacity(x.device):
+        return x
+    return x.load()
 
 
 def _capacity(device: str) -> int:
