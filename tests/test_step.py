@@ -1,6 +1,7 @@
 """Recorded steps: the same numbers as without, and no step where there must be none."""
 
 import pickle
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from sktae import (
     all_estimators,
 )
 from sktae._engine import net as engine
+from sktae._engine import replay
 from sktae._engine.replay import Replay, Step, recorded
 
 VARIANTS = [
@@ -119,6 +121,90 @@ def test_pickles_are_small(X):
     memory = flat.untyped_storage().data_ptr()
     assert {p.untyped_storage().data_ptr() for p in again.module_.parameters()} == {memory}
     assert again.module is again.module_
+
+
+# -- captured steps --------------------------------------------------------------------------------
+
+
+class Device:
+    """Stands for CUDA: two devices, whose streams capture what is called while they are current."""
+
+    def __init__(self, fails=False, empty=False):
+        self.device, self.streams, self.fails, self.empty = (
+            0,
+            ["default 0", "default 1"],
+            fails,
+            empty,
+        )
+        self.modes = []
+
+    def install(self, monkeypatch):
+        for name in ("device", "stream", "graph", "Stream", "CUDAGraph"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, f"use_{name}"))
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: self.streams[1])
+        monkeypatch.setattr(replay, "_on_gpu", lambda value: True)
+
+    @contextmanager
+    def use_device(self, device):
+        self.device = 1
+        yield
+        self.device = 0
+
+    @contextmanager
+    def use_stream(self, stream):
+        before = self.streams[self.device]
+        self.streams[self.device] = stream
+        yield
+        self.streams[self.device] = before
+
+    @contextmanager
+    def use_graph(self, graph, stream, capture_error_mode):
+        self.modes.append(capture_error_mode)
+        self.streams[self.device] = stream
+        yield
+        if self.fails:  # as torch, before it goes back to the former stream
+            raise RuntimeError("capture failed")
+        self.streams[self.device] = "default 1"
+
+    def use_Stream(self, device):
+        return "captures"
+
+    def use_CUDAGraph(self):
+        device = self
+
+        class Graph:
+            def replay(self):
+                for call in () if device.empty else device.calls:
+                    call()
+
+        return Graph()
+
+
+@pytest.mark.parametrize(
+    ("how", "kept"), [({}, True), ({"empty": True}, False), ({"fails": True}, False)]
+)
+def test_graphs_are_checked(how, kept, monkeypatch):
+    """A captured step is used if it gives what its calls give; streams are as they were."""
+    device, w = Device(**how), torch.randn(7, 6, requires_grad=True)
+    device.install(monkeypatch)
+    captured = replay._captured
+
+    def capture(calls, where):
+        device.calls = calls
+        return captured(calls, where)
+
+    monkeypatch.setattr(replay, "_captured", capture)
+    step = gradient_of(lambda x, w: (x @ w).tanh().square().sum(), w)
+    replayed = recorded(step, torch.randn(8, 7))
+    assert (replayed.graph is not None) == kept
+    assert device.streams == ["default 0", "default 1"]
+    assert device.modes == ["thread_local"]
+    x = torch.randn(8, 7)
+    (expected,) = step(x)
+    gradient = step.outputs[0].clone()
+    assert torch.equal(replayed(x)[0], expected)
+    assert torch.equal(step.outputs[0], gradient)
 
 
 # -- recording single functions --------------------------------------------------------------------

@@ -75,8 +75,22 @@ class Replay:
                 raise Unrecordable(str(error)) from error
             if not all(map(_equal, self.results, expected)):
                 raise Unrecordable("a replay differs from what was recorded")
+            self.graph = self._checked_graph(expected) if _on_gpu(self.inputs[0]) else None
         self.returned = tuple(self.results[len(step.outputs) :])
-        self.graph = _captured(self.calls) if self.inputs[0].is_cuda else None
+
+    def _checked_graph(self, expected: Sequence[Tensor]) -> Any:
+        """Return a CUDA graph of the calls, or None if it does not give what they give."""
+        graph = _captured(self.calls, self.inputs[0].device)
+        if graph is None:
+            return None
+        # Other results in between, since a graph that does nothing would leave the right ones.
+        given = [value.clone() for value in self.inputs]
+        torch._foreach_zero_(self.inputs)
+        for call in self.calls:
+            call()
+        torch._foreach_copy_(self.inputs, given)
+        graph.replay()
+        return graph if all(map(_equal, self.results, expected)) else None
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         # Gradients are among the results already, so autograd has nothing to keep track of.
@@ -157,14 +171,24 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return torch.equal(a, b) or (a.is_cuda and torch.allclose(a, b, rtol=1e-4, atol=1e-6))
 
 
-def _captured(calls: Sequence[Callable[[], Any]]) -> Any:
-    """Capture the calls as one CUDA graph, so that a step is launched as a whole."""
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.no_grad(), torch.cuda.graph(graph):
-            for call in calls:
-                call()
-    except RuntimeError:  # a kernel that waits for the host; the calls themselves still work
-        return None
+def _on_gpu(value: Tensor) -> bool:
+    return value.is_cuda
+
+
+def _captured(calls: Sequence[Callable[[], Any]], device: torch.device) -> Any:
+    """Capture the calls as one CUDA graph, so that a step is launched as a whole.
+
+    Kernels run on a stream of their device, so the stream of the capture is one of it, and need not
+    be of the current device. What other threads do meanwhile is no part of it. The outer stream is
+    the current one: a capture that fails would leave its own in place.
+    """
+    with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
+        torch.cuda.synchronize(device)
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+        try:
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                for call in calls:
+                    call()
+        except RuntimeError:  # a kernel that waits for the host; the calls themselves still work
+            return None
     return graph

@@ -167,5 +167,5 @@ def _capacity(device: str) -> int:
     """Return how many numbers may be held on a device."""
     if torch.device(device).type != "cuda":
         return _LOADED_NUMBERS
-    free, _ = torch.cuda.mem_get_info(device)
+    free, _ = torch.cuda.mem_get_info(torch.device(device).index)  # None for the current device
     return free // 8  # half of the free memory, in float32
