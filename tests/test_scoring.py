@@ -434,7 +434,9 @@ def test_tails():
     np.testing.assert_allclose(slopes, 1 / (values[values > top] - top).mean())
     tied = Tail(np.repeat([0.0, 1.0, 5.0], [60, 30, 10]))
     nearly = Tail(np.repeat([0.0, 1.0, 5.0], [60, 30, 10]) + 1e-9 * np.arange(100))
-    np.testing.assert_allclose(nearly(grid + 1e-8), tied(grid), rtol=1e-5, atol=1e-6)  # has no steps
+    np.testing.assert_allclose(
+        nearly(grid + 1e-8), tied(grid), rtol=1e-5, atol=1e-6
+    )  # has no steps
     assert (np.diff(tied(np.array([0.0, 0.5, 1, 3, 5, 6]))) > 0).all()
     for constant in (np.zeros(9), np.full(9, 7.0), np.full(9, np.nan), np.zeros(0)):
         found = Tail(constant)(np.array([0.0, 7.0, 8.0, 1e6]))

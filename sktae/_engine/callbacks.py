@@ -39,15 +39,6 @@ def listens_to_batches(callback: Callback) -> bool:
     )
 
 
-def made_anew(callbacks: Any) -> Any:
-    """Return callbacks with the same parameters: a list, perhaps with names, or one of them."""
-    if isinstance(callbacks, list | tuple):
-        return type(callbacks)(map(made_anew, callbacks))
-    if isinstance(callbacks, Callback):
-        return type(callbacks)(**callbacks.get_params(deep=False))
-    return callbacks
-
-
 def _is_raised_by_statement(error: BaseException) -> bool:
     """Tell whether an exception comes from a `raise` statement, and not from a signal.
 

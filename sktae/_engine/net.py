@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
-from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, ParamMapper
 from torch import Tensor, nn
@@ -31,12 +30,12 @@ from sktae._engine.batches import TrainingSteps
 from sktae._engine.callbacks import (
     StopTraining,
     listens_to_batches,
-    made_anew,
     notify_all,
     without_names,
 )
 from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
 from sktae._engine.history import record_batch, record_block
+from sktae._engine.prototype import cloned_parameters, own_parameters
 from sktae._engine.replay import Gradient, Replay
 
 # From this many steps on, recording a step repays itself: it means to run the step, to bind each of
@@ -107,12 +106,7 @@ class AutoencoderNet(NeuralNet):
         self.precision = precision
 
     def __sklearn_clone__(self):
-        # Callbacks are made anew, but what they write to, such as a TensorBoard writer, is the
-        # user's own: a copy could not be made of its locks, and nobody would look at it.
-        params = self.get_params(deep=False)
-        callbacks = made_anew(params.pop("callbacks", None))
-        params = {name: clone(value, safe=False) for name, value in params.items()}
-        return type(self)(callbacks=callbacks, **params)
+        return type(self)(**cloned_parameters(self))
 
     @property
     def _default_callbacks(self):
@@ -157,10 +151,7 @@ class AutoencoderNet(NeuralNet):
 
     def __getstate__(self):
         if not self.initialized_:  # a prototype is its parameters
-            defaults = type(self)().get_params(deep=False)
-            params = self.get_params(deep=False).items()
-            own = {n: v for n, v in params if n[0] != "_" and v is not defaults.get(n, ...)}
-            return {"params": own}
+            return {"params": own_parameters(self)}
         # Each view would be pickled with the whole vector: a copy of the module has parameters of
         # their own. A recorded gradient is bound to the memory of this process, so it is left out.
         # All of this on a copy of the net, which goes on training.

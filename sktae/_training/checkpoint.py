@@ -78,7 +78,10 @@ class Checkpoint(Callback):
         vars(self._early_stopping(net)).update(self.stopping)  # which has just forgotten it
 
     def on_epoch_end(self, net, **kwargs):
-        if time.monotonic() - self.written >= _SECONDS:
+        stopping = self._early_stopping(net)
+        stops = getattr(stopping, "misses_", 0) == getattr(stopping, "patience", None)
+        # A fit that stops now is finished, and could not go on from here.
+        if not stops and time.monotonic() - self.written >= _SECONDS:
             self._write(net)
 
     def on_train_end(self, net, **kwargs):
