@@ -153,7 +153,7 @@ def test_killed_processes_go_on(tmp_path):
         return process.returncode
 
     assert run(tmp_path / "whole") == 0
-    for n in range(unless_long(2, 50)):
+    for n in range(unless_long(1, 200)):
         folder = tmp_path / str(n)
         run(folder, rng.uniform(0, 0.6))
         assert run(folder) == 0

@@ -10,14 +10,14 @@ import types
 from pathlib import Path
 
 import pytest
-from shared import by_chance
+from shared import LONG, by_chance
 from sklearn.utils.estimator_checks import check_estimator
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "docs" / "examples" / "plot_detectors_and_reducers.py"
 
 
-@pytest.mark.skipif("not shared.LONG", reason="--long only: the site runs the demo, too")
+@pytest.mark.skipif(not LONG, reason="--long only: the site runs the demo, too")
 def test_the_picture_of_the_demo(monkeypatch, tmp_path, capsys):
     """The demo prints its table and saves its picture where it is told to."""
     monkeypatch.setattr(sys, "argv", [DEMO.name, "--save", str(tmp_path / "demo.png")])

@@ -11,6 +11,7 @@ MEASURES = {
     "share_of_limit": ("Share of the limit", "{:.2%}"),
     "memory_mb": ("Memory, MB", "{:.1f}"),
     "file_mb": ("File, MB", "{:.1f}"),
+    "rows_mb": ("Rows, MB", "{:.1f}"),
 }
 
 

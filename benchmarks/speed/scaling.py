@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.measure import alone, lap, memory_rise
-from sktae import Autoencoder, WindowedDetector
+from sktae import Autoencoder, ConvolutionalAutoencoder, WindowedDetector
 
 CHUNK = 100_000
 
@@ -82,3 +82,42 @@ def series_scaling(args, task, n_points):
         "sktae",
         memory={"sktae": alone(args, memory_rise, series_run, task, n_points)},
     )
+
+
+def large_run(kind, shape):
+    """Return a function that fits and scores rows of this shape, warmed up on a few of them."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape, np.float32)
+    if kind == "series":
+        X = np.sin(np.arange(len(X)) / 20)[:, np.newaxis].astype(np.float32) + 0.1 * X
+    make = {
+        "table": Autoencoder,
+        "series": WindowedDetector,
+        "images": partial(ConvolutionalAutoencoder, max_steps=20),
+    }[kind]
+    few = X[:500] if kind == "series" else X[:20]
+    make(random_state=0).fit(few).score_samples(few)
+    return lambda: make(random_state=0).fit(X).score_samples(X)
+
+
+@case(
+    "Memory of large tables, series and images",
+    full=[
+        ("table", (1_000_000, 30)),
+        ("table", (200, 50_000)),
+        ("series", (1_000_000, 1)),
+        ("images", (200, 3, 128, 128)),
+    ],
+    tiny=[("table", (100, 5))],
+)
+def memory(args, kind, shape):
+    """How much memory does it take to fit and to score, beyond the rows themselves?
+
+    A fit and the scores of all its rows, which are float32 in memory; images are trained for 20
+    steps. Each has a process of its own. A table in a file is in the case "scaling".
+    """
+    run = partial(alone, args, lap, large_run, kind, shape)
+    size = 4 * np.prod(shape) / 2**20
+    what = f"{kind}, {' x '.join(f'{n:,}' for n in shape)}"
+    peak = {"sktae": alone(args, memory_rise, large_run, kind, shape)}
+    return compare(args, what, {"sktae": run}, "sktae", memory=peak, rows_mb=size)
