@@ -49,6 +49,8 @@ _CLASSES = {
         *(Channels, Layout, WindowErrors, Stream, OverlapAverage, WindowAverage),
     )
 }
+# Types of Python that may be values, as in make_column_selector(dtype_include=float).
+_BUILTIN = (bool, int, float, str, object)
 # Scores of so many rows are in a file, by which `load` sees whether a model still does the same,
 # up to this share.
 _CHECK_ROWS, _TOLERANCE = 4, 1e-3
@@ -124,6 +126,8 @@ def load(path, trusted=()):
         training where that one stopped.
     """
     name = os.fspath(path)
+    if not isinstance(trusted, list | tuple | set) or not all(isinstance(c, type) for c in trusted):
+        raise TypeError(f"trusted must be a list of classes. Got {trusted!r} instead.")
     text, arrays = container.read(path)
     try:
         description = from_text(text)
@@ -213,6 +217,8 @@ def _name(cls: type) -> str | None:
     """Return the name of a class in files."""
     if _known(cls.__name__) is cls:
         return cls.__name__
+    if cls in _BUILTIN:
+        return cls.__name__
     if issubclass(cls, np.generic) and np.dtype(cls).kind in "biuf":
         return f"numpy.{np.dtype(cls).name}"
     if issubclass(cls, torch.optim.Optimizer) and getattr(torch.optim, cls.__name__, None) is cls:
@@ -261,6 +267,9 @@ def _class(name: str) -> type:
 def _type(name: str) -> type:
     """Return the class that may be a value by itself."""
     package, _, own = name.rpartition(".")
+    builtin = {cls.__name__: cls for cls in _BUILTIN}
+    if name in builtin:
+        return builtin[name]
     if package == "numpy" and np.dtype(own).kind in "biuf":
         return np.dtype(own).type
     cls = getattr(torch.optim, own, None)

@@ -122,8 +122,10 @@ def test_checkpoints_say_what_they_need(X, tmp_path):
     model.set_params(net=None, max_steps=2).fit(X)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match="is damaged: delete it, and the fit begins anew"):
         model.fit(X)
+    with pytest.raises(ValueError, match="is a file: name a folder"):
+        model.set_params(checkpoint_dir=path).fit(X)
 
 
 KILLED = """

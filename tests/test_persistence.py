@@ -140,6 +140,14 @@ def test_other_estimators_go_through_files(kind, X, tmp_path):
         assert np.array_equal(*rest)
 
 
+def test_types_of_python_go_through_files(tmp_path):
+    """As they select the columns of a transformer."""
+    floats = make_column_selector(dtype_include=float)
+    model = ColumnTransformer([("floats", StandardScaler(), floats)]).fit(mixed_table())
+    other = again(model, tmp_path / "model.sktae")
+    assert other.transformers[0][2].dtype_include is float
+
+
 def test_tables_of_polars_go_through_files(tmp_path):
     """Dtypes of polars come back."""
     polars = pytest.importorskip("polars", reason="polars is optional")
@@ -225,6 +233,8 @@ def test_own_classes_must_be_trusted(X, tmp_path):
     with pytest.raises(ValueError, match=r"objects of own:.*Own: pass these classes as trusted"):
         load(path)
     assert type(load(path, trusted=[Own])) is Own
+    with pytest.raises(TypeError, match="trusted must be a list of classes"):
+        load(path, trusted=Own)
 
 
 def with_a_set(X):
@@ -274,8 +284,10 @@ def test_a_file_is_written_whole_or_not_at_all(X, tmp_path, monkeypatch):
         signal.signal(signal.SIGINT, handler)
     assert [*tmp_path.iterdir()] == [path]
     assert path.read_bytes() == before
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="no folder' does not exist: make it first"):
         save(model, tmp_path / "no folder" / "x")
+    with pytest.raises(IsADirectoryError, match="is no file, so no file can take its place"):
+        save(model, tmp_path)
 
 
 # -- hostile files -----------------------------------------------------------------------------

@@ -25,10 +25,20 @@ def write(path: str | os.PathLike[str], text: str, arrays: Mapping[str, np.ndarr
         save_file(dict(arrays), temporary, metadata)
 
 
+def checked(path: str | os.PathLike[str]) -> Path:
+    """Return a path to which a file can be written, or raise and say why it cannot."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"The folder {str(path.parent)!r} does not exist: make it first.")
+    if path.exists() and not path.is_file():
+        raise IsADirectoryError(f"{str(path)!r} is no file, so no file can take its place.")
+    return path
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]):
     """Give the path of a new file that takes the place of another one once it is complete."""
-    path = Path(path)
+    path = checked(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
     try:

@@ -123,6 +123,12 @@ def _nearest_values(block: Categories, vectors: Tensor, categories: Tensor) -> T
     return categories[torch.from_numpy(block.targets)[distances.argmin(1)]][:, None]
 
 
+def check_categories(inputs: Any) -> None:
+    """Raise if there are categories that are no numbers."""
+    if isinstance(inputs, Tabular):
+        _categories(inputs)
+
+
 def _categories(inputs: Tabular) -> dict[int, Tensor]:
     """Return the categories of each categorical column, which must be numbers."""
     columns = inputs.columns

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sktae._files.container import replacing
+from sktae._files.container import checked, replacing
 from sktae._onnx.arrays import raw_shape
 from sktae._onnx.graphs import AutoencoderGraph, EnsembleGraph
 from sktae._onnx.steps import Step, step_of
@@ -112,6 +112,7 @@ def to_onnx(estimator, path):
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError("to_onnx needs more packages: pip install sktae[onnx]") from error
+    checked(path)  # before an export, which takes long
     graph, shape = _graph_of(estimator)
     content = _exported(graph.eval(), shape, type(estimator).__name__)
     with replacing(path) as temporary:

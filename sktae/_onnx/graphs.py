@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sktae._onnx.arrays import raw_rows, reconstructed, tail_heights
+from sktae._onnx.arrays import check_categories, raw_rows, reconstructed, tail_heights
 from sktae._outliers.model import _LARGEST, _MEASURES
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
@@ -52,6 +52,7 @@ class AutoencoderGraph(nn.Module):
                 f"draws samples: set it to 'elbo' and fit again."
             )
         self.estimator, self.inputs = estimator, estimator._inputs
+        check_categories(self.inputs)
         self.network: Any = copy.deepcopy(estimator.net_.module_).cpu().eval()
         # A graph has no branches: it fills in missing values whether there are any or not.
         self.completes = estimator._fills_missing and not self.network._takes_missing

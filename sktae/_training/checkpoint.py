@@ -56,13 +56,20 @@ class Checkpoint(Callback):
                 f"checkpoint_dir=None."
             )
         self.fit = fit
-        self.path = Path(folder) / f"{name}-{_fingerprint(fit, before)}.sktae"
+        self.path = Path(folder) / f"{name}-{_fingerprint(fit, before)}.checkpoint"
         self.finished, self.written = False, time.monotonic()
         self.stopping: dict[str, Any] = {}
+        if self.path.parent.exists() and not self.path.parent.is_dir():
+            raise ValueError(f"checkpoint_dir={str(folder)!r} of {name} is a file: name a folder.")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
-            self._restore(*container.read(self.path))
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._restore(*container.read(self.path))
+            except ValueError as error:
+                raise ValueError(
+                    f"The checkpoint {str(self.path)!r} is damaged: delete it, and the fit begins "
+                    f"anew."
+                ) from error
 
     def _restore(self, text: str, stored: dict[str, np.ndarray]) -> None:
         state = Decoder(_no_class, _no_class, stored).decode(from_text(text))
