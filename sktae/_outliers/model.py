@@ -191,7 +191,8 @@ class OutlierModel:
             for (name, weight), values in zip(self.weights.items(), measures[part].T, strict=True):
                 if name in names:
                     total[part] += weight * self.tails[name](values)
-        return total
+        # Whatever a model holds, no score is NaN, which would count as normal.
+        return np.nan_to_num(total, copy=False, nan=_LARGEST, posinf=_LARGEST)
 
 
 def central_rows(x: np.ndarray, training_data: str) -> np.ndarray:
