@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 # Types of arrays that a file holds as numbers; others are written as lists.
 _NUMERIC = "biuf"
@@ -64,8 +63,6 @@ class Encoder:
             return {"kind": "scalar", "dtype": value.dtype.str, "value": item}
         if isinstance(value, np.ndarray):
             return self._array(value, path)
-        if isinstance(value, torch.Tensor):
-            return self._refuse(value, path)
         if isinstance(value, type):
             return {"kind": "class", "name": self.names(value) or self._refuse(value, path)}
         return self._object(value, path)

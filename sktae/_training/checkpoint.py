@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 
 from sktae._files import container
 from sktae._files.encoding import Decoder, Encoder, from_text, to_text
-from sktae._training.plain import arrays, net_to_plain, tensors
+from sktae._training.plain import arrays, net_to_plain, restore_net, tensors
 from sktae._training.state import made_of
 from sktae.inputs.datasets import DatasetRows, Selected, SparseRows
 
@@ -73,11 +73,7 @@ class Checkpoint(Callback):
 
     def _restore(self, text: str, stored: dict[str, np.ndarray]) -> None:
         state = Decoder(_no_class, _no_class, stored).decode(from_text(text))
-        net, plain = self.fit.net, state["net"]
-        net.module_.load_state_dict(tensors(plain["weights"]))
-        net.optimizer_.load_state_dict(tensors(plain["optimizer"]))
-        net.history = type(net.history)(plain["history"])
-        net.training_path_ = plain["training_path"]
+        restore_net(self.fit.net, state["net"])
         self.fit.steps.step = state["step"]
         self.finished, self.stopping = state["finished"], tensors(state["stopping"])
 

@@ -42,12 +42,13 @@ def from_plain(estimator: Any, plain: Mapping[str, Any]) -> Fitted:
     params = copy.copy(estimator)
     vars(params).update(fields["params"])
     memory = Memory(torch.from_numpy(x), n_rows)
-    # Of the fields, Fitted itself refuses those that it does not know.
     net = _net_from_plain(params, fields, net, memory.x.shape[1:])
+    # Fitted itself refuses fields that it does not know.
     return Fitted(net=net, memory=memory, **fields)
 
 
 def net_to_plain(net: AutoencoderNet) -> dict[str, Any]:
+    """Return the state of a net as plain data."""
     network = net.module_
     statistics = STATISTICS if network._takes_missing else ()
     return {
@@ -72,15 +73,20 @@ def _net_from_plain(
         network = params.network(spec)
     if plain["statistics"]:
         take_missing(network, fields["inputs"], tensors(plain["statistics"]))
-    network.load_state_dict(weights)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in plain["frozen"])
     params.device = _device_here(params.device)
     net = new_net(params, spec, network, bool(plain["statistics"]))
+    restore_net(net, plain)
+    return net
+
+
+def restore_net(net: AutoencoderNet, plain: Mapping[str, Any]) -> None:
+    """Give a new net the state that plain data hold."""
+    net.module_.load_state_dict(tensors(plain["weights"]))
     net.optimizer_.load_state_dict(tensors(plain["optimizer"]))
     net.history = type(net.history)(plain["history"])
     net.schedule, net.training_path_ = plain["schedule"], plain["training_path"]
-    return net
 
 
 class _Bounded(TorchFunctionMode):
