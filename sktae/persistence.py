@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -51,6 +50,8 @@ _CLASSES = {
 }
 # Types of Python that may be values, as in make_column_selector(dtype_include=float).
 _BUILTIN = (bool, int, float, str, object)
+# How the names of users' classes begin in files.
+_OWN = "own:"
 # Scores of so many rows are in a file, by which `load` sees whether a model still does the same,
 # up to this share.
 _CHECK_ROWS, _TOLERANCE = 4, 1e-3
@@ -125,10 +126,10 @@ def load(path, trusted=()):
         The fitted estimator. It gives the same results as the one that was saved, and goes on
         training where that one stopped.
     """
-    name = os.fspath(path)
+    name = container.named(path)
     if not isinstance(trusted, list | tuple | set) or not all(isinstance(c, type) for c in trusted):
         raise TypeError(f"trusted must be a list of classes. Got {trusted!r} instead.")
-    text, arrays = container.read(path)
+    text, arrays = container.read(name)
     try:
         description = from_text(text)
         number = description["format"]
@@ -145,9 +146,10 @@ def load(path, trusted=()):
     own = {_own_name(cls): cls for cls in trusted}
     missing = _own_classes(description) - own.keys()
     if missing:
+        classes = ", ".join(name.removeprefix(_OWN) for name in sorted(missing))
         raise ValueError(
-            f"{name!r} holds objects of {', '.join(sorted(missing))}: pass these classes as "
-            f"trusted, if you trust them."
+            f"{name!r} holds objects of {classes}: pass these classes as trusted, if you trust "
+            f"them."
         )
     decoder = Decoder(lambda name: own.get(name) or _class(name), _type, arrays)
     try:
@@ -244,14 +246,14 @@ def _subclasses(cls: Any) -> Iterator[type]:
 
 
 def _own_name(cls: type) -> str:
-    return f"own:{cls.__module__}.{cls.__qualname__}"
+    return f"{_OWN}{cls.__module__}.{cls.__qualname__}"
 
 
 def _own_classes(node: Any) -> set[str]:
     """Return the names of users' classes in a description."""
     entries = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     names = {name for entry in entries for name in _own_classes(entry)}
-    if isinstance(node, dict) and str(node.get("class", "")).startswith("own:"):
+    if isinstance(node, dict) and str(node.get("class", "")).startswith(_OWN):
         names.add(node["class"])
     return names
 

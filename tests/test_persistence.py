@@ -3,6 +3,7 @@
 import functools
 import json
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -230,7 +231,7 @@ def test_own_classes_must_be_trusted(X, tmp_path):
     """A file names the class that it needs."""
     path = tmp_path / "own.sktae"
     save(Own(**SMALL).fit(X), path)
-    with pytest.raises(ValueError, match=r"objects of own:.*Own: pass these classes as trusted"):
+    with pytest.raises(ValueError, match=r"objects of test_persistence\.Own: pass these classes"):
         load(path)
     assert type(load(path, trusted=[Own])) is Own
     with pytest.raises(TypeError, match="trusted must be a list of classes"):
@@ -342,11 +343,14 @@ def test_mistakes_in_descriptions_are_refused(mistake, written, tmp_path):
 
 
 def test_other_files_are_refused(written, tmp_path):
-    """Pickles, other safetensors, parts of files, text, nothing at all."""
+    """Pickles, other safetensors, parts of files, text, nothing at all; what they are is said."""
     path, text, arrays, *_ = written
     content = path.read_bytes()
     save_file({"x": np.zeros(3)}, tmp_path / "safetensors")
     joblib.dump(Autoencoder(), tmp_path / "joblib")
+    for name in ("zlib", "gzip", "bz2", "xz", "lzma"):
+        joblib.dump(Autoencoder(), tmp_path / name, compress=name)
+    torch.save({"x": torch.zeros(3)}, tmp_path / "torch")
     container.write(tmp_path / "more arrays", text, {**arrays, "more": np.zeros(3)})
     fewer = dict(list(arrays.items())[1:])
     container.write(tmp_path / "fewer arrays", text, fewer)
@@ -355,14 +359,41 @@ def test_other_files_are_refused(written, tmp_path):
     (tmp_path / "header of 2^60 bytes").write_bytes(b"\0" * 7 + b"\x10" + content[8:])
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "text").write_text("../../etc/passwd")
-    files = list(tmp_path.iterdir())
-    for file in files:
-        with pytest.raises(ValueError, match="damaged"):
+    (tmp_path / "onnx").write_bytes(b"\x08\n\x12\x07pytorch\x1a\n2.13.0+cpu:")
+    compressed = "It looks like a compressed pickle, as of joblib, which load never opens"
+    looks = {
+        "joblib": "It looks like a pickle, which load never opens, since it can run code",
+        **dict.fromkeys(("zlib", "gzip", "bz2", "xz", "lzma"), compressed),
+        "torch": "It looks like a zip archive",
+        "onnx": "It looks like a graph of ONNX",
+        "empty": "It is empty",
+        "safetensors": "It looks like safetensors, but of another library",
+        "half": "It looks like safetensors, but of another library, or damaged",
+        "text": r"damaged \(.*\)\.$",
+    }
+    for file in list(tmp_path.iterdir()):
+        with pytest.raises(ValueError, match="damaged") as error:
             load(file)
+        assert re.search(looks.get(file.name, ""), str(error.value)), (file.name, error.value)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nothing")
     with pytest.raises(IsADirectoryError):
         load(tmp_path)
+
+
+def test_paths_of_any_kind(X, tmp_path, monkeypatch):
+    """Strings, bytes and paths work; an empty one is a sentence."""
+    monkeypatch.chdir(tmp_path)
+    model = Autoencoder(**SMALL).fit(X)
+    for path in ("model", b"model", Path("model")):
+        save(model, path)
+        assert load(path).offset_ == model.offset_
+    assert [*tmp_path.iterdir()] == [tmp_path / "model"]
+    for call in (lambda: save(model, ""), lambda: load(b"")):
+        with pytest.raises(ValueError, match="The path is empty: name a file"):
+            call()
+    with pytest.raises(ValueError, match="checkpoint_dir='' of Autoencoder is empty: name a"):
+        model.set_params(checkpoint_dir="").fit(X)
 
 
 def mutate(text, arrays, rng):

@@ -7,15 +7,30 @@ The file is one of safetensors, which holds arrays and strings only. Its metadat
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 _DESCRIPTION, _HASH = "sktae", "sha256"
+
+_NEVER = "which load never opens, since it can run code"
+# How files of others begin, and what is said of them.
+_OTHERS = {
+    rb"\Z": "It is empty.",
+    rb"\x80[\x02-\x05]": f"It looks like a pickle, {_NEVER}.",
+    rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b|BZh|\xfd7zXZ|\x5d\0\0|\x04\x22\x4d\x18": (
+        f"It looks like a compressed pickle, as of joblib, {_NEVER}."
+    ),
+    rb"PK\x03\x04": "It looks like a zip archive, as torch.save and skops write.",
+    rb"\x08[\x01-\x1f]\x12": "It looks like a graph of ONNX, which runtimes of ONNX open.",
+    rb".{7}\0\{": "It looks like safetensors, but of another library, or damaged.",
+}
 
 
 def write(path: str | os.PathLike[str], text: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -25,9 +40,17 @@ def write(path: str | os.PathLike[str], text: str, arrays: Mapping[str, np.ndarr
         save_file(dict(arrays), temporary, metadata)
 
 
-def checked(path: str | os.PathLike[str]) -> Path:
+def named(path: str | bytes | os.PathLike[Any]) -> str:
+    """Return a path as a string."""
+    name = os.fsdecode(path)
+    if not name:
+        raise ValueError("The path is empty: name a file.")
+    return name
+
+
+def checked(path: str | bytes | os.PathLike[Any]) -> Path:
     """Return a path to which a file can be written, or raise and say why it cannot."""
-    path = Path(path)
+    path = Path(named(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"The folder {str(path.parent)!r} does not exist: make it first.")
     if path.exists() and not path.is_file():
@@ -55,8 +78,9 @@ def replacing(path: str | os.PathLike[str]):
 
 def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, np.ndarray]]:
     """Return the description and the arrays of a file, or raise if it is damaged or another's."""
-    with open(path, "rb"):  # a file that is missing or may not be read raises its own error
-        pass
+    path = named(path)
+    with open(path, "rb") as file:  # one that is missing or may not be read raises its own error
+        beginning = file.read(16)
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata()
@@ -65,11 +89,13 @@ def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, np.ndarray]]:
         if metadata:
             raise ValueError(f"unknown metadata {sorted(metadata)}")
     except Exception as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} was not written by sktae.save, or it is damaged ({error!r})."
-        ) from error
+        sentences = [
+            f"{path!r} was not written by sktae.save, or it is damaged ({error!r}).",
+            *(what for how, what in _OTHERS.items() if re.match(how, beginning, re.DOTALL)),
+        ]
+        raise ValueError(" ".join(sentences)) from error
     if _digest(text, arrays) != sha256:
-        raise ValueError(f"{os.fspath(path)!r} is damaged: its content does not have its hash.")
+        raise ValueError(f"{path!r} is damaged: its content does not have its hash.")
     return text, arrays
 
 

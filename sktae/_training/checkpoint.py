@@ -55,6 +55,8 @@ class Checkpoint(Callback):
                 f"The net of {name} has callbacks, whose state checkpoints do not hold: set "
                 f"checkpoint_dir=None."
             )
+        if folder == "":
+            raise ValueError(f"checkpoint_dir='' of {name} is empty: name a folder, or pass None.")
         self.fit = fit
         self.path = Path(folder) / f"{name}-{_fingerprint(fit, before)}.checkpoint"
         self.finished, self.written = False, time.monotonic()
