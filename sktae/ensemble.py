@@ -19,6 +19,7 @@ from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.model import feature_model
 from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import percentile, threshold
+from sktae._training.checkpoint import check_seed
 from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
@@ -199,6 +200,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         if issparse(X):
             raise TypeError("Sparse data was passed as X, but members get columns: X.toarray().")
         template = Autoencoder() if self.estimator is None else self.estimator
+        check_seed(self, template)  # members are not resumed if their seeds differ
         self._inputs = Tabular(True, False, template.categorical_features)
         weights, positive = check_weights(sample_weight, X)
         X = X if positive is None else _safe_indexing(X, positive)

@@ -8,12 +8,15 @@ import time
 import numpy as np
 import pytest
 from shared import families, unless_long
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import LRScheduler
 
 from sktae import (
     Autoencoder,
     AutoencoderEnsemble,
+    AutoencoderImputer,
     AutoencoderNet,
     DenoisingAutoencoder,
     WindowedDetector,
@@ -81,12 +84,13 @@ def ways(path):
         "ensemble": AutoencoderEnsemble(inner, n_estimators=3, random_state=0),
         "search": GridSearchCV(inner, {"batch_size": [16, 32]}, cv=2, error_score="raise"),
         "detector": WindowedDetector(inner, window_size=9, random_state=0),
+        "imputer": make_pipeline(AutoencoderImputer(inner), inner),
     }
 
 
 @pytest.mark.parametrize("way", ways("x"))
 def test_whatever_fits_goes_on(way, X, stops, tmp_path):
-    """With early stopping and missing values, in ensembles, searches and detectors."""
+    """With early stopping and missing values; in ensembles, searches, detectors and imputers."""
     X = X[:90].copy()
     X[::5, 1] = np.nan if way == "missing values" else 0.0
     whole = ways(tmp_path / "whole")[way].fit(X).score_samples(X)
@@ -111,10 +115,29 @@ def test_other_calls_begin_anew(X, stops, tmp_path):
     model.fit(X)  # writes nothing, since it is finished
 
 
+@pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=["none", "generator"])
+def test_seeds_that_differ_are_refused(seed, X, tmp_path):
+    """Where each call draws anew, no fit could go on: whoever holds the seed says so."""
+    inner = Autoencoder(2, max_steps=2, checkpoint_dir=tmp_path, random_state=0)
+    unseeded = Autoencoder(2, max_steps=2, checkpoint_dir=tmp_path, random_state=seed)
+    search = {"error_score": "raise", "cv": 2}
+    for estimator, name in [
+        (unseeded, "Autoencoder"),
+        (AutoencoderImputer(unseeded), "Autoencoder"),
+        (GridSearchCV(unseeded, {"batch_size": [16, 32]}, **search), "Autoencoder"),
+        (AutoencoderEnsemble(inner, n_estimators=2, random_state=seed), "AutoencoderEnsemble"),
+        (WindowedDetector(inner, window_size=9, random_state=seed), "WindowedDetector"),
+    ]:
+        with pytest.raises(ValueError, match=f"asks for a number as random_state of {name}, since"):
+            estimator.fit(X)
+    assert not list(tmp_path.iterdir())
+    source = inner.fit(X)
+    plain = Autoencoder(2, max_steps=2, init_from=FrozenEstimator(source))
+    AutoencoderEnsemble(plain, n_estimators=2, random_state=seed).fit(X)
+
+
 def test_checkpoints_say_what_they_need(X, tmp_path):
-    """A seed, no callbacks, a file that is not damaged."""
-    with pytest.raises(ValueError, match="asks for a number as random_state"):
-        Autoencoder(checkpoint_dir=tmp_path).fit(X)
+    """No callbacks, a file that is not damaged, a folder."""
     net = AutoencoderNet(callbacks=[LRScheduler()])
     model = Autoencoder(checkpoint_dir=tmp_path, schedule="constant", random_state=0, net=net)
     with pytest.raises(ValueError, match="has callbacks, whose state checkpoints do not hold"):

@@ -45,11 +45,7 @@ class Checkpoint(Callback):
 
     def __init__(self, fit: Any, folder: str | os.PathLike[str], before: Any):
         name = type(fit.estimator).__name__
-        if not isinstance(fit.estimator.random_state, int | np.integer):
-            raise ValueError(
-                f"checkpoint_dir of {name} asks for a number as random_state, since a fit can go "
-                f"on only if the same call makes the same model. Got {fit.params.random_state!r}."
-            )
+        check_seed(fit.estimator, fit.estimator)
         if fit.params.net is not None and fit.params.net.callbacks:
             raise ValueError(
                 f"The net of {name} has callbacks, whose state checkpoints do not hold: set "
@@ -107,6 +103,18 @@ class Checkpoint(Callback):
 
     def _early_stopping(self, net: Any) -> Any:
         return dict(net.callbacks_).get("early_stopping", Callback())
+
+
+def check_seed(owner: Any, inner: Any) -> None:
+    """Raise if an inner estimator writes checkpoints, but each fit of its owner draws anew."""
+    params = inner.get_params()
+    names = [name for name in params if name.split("__")[-1] == "checkpoint_dir"]
+    writes = any(params[name] is not None for name in names if "init_from__" not in name)
+    if writes and not isinstance(owner.random_state, int | np.integer):
+        raise ValueError(
+            f"checkpoint_dir asks for a number as random_state of {type(owner).__name__}, since a "
+            f"fit can go on only if the same call makes the same model. Got {owner.random_state!r}."
+        )
 
 
 def _fingerprint(fit: Any, before: Any) -> str:

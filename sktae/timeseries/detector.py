@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import threshold
+from sktae._training.checkpoint import check_seed
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.parameters import (
@@ -264,6 +265,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     def _train(self, X):
         series, _ = self._series(X, reset=True)
         self._set_up(max(map(len, series)))
+        check_seed(self, self.estimator_)  # it is not resumed if other windows are drawn
         training = [rows[: self._n_train(len(rows))] for rows in series]
         longest = max(map(len, training))
         if longest < self.window_size_:
