@@ -20,6 +20,7 @@ from sktae import (
     fit_many,
 )
 from sktae._engine.tiles import layer_size
+from sktae._outliers.measures import Ellipsoid
 from sktae.randomness import hold_out
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -204,6 +205,22 @@ def test_explanations_of_wide_rows_take_little_memory(E, X, monkeypatch):
     monkeypatch.setattr("sktae._outliers.explain._CHUNK_NUMBERS", 4 * X.shape[1])
     np.testing.assert_array_equal(model.explain(X[:4]).to_numpy(), whole)
     assert max(sizes) <= 4 * X.shape[1]
+
+
+@pytest.mark.parametrize(("d", "dtype"), [(1024, np.float64), (1025, np.float32)])
+def test_directions_of_wide_rows_take_half_the_memory(d, dtype, monkeypatch):
+    """They are kept as float32, in which distances are computed anyhow."""
+    values = np.random.default_rng(0).normal(size=(30, d)).astype(np.float32)
+    model = Ellipsoid(values)
+    monkeypatch.setattr("sktae._outliers.measures._WIDE", 10**6)
+    exact = Ellipsoid(values)
+    assert (model.directions.dtype, exact.directions.dtype) == (dtype, np.float64)
+    assert model.distances(torch.from_numpy(values)).equal(
+        exact.distances(torch.from_numpy(values))
+    )
+    for parts in (np.arange(d), np.arange(d) // 100):
+        given = model.expected(values[:3], parts)
+        np.testing.assert_allclose(given, exact.expected(values[:3], parts), atol=1e-6)
 
 
 # -- variances -------------------------------------------------------------------------------------

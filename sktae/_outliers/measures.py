@@ -17,7 +17,8 @@ _DIRECTIONS = 256
 # at least one direction.
 _KEPT_NUMBERS = 2**22
 
-# Where a row has more numbers than this, directions are learned from no more than so many rows.
+# Where a row has more numbers than this, directions are learned from no more than so many rows,
+# and kept as float32.
 _WIDE = 1024
 
 # How often missing values are replaced to learn a covariance.
@@ -90,6 +91,8 @@ class Ellipsoid:
         # The precision matrix is rest * I + directions * diag(weights) * directions^T.
         self.rest = 1 / (others + shrinkage) if n < d else 0.0
         self.weights = 1 / (along + shrinkage) - self.rest
+        if d > _WIDE:  # most of a model of wide rows; distances are computed in float32 anyhow
+            self.directions = self.directions.astype(np.float32)
 
     def distances(self, values: Tensor) -> Tensor:
         """Return the squared distances of rows from the mean, (n, d) to (n,)."""
@@ -125,7 +128,7 @@ class Ellipsoid:
 
     def _solve_block(self, own: np.ndarray, weighted: np.ndarray) -> np.ndarray:
         """Solve a diagonal block of the precision matrix for weighted deviations, (m, n)."""
-        axes = self.directions[own]
+        axes = self.directions[own].astype(np.float64)
         if len(axes) <= axes.shape[1]:
             block = axes * self.weights @ axes.T + self.rest * np.eye(len(axes))
             return np.linalg.solve(block, weighted)
