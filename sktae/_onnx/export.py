@@ -1,6 +1,9 @@
 """`to_onnx`: a fitted estimator as a file of ONNX."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +154,7 @@ def _no_export(estimator: Any) -> str:
 def _exported(graph: DetectorGraph, shape: tuple[int, ...], name: str) -> bytes:
     """Return a graph for rows of this shape as a file of ONNX."""
     example = torch.zeros((2, *shape), dtype=torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of its own use of what it has deprecated
+    with _without_notes():
         try:
             rows = ({0: torch.export.Dim("n")},)
             program = torch.export.export(graph, (example,), dynamic_shapes=rows, strict=False)
@@ -170,3 +172,24 @@ def _exported(graph: DetectorGraph, shape: tuple[int, ...], name: str) -> bytes:
             output_names=graph.names,
         )
     return onnx_program.model_proto.SerializeToString()
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Within this context, torch's exporter does not talk about itself.
+
+    It warns of its own use of what it has deprecated, and notes in its log for each operator of
+    torchvision that there is no torchvision.
+    """
+
+    def concerns(record: logging.LogRecord) -> bool:
+        return "torchvision" not in record.getMessage()
+
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    log.addFilter(concerns)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.removeFilter(concerns)
