@@ -125,16 +125,17 @@ default="silu"
     training_data : {"unknown", "clean", "contaminated"}, default="unknown"
         What you know about the training rows. "clean": all are normal, so a row is an outlier if it
         is unlike every one of them. "contaminated": some are outliers, so the network is trained on
-        the central 70 % of the rows, and scores measure the distance from those. "unknown" works
-        for both cases, each less well than if you say which it is.
+        the central 70 % of the rows, and scores measure the distance from their center. "unknown"
+        works for both cases, each less well than if you say which it is.
 
-    score_method : {"combined", "residual", "neighbors", "error"}, default="combined"
+    score_method : {"combined", "residual", "distance", "error"}, default="combined"
         What scores measure. "residual": the Mahalanobis distance of the residual, that is of the
-        row minus its reconstruction. "neighbors": the distance to the nearest training rows in the
-        space of codes and residuals. "combined": the sum of both, each as the log of its tail
-        probability among the training rows. "error": the mean squared error. If it is changed after
-        the fit, `score_samples` uses the new method, but `decision_function` and `predict` raise an
-        error, because `offset_` is a threshold for the old one.
+        row minus its reconstruction. "distance": how far the row is from the nearest training row
+        and from their center, by codes, residuals and, in tables, ranks. "combined": the sum of
+        both, each as the log of its tail probability among the training rows. "error": the mean
+        squared error. If it is changed after the fit, `score_samples` uses the new method, but
+        `decision_function` and `predict` raise an error, because `offset_` is a threshold for the
+        old one.
 
     contamination : float or "auto", default="auto"
         Share of the training rows that `predict` labels as outliers; "auto" is 1 %. With
@@ -238,7 +239,7 @@ default="silu"
     validation_fraction: Fraction = 0.1
     patience: Count = 5
     training_data: Literal["unknown", "clean", "contaminated"] = "unknown"
-    score_method: Literal["combined", "residual", "neighbors", "error"] = "combined"
+    score_method: Literal["combined", "residual", "distance", "error"] = "combined"
     contamination: Literal["auto"] | Contamination = "auto"
     calibration_fraction: Fraction | None = None
     device: str = "auto"
@@ -615,4 +616,5 @@ default="silu"
         if self.score_method != self._scored_by["score_method"]:
             self._validate_params()  # it may be changed after the fit
         x = self._loader(raw)
-        return self.outlier_model_.score(self, self._network(x), x, self.score_method)
+        model = self.outlier_model_
+        return model.score(self, self._network(x), self._inputs, x, self.score_method)

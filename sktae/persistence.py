@@ -44,7 +44,8 @@ _CLASSES = {
         AutoencoderNet,
         WindowedDetector,
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
-        *(OutlierModel, measures.Ellipsoid, measures.Space, measures.Neighbors, measures.Tail),
+        *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),
+        *(measures.Neighbors, measures.Tail),
         *(Channels, Layout, WindowErrors, Stream, OverlapAverage, WindowAverage),
     )
 }

@@ -182,7 +182,7 @@ settings_of_fits = st.fixed_dictionaries(
     {
         "n_components": st.sampled_from([1, np.int64(2), "auto"]),
         "training_data": st.sampled_from(["unknown", "clean", "contaminated"]),
-        "score_method": st.sampled_from(["combined", "residual", "neighbors", "error"]),
+        "score_method": st.sampled_from(["combined", "residual", "distance", "error"]),
         "standardize": st.booleans(),
         "contamination": st.sampled_from(["auto", 0.3, np.float32(0.1)]),
         "calibration_fraction": st.sampled_from([None, 0.3]),

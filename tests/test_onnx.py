@@ -121,7 +121,7 @@ def test_graphs_equal_their_estimators(E, X, new):
 
 
 @in_turn(
-    method=["residual", "neighbors", "combined", "error", "elbo"],
+    method=["residual", "distance", "combined", "error", "elbo"],
     training_data=["clean", "contaminated", "unknown"],
 )
 def test_every_deterministic_score(method, training_data, X, new):

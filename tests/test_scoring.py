@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import betabinom, kstest, spearmanr
+from scipy.stats import betabinom, kstest, norm, spearmanr
 from shared import (
     correlated_table,
     every,
@@ -31,7 +31,7 @@ from sktae import (
     fit_many,
 )
 from sktae._engine.batches import TrainingSteps
-from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Tail
+from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Ranks, Tail
 from sktae.families.density import DensityAutoencoder
 from sktae.randomness import hold_out
 
@@ -357,10 +357,10 @@ def test_bad_values_are_refused(E, X):
 def test_methods(E, training_data, X):
     """Methods rank differently, may change after the fit, and are what they are called."""
     model, own = fitted(E, training_data), "elbo" if issubclass(E, DensityAutoencoder) else "error"
-    methods = (own, "residual", "neighbors", "combined")
+    methods = (own, "residual", "distance", "combined")
     scores = {s: model.set_params(score_method=s).score_samples(NEW) for s in methods}
     assert len({tuple(found.argsort()) for found in scores.values()}) == 4
-    np.testing.assert_allclose(scores["combined"], scores["residual"] + scores["neighbors"])
+    np.testing.assert_allclose(scores["combined"], scores["residual"] + scores["distance"])
     if own == "error":
         error = (NEW - model.reconstruct(NEW)) / model._inputs.scale
         np.testing.assert_allclose(scores["error"], -(error**2).mean(1), rtol=1e-3)
@@ -434,9 +434,8 @@ def test_tails():
     np.testing.assert_allclose(slopes, 1 / (values[values > top] - top).mean())
     tied = Tail(np.repeat([0.0, 1.0, 5.0], [60, 30, 10]))
     nearly = Tail(np.repeat([0.0, 1.0, 5.0], [60, 30, 10]) + 1e-9 * np.arange(100))
-    np.testing.assert_allclose(
-        nearly(grid + 1e-8), tied(grid), rtol=1e-5, atol=1e-6
-    )  # has no steps
+    found = nearly(grid + 1e-8)  # has no steps
+    np.testing.assert_allclose(found, tied(grid), rtol=1e-5, atol=1e-6)
     assert (np.diff(tied(np.array([0.0, 0.5, 1, 3, 5, 6]))) > 0).all()
     for constant in (np.zeros(9), np.full(9, 7.0), np.full(9, np.nan), np.zeros(0)):
         found = Tail(constant)(np.array([0.0, 7.0, 8.0, 1e6]))
@@ -444,21 +443,53 @@ def test_tails():
         assert (np.diff(found) >= 0).all()
 
 
-@pytest.mark.parametrize("disjoint", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 17, 600])
-def test_neighbours(n, disjoint):
-    """Distances are those to the nearest row of each sample; samples may have no row in common."""
+def test_neighbors(n, monkeypatch):
+    """Distances are those to the nearest row of each sample; samples have no row in common."""
+    monkeypatch.setattr("sktae._outliers.measures._NEIGHBORS", 140)
+    monkeypatch.setattr("sktae._outliers.measures._AT_ONCE", 32)
     rng = np.random.default_rng(0)
     known, new = (rng.normal(size=(m, 5)).astype(np.float32) for m in (n, 50))
-    found = Neighbors(known, 2, 32, disjoint, seed=0)
-    size = max(1, min(32, n // 2 if disjoint else n))
+    found = Neighbors(known, seed=0)
+    size = max(1, min(140, n // 2))
     first, second = ({bytes(row) for row in sample} for sample in found.samples)
     assert len(first) == len(second) == size == found.samples.shape[1]
     assert first | second <= {bytes(row) for row in known}
-    assert not (disjoint and n > 1 and first & second)
+    assert not (n > 1 and first & second)
     gaps = np.linalg.norm(new[:, None, None] - found.samples, axis=3)
     np.testing.assert_allclose(found.distances(torch.tensor(new)), gaps.min(2).T, rtol=1e-3)
     assert (found.distances(torch.tensor(found.samples[0]))[0] == 0).all()
+
+
+def test_ranks():
+    """Ranks are the same for columns of any unit, in the middle of ties, and end far outside."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5000, 1))
+    units = [x, 1e6 + 1e3 * x, np.exp(3 * x), x > 1.5, np.full_like(x, 7)]
+    columns = np.hstack(units).astype(np.float32)
+    ranks = Ranks(columns)
+    found = ranks(torch.from_numpy(columns)).numpy()
+    np.testing.assert_allclose(found[:, 0], x[:, 0].clip(-3, 3), atol=0.5)
+    np.testing.assert_allclose(found[:, 1], found[:, 0], atol=0.02)
+    usual = abs(x[:, 0]) < 2
+    np.testing.assert_allclose(found[usual, 2], found[usual, 0], atol=0.1)
+    high = x[:, 0] > 1.5
+    middle = norm.ppf(1 - high.mean() / 2)  # of the ranks of the largest values
+    np.testing.assert_allclose(np.unique(found[high, 3]), middle, atol=0.1)
+    assert (found[:, 4] == 0).all()
+    beyond = ranks(torch.tensor([[-1e9] * 5, [1e9] * 5])).numpy()
+    np.testing.assert_array_equal(beyond[:, :4], [[-3] * 4, [3] * 4])
+    assert np.isfinite(beyond).all()
+
+
+@pytest.mark.parametrize("training_data", TRAINING_DATA)
+def test_rare_values_are_no_catastrophe(training_data):
+    """A value that a tenth of the rows have in a column makes them somewhat unusual, not more."""
+    rare = np.random.default_rng(0).random(1000) < 0.1
+    X = np.c_[correlated_table(1000, 3), rare]
+    scores = quick(training_data=training_data, max_steps=100).fit(X).score_samples(X)
+    assert abs(np.median(scores[rare]) - np.median(scores[~rare])) < 10
+    assert scores.min() > -60
 
 
 @pytest.mark.parametrize("far", [5, 8, 20, 100])

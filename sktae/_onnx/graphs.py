@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sktae._onnx.arrays import check_categories, raw_rows, reconstructed, tail_heights
-from sktae._outliers.model import _LARGEST, _MEASURES
+from sktae._outliers.model import _LARGEST, _MEASURES, parts
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.families.density import DensityAutoencoder
@@ -74,8 +74,7 @@ class AutoencoderGraph(nn.Module):
         if names is None:
             errors = estimator._row_errors(network, x, estimator.score_method).double()
             return errors.nan_to_num(nan=_LARGEST, posinf=_LARGEST)
-        out = network(x)
-        measures = model.measures(estimator._residuals(network, x, out), out.code).unbind(1)
+        measures = model.measures(*parts(estimator, network, self.inputs, x)).unbind(1)
         total = torch.zeros_like(measures[0], dtype=torch.float64)
         for (name, weight), values in zip(model.weights.items(), measures, strict=True):
             if name in names:

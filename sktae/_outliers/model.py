@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
-from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Space, Tail
+from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Ranks, Space, Tail
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
 from sktae.nn.missing import Completing
@@ -22,19 +22,20 @@ _TAIL_ROWS = 1500
 _ROWS_AT_ONCE = 2**16
 # The error of a row that is so far from all others that its error overflows.
 _LARGEST = float(np.finfo(np.float32).max)
-# Samples in which neighbors are searched: how many, of how many rows, whether they are disjoint.
-_ALL_SAMPLES, _CENTRAL_SAMPLES = (2, 512, True), (16, 16, False)
+# What rows are compared by, and with which weights. Of tables with more columns there are no ranks.
+_SPACE = {"code": 1.0, "residual": 0.5, "ranks": 1.0}
+_RANKED = 1024
 
 # The weights of measures, by what the user says about the training data.
 WEIGHTS = {
     "clean": {"residual": 1.0, "near": 2.0},
-    "unknown": {"residual": 1.0, "near": 0.5, "central": 2.0},
-    "contaminated": {"residual": 1.0, "central": 2.0},
+    "unknown": {"residual": 1.0, "near": 1.0, "center": 2.0},
+    "contaminated": {"residual": 1.0, "center": 2.0},
 }
 _MEASURES = {
-    "combined": ("residual", "near", "central"),
+    "combined": ("residual", "near", "center"),
     "residual": ("residual",),
-    "neighbors": ("near", "central"),
+    "distance": ("near", "center"),
 }
 
 
@@ -57,13 +58,13 @@ class HasErrors(Protocol):
 
 
 class OutlierModel:
-    """How far rows are from normal ones, by their residuals and codes.
+    """How far rows are from normal ones, by their residuals, codes and ranks.
 
     There are up to three measures. "residual" is the squared Mahalanobis distance of the residual.
-    "near" is the distance to the nearest neighbor in random samples of the training rows, in the
-    space of codes and residuals. "central" is the same in small samples of the central rows. Each
-    measure is brought to the scale of its tail on the training rows. The anomaly is their weighted
-    sum. Rows that may be outliers are not used as a reference.
+    The other two are distances in a space of codes, residuals and, for tables, the ranks of values
+    in their columns: "near" to the nearest of many training rows, "center" the squared Mahalanobis
+    distance from a center that outliers do not move. Each measure is brought to the scale of its
+    tail on the training rows. The anomaly is their weighted sum.
 
     Parameters
     ----------
@@ -78,18 +79,22 @@ class OutlierModel:
     residuals : Ellipsoid
         Mean and covariance of their residuals.
 
-    space : Space
-        The space in which neighbors are searched.
+    ranks : Ranks or None
+        Ranks of the numbers of a table.
 
-    all_rows, central_rows : Neighbors
-        The reference rows of "near" and "central", if these have a weight.
+    space : Space
+        The space in which rows are compared.
+
+    neighbors, center : Neighbors, Ellipsoid
+        The references of "near" and "center", if these have a weight.
 
     tails : dict of Tail
         The scale of each measure.
     """
 
-    all_rows: Neighbors
-    central_rows: Neighbors
+    ranks: Ranks | None
+    neighbors: Neighbors
+    center: Ellipsoid
 
     def __init__(self, training_data: str):
         self.training_data, self.weights = training_data, WEIGHTS[training_data]
@@ -98,48 +103,30 @@ class OutlierModel:
         self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows, seed: int
     ) -> "OutlierModel":
         """Learn from a sample of the training rows, in proportion to their weights."""
-
-        def features_residual_code(x: Tensor) -> tuple[Tensor, ...]:
-            out = network(x)
-            features = inputs.summary(estimator._completed(x, out))
-            return features, estimator._residuals(network, x, out), out.code
-
         x, residual, code = in_tiles(
-            features_residual_code, network, rows.spread(_sample_size(rows))
+            lambda x: parts(estimator, network, inputs, x), network, rows.spread(_sample_size(rows))
         )
-        return self.learn(x, residual, code, seed, inputs.n_central)
-
-    def learn(
-        self,
-        x: np.ndarray,
-        residual: np.ndarray,
-        code: np.ndarray,
-        seed: int,
-        n_central: int | None = None,
-    ) -> "OutlierModel":
-        """Learn from rows (n, d), their residuals (n, ...) and their codes (n, k).
-
-        The first `n_central` features say which rows are central.
-        """
-        residual, code = residual.reshape(len(x), -1), code.reshape(len(x), -1)
-        central = central_rows(x[:, :n_central], self.training_data)
-        usable = central if self.training_data == "contaminated" else np.ones_like(central)
+        central = central_rows(x[:, : inputs.n_central], self.training_data)
         self.features = Ellipsoid(x[central])
         self.residuals = Ellipsoid(residual[central])
-        self.space = Space(code[usable], residual[usable])
-        points = self.space.points(torch.from_numpy(code), torch.from_numpy(residual)).numpy()
+        ranked = x[:, : inputs.n_central] if len(inputs.shape) == 1 else x[:, :0]
+        self.ranks = Ranks(ranked) if 0 < ranked.shape[1] <= _RANKED else None
+        tensors = list(map(torch.from_numpy, (x, residual, code)))
+        blocks = dict(zip(_SPACE, self._blocks(*tensors), strict=False))
+        self.space = Space({name: block.numpy() for name, block in blocks.items()}, _SPACE)
+        points = self.space.points(list(blocks.values())).numpy()
         if "near" in self.weights:
-            self.all_rows = Neighbors(points[usable], *_ALL_SAMPLES, seed)
-        if "central" in self.weights:
-            self.central_rows = Neighbors(points[central], *_CENTRAL_SAMPLES, seed)
-        rows = np.flatnonzero(usable)
-        rows = rows[:: max(1, len(rows) // _TAIL_ROWS)]
-        measures = self.measures(torch.from_numpy(residual[rows]), torch.from_numpy(code[rows]))
+            self.neighbors = Neighbors(points, seed)
+        if "center" in self.weights:
+            self.center = Center(points).ellipsoid
+        few = slice(None, None, max(1, len(x) // _TAIL_ROWS))
+        features, residuals, codes = (part[few] for part in tensors)
+        measures = self.measures(features, residuals, codes, known=True)
         self.tails = dict(zip(self.weights, map(Tail, measures.numpy().T), strict=True))
         return self
 
     def score(
-        self, estimator: HasErrors, network: nn.Module, rows: Rows, method: str
+        self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows, method: str
     ) -> np.ndarray:
         """Return the anomalies of rows by a `score_method`, (n,): the higher, the more unusual."""
         if method not in _MEASURES:
@@ -150,8 +137,7 @@ class OutlierModel:
             return np.nan_to_num(errors.astype(np.float64), nan=_LARGEST, posinf=_LARGEST)
 
         def measures(x: Tensor) -> tuple[Tensor]:
-            out = network(x)
-            return (self.measures(estimator._residuals(network, x, out), out.code),)
+            return (self.measures(*parts(estimator, network, inputs, x)),)
 
         (values,) = in_tiles(measures, network, rows)
         return self.anomalies(values, _MEASURES[method])
@@ -163,25 +149,32 @@ class OutlierModel:
             return Completing(network, self.features.completed)
         return network
 
-    def measures(self, residual: Tensor, code: Tensor) -> Tensor:
+    def measures(
+        self, features: Tensor, residual: Tensor, code: Tensor, known: bool = False
+    ) -> Tensor:
         """Return the measures of rows, (n, m).
 
-        A training row may be its own nearest neighbor, at distance 0, in one of the two disjoint
-        samples. Then the distance in the other sample counts. If training data is not clean, all
-        rows may be training rows, so the larger of the two distances counts for any row.
+        A training row may be its own nearest neighbor, at distance 0, in one of the two samples.
+        Then the distance in the other sample counts: for rows that are `known` to be of the
+        training, and for all rows if some of those to be judged may be outliers of the training.
         """
-        residual, code = residual.flatten(1), code.flatten(1)
-        points = self.space.points(code, residual)
+        points = self.space.points(self._blocks(features, residual, code))
         columns = {"residual": self.residuals.distances(residual)}
         if "near" in self.weights:
-            distances = self.all_rows.distances(points)
-            nearest, other = distances.amin(0), distances.amax(0)
-            if self.training_data == "clean":
-                other = torch.where(nearest == 0, other, nearest)
-            columns["near"] = other
-        if "central" in self.weights:
-            columns["central"] = self.central_rows.distances(points).mean(0)
+            distances = self.neighbors.distances(points)
+            nearest = distances.amin(0)
+            if known or self.training_data != "clean":
+                nearest = torch.where(nearest == 0, distances.amax(0), nearest)
+            columns["near"] = nearest
+        if "center" in self.weights:
+            columns["center"] = self.center.distances(points)
         return torch.stack([columns[name] for name in self.weights], 1)
+
+    def _blocks(self, features: Tensor, residual: Tensor, code: Tensor) -> list[Tensor]:
+        """Return the numbers by which rows are compared, of each kind."""
+        if self.ranks is None:
+            return [code, residual]
+        return [code, residual, self.ranks(features[:, : self.ranks.width])]
 
     def anomalies(self, measures: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Add up these measures on the scales of their tails, (n, m) to (n,)."""
@@ -193,6 +186,15 @@ class OutlierModel:
                     total[part] += weight * self.tails[name](values)
         # Whatever a model holds, no score is NaN, which would count as normal.
         return np.nan_to_num(total, copy=False, nan=_LARGEST, posinf=_LARGEST)
+
+
+def parts(
+    estimator: HasErrors, network: Any, inputs: Inputs, x: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what measures are taken of: the features, residuals and codes of rows, (n, k) each."""
+    out = network(x)
+    features = inputs.summary(estimator._completed(x, out))
+    return features, estimator._residuals(network, x, out).flatten(1), out.code.flatten(1)
 
 
 def central_rows(x: np.ndarray, training_data: str) -> np.ndarray:

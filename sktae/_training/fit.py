@@ -187,7 +187,7 @@ class Fit:
 
         def scores(rows: Rows) -> np.ndarray:
             completing = model.completing(params, network, rows)
-            return -model.score(params, completing, rows, params.score_method)
+            return -model.score(params, completing, self.inputs, rows, params.score_method)
 
         rows = rows.spread(_THRESHOLD_ROWS) if len(rows) > _THRESHOLD_ROWS else rows
         training = scores(rows)

@@ -15,7 +15,7 @@ from sktae.nn.posteriors import NormalCode
 from sktae.parameters import Count
 from sktae.randomness import generator
 
-Scoring = Literal["combined", "residual", "neighbors", "elbo", "monte_carlo", "importance"]
+Scoring = Literal["combined", "residual", "distance", "elbo", "monte_carlo", "importance"]
 
 
 class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
@@ -40,9 +40,9 @@ class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
         "bernoulli" is for values between 0 and 1: it ignores `standardize` and clips new rows to
         this range.
 
-    score_method : {"combined", "residual", "neighbors", "elbo", "monte_carlo", "importance"}, \
+    score_method : {"combined", "residual", "distance", "elbo", "monte_carlo", "importance"}, \
 default="combined"
-        What scores measure. "combined", "residual" and "neighbors" are those of all autoencoders.
+        What scores measure. "combined", "residual" and "distance" are those of all autoencoders.
         The others are estimates of the log-likelihood, in nats: "elbo" is the evidence lower bound
         at the mean of the code, "monte_carlo" the mean of the bound over samples of the code, and
         "importance" the importance-weighted bound, which is tighter. The noise of the samples is
