@@ -24,6 +24,7 @@ from benchmarks.quality import (
     missing,
     summaries,
     tabular,
+    wide,
 )
 from benchmarks.quality.__main__ import main as quality
 from benchmarks.speed.__main__ import main as speed
@@ -77,6 +78,16 @@ def test_small_codes(run):
     assert found.accuracy.between(0, 100).all()
     assert "**R² / accuracy, pixels standardized**" in text
     assert text.count("| PCA | ") == 2
+
+
+@pytest.mark.slow
+def test_codes_of_wide_tables(run):
+    """All models are measured; means of columns keep nothing of new rows."""
+    found, text = run(quality, "wide", "--sets", "100 x 300")
+    assert not found.duplicated(["set", "model", "seed"]).any()
+    assert set(found.model) == set(wide.CONTESTANTS)
+    assert found.r2[found.model == "column means"].abs().max() < 1e-6
+    assert "| rank 5, 100 x 300 | " in text
 
 
 @pytest.fixture

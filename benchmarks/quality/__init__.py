@@ -7,6 +7,7 @@ NAMES = (  # in the page's order
     "categories",
     "imputation",
     "reduction",
+    "wide",
     "disentangling",
     "series",
 )

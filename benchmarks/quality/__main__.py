@@ -14,7 +14,7 @@ from benchmarks._lib.results import arguments, machine, store
 from benchmarks.quality import NAMES, categories, series, tabular
 
 DATA = (
-    f"where it is needed. For tabular, ablation and missing, a {tabular.DATA} "
+    f"where it is needed. For tabular, ablation, missing and, if you like, wide, a {tabular.DATA} "
     f"For categories, a {categories.DATA} For series, a {series.DATA}"
 )
 
