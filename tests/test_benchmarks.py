@@ -22,6 +22,7 @@ from benchmarks.quality import (
     categories,
     imputation,
     missing,
+    oneclass,
     summaries,
     tabular,
     wide,
@@ -117,6 +118,27 @@ def test_detectors_of_tables(run, tables):
     assert found.auroc.between(0, 100).all()
     assert set(found.detector[found.training_data == "published"]) == {"KNN", "VAE"}
     assert text.count("| AutoencoderEnsemble, given | ") == 4
+
+
+@pytest.mark.slow
+def test_detectors_of_normal_rows(run, tmp_path):
+    """Detectors learn from normal rows, ours twice; the page says which ranks differ."""
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        y = np.repeat([0, 1], [30, 10])
+        X = rng.standard_normal((80, 3)) + 2 * np.pad(y, (40, 0))[:, np.newaxis]
+        np.savez(tmp_path / f"{name}.npz", train=X[:40], test=X[40:], y=y)
+    ours, others = ["DenoisingAutoencoder", "Without a network"], ["IsolationForest", "LOF"]
+    only = ["--only", *ours, *others]
+    found, text = run(quality, "oneclass", "--data", str(tmp_path), *only)
+    assert not found.duplicated(oneclass.KEYS).any()
+    assert found.groupby("detector").size().to_dict() == {
+        **dict.fromkeys(ours, 4),
+        **dict.fromkeys(others, 2),
+    }
+    assert found.auroc.between(50, 100).all()
+    assert "| Without a network, given | " in text
+    assert "On 2 sets, mean ranks of two of these 6 detectors differ" in text
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 NAMES = (  # in the page's order
     "tabular",
+    "oneclass",
     "ablation",
     "missing",
     "categories",
