@@ -122,7 +122,8 @@ def sets(args):
 
 
 def tables(frame):
-    means = frame.groupby(["set", "model"]).r2.mean().map("{:.1f}".format).unstack()
+    means = frame.groupby(["set", "model"]).r2.mean().round(1) + 0.0  # no -0.0
+    means = means.map("{:.1f}".format).unstack()
     order = [name for name in (*DRAWN, *READ) if name in means.index]
     yield "**R² of new rows**"
     yield markdown(means.reindex(index=order, columns=CONTESTANTS).dropna(axis=1))
