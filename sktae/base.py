@@ -107,7 +107,10 @@ default="silu"
     max_steps : int, "auto" or None, default="auto"
         Number of training steps. "auto" is 500, whatever the number of rows. Where the code has
         fewer numbers than a row, it is also at most 120 passes over the rows, or the network would
-        memorize small tables.
+        memorize small tables. If a table of ten rows or more also has fewer rows than columns,
+        `Autoencoder` and `DenoisingAutoencoder` begin as a PCA of the rows, and stop as with
+        `early_stopping`, so that they reproduce new rows no worse than PCA; then
+        `learning_rate="auto"` is 0.002.
 
     max_epochs : int or None, default=None
         Number of passes over the rows. If both limits are set, the fit ends at the first one.

@@ -22,8 +22,10 @@ from benchmarks.quality import (
     categories,
     imputation,
     missing,
+    oneclass,
     summaries,
     tabular,
+    wide,
 )
 from benchmarks.quality.__main__ import main as quality
 from benchmarks.speed.__main__ import main as speed
@@ -79,6 +81,16 @@ def test_small_codes(run):
     assert text.count("| PCA | ") == 2
 
 
+@pytest.mark.slow
+def test_codes_of_wide_tables(run):
+    """All models are measured; means of columns keep nothing of new rows."""
+    found, text = run(quality, "wide", "--sets", "100 x 300")
+    assert not found.duplicated(["set", "model", "seed"]).any()
+    assert set(found.model) == set(wide.CONTESTANTS)
+    assert found.r2[found.model == "column means"].abs().max() < 1e-6
+    assert "| rank 5, 100 x 300 | " in text
+
+
 @pytest.fixture
 def tables(tmp_path):
     """Write a small set, and what is published of it; return the options that choose it."""
@@ -106,6 +118,27 @@ def test_detectors_of_tables(run, tables):
     assert found.auroc.between(0, 100).all()
     assert set(found.detector[found.training_data == "published"]) == {"KNN", "VAE"}
     assert text.count("| AutoencoderEnsemble, given | ") == 4
+
+
+@pytest.mark.slow
+def test_detectors_of_normal_rows(run, tmp_path):
+    """Detectors learn from normal rows, ours twice; the page says which ranks differ."""
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        y = np.repeat([0, 1], [30, 10])
+        X = rng.standard_normal((80, 3)) + 2 * np.pad(y, (40, 0))[:, np.newaxis]
+        np.savez(tmp_path / f"{name}.npz", train=X[:40], test=X[40:], y=y)
+    ours, others = ["DenoisingAutoencoder", "Without a network"], ["IsolationForest", "LOF"]
+    only = ["--only", *ours, *others]
+    found, text = run(quality, "oneclass", "--data", str(tmp_path), *only)
+    assert not found.duplicated(oneclass.KEYS).any()
+    assert found.groupby("detector").size().to_dict() == {
+        **dict.fromkeys(ours, 4),
+        **dict.fromkeys(others, 2),
+    }
+    assert found.auroc.between(50, 100).all()
+    assert "| Without a network, given | " in text
+    assert "On 2 sets, mean ranks of two of these 6 detectors differ" in text
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Metrics of series agree with their definitions, written out, and refuse what has no answer."""
+"""Metrics agree with their definitions, written out, and refuse what has no answer."""
 
 import pickle
 from itertools import pairwise
@@ -6,16 +6,28 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from shared import quick
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+)
+from sklearn.preprocessing import FunctionTransformer
 
+from sktae import StackedGridSearchCV
 from sktae.metrics import (
+    average_precision_scorer,
     event_f1,
     event_f1_scorer,
     event_precision_recall,
     mutual_information_gap,
     period,
+    precision_at_k_scorer,
+    roc_auc_scorer,
     vus_pr,
     vus_pr_scorer,
     vus_roc,
@@ -242,6 +254,100 @@ def test_period_of_other_series():
     """Without a peak of the autocorrelation among the lags allowed, the period is 125."""
     for x in ([1.0], np.arange(5), np.full(1000, 0.1), np.arange(1000), np.tile([0, 0, 1, 1], 99)):
         assert period(x) == 125
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+class Given(FunctionTransformer):
+    """A detector whose score of a row is its only value."""
+
+    def score_samples(self, X):
+        return np.ravel(X)
+
+
+SCORERS = {
+    "average precision": average_precision_scorer,
+    "roc": roc_auc_scorer,
+    "precision": precision_at_k_scorer(k=20),
+}
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+def test_scorers_take_either_labels(scorer, detection):
+    """Labels mean the same in both conventions and in each type; good detectors get more."""
+    X, y = detection
+    forest = IsolationForest(random_state=0).fit(X)
+    expected = pickle.loads(pickle.dumps(scorer))(forest, X, y)
+    for same in (1 - 2 * y, y == 1, y.astype(float), y.tolist(), (1 - 2 * y).astype(np.int8)):
+        assert scorer(forest, X, same) == expected
+    assert scorer(Given(), -y, y) == (18 / 20 if scorer is SCORERS["precision"] else 1)
+    assert scorer(Given(), y, y) < 0.1 < 0.6 < expected
+
+
+def test_scorers_of_rows_are_the_metrics(detection):
+    """Outliers are the positive class of scikit-learn's metrics; ties count as their mean."""
+    X, y = detection
+    forest = IsolationForest(random_state=0).fit(X)
+    anomaly = -forest.score_samples(X)
+    assert average_precision_scorer(forest, X, y) == average_precision_score(y, anomaly)
+    assert roc_auc_scorer(forest, X, y) == roc_auc_score(y, anomaly)
+    assert precision_at_k_scorer(k=9)(forest, X, y) == y[np.argsort(-anomaly)[:9]].mean()
+    assert precision_at_k_scorer(k=300)(forest, X, y) == pytest.approx(y.mean())
+    ties = np.array([-2.0, -1, -1, -1, 0])
+    assert precision_at_k_scorer(k=2)(Given(), ties, [1, 1, 0, 0, 0]) == pytest.approx(2 / 3)
+    assert precision_at_k_scorer(k=5)(Given(), ties, [1, 1, 0, 0, 0]) == pytest.approx(2 / 5)
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+def test_scorers_of_rows_choose_in_searches(scorer, detection):
+    """Searches of scikit-learn and ours choose the same, with either labels."""
+    X, y = detection
+    model = quick(n_components=2)
+    grid = {"score_method": ["residual", "neighbors"]}
+    settings = {"cv": StratifiedKFold(2), "error_score": "raise", "scoring": scorer}
+    found = [
+        Search(model, grid, **settings).fit(X, labels)
+        for Search, labels in (
+            (GridSearchCV, y),
+            (GridSearchCV, 1 - 2 * y),
+            (StackedGridSearchCV, y),
+        )
+    ]
+    scores = [search.cv_results_["mean_test_score"] for search in found]
+    assert np.array_equal(scores[0], scores[1])
+    np.testing.assert_allclose(scores[0], scores[2], atol=0.02)
+    best = cross_val_score(found[0].best_estimator_, X, y, scoring=scorer, cv=StratifiedKFold(2))
+    assert best.mean() == scores[0].max() == found[0].best_score_
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([1, 1, 1], r"y must be 1 for outliers .* its values are \[1\]"),
+        ([0, 0, 0], r"its values are \[0\].* cv=StratifiedKFold\(\)"),
+        ([-1, -1, -1], r"its values are \[-1\]"),
+        ([0, -1, 0], r"its values are \[-1, 0\]"),
+        ([0, 1, -1], r"its values are \[-1, 0, 1\]"),
+        ([1, 2, 1], r"its values are \[1, 2\]"),
+        ([0.5, 1, 0], r"its values are \[0.0, 0.5, 1.0\]"),
+        ([0, np.nan, 1], "y contains NaN"),
+        ([[0, 1], [1, 0], [0, 0]], "should be a 1d array"),
+    ],
+)
+def test_scorers_of_rows_refuse(scorer, y, message):
+    """Labels that leave open which rows are outliers are refused, with their values."""
+    with pytest.raises(ValueError, match=message):
+        scorer(Given(), np.arange(3.0), y)
+
+
+def test_precision_refuses():
+    """A k that is no number of rows is refused where it is known."""
+    with pytest.raises(ValueError, match="k == 0, must be >= 1"):
+        precision_at_k_scorer(k=0)
+    with pytest.raises(ValueError, match=r"k=4 of precision_at_k_scorer is larger .* to score, 3;"):
+        precision_at_k_scorer(k=4)(Given(), np.arange(3.0), [0, 1, 0])
 
 
 # -- causes ----------------------------------------------------------------------------------------

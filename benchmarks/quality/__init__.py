@@ -2,11 +2,13 @@
 
 NAMES = (  # in the page's order
     "tabular",
+    "oneclass",
     "ablation",
     "missing",
     "categories",
     "imputation",
     "reduction",
+    "wide",
     "disentangling",
     "series",
 )

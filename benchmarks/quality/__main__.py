@@ -11,11 +11,12 @@ from joblib import Parallel, delayed
 
 from benchmarks._lib.measure import use_threads
 from benchmarks._lib.results import arguments, machine, store
-from benchmarks.quality import NAMES, categories, series, tabular
+from benchmarks.quality import NAMES, categories, oneclass, series, tabular
 
 DATA = (
-    f"where it is needed. For tabular, ablation and missing, a {tabular.DATA} "
-    f"For categories, a {categories.DATA} For series, a {series.DATA}"
+    f"where it is needed. For tabular, ablation, missing and, if you like, wide, a {tabular.DATA} "
+    f"For categories, a {categories.DATA} For oneclass, a "
+    f"{oneclass.DATA} For series, a {series.DATA}"
 )
 
 

@@ -10,43 +10,14 @@ pass for central, and not in *semi*.
 
 from functools import partial
 
-import torch
-from torch import nn
-
+from benchmarks._lib.no_network import NoNetwork
 from benchmarks._lib.tables import circumstances, markdown, pairs, seconds
 from benchmarks.quality import tabular
 from benchmarks.quality.summaries import PUBLISHED
-from sktae import Autoencoder, BaseAutoencoder, DenoisingAutoencoder
-from sktae.nn.layers import Coded
-from sktae.nn.module import AutoencoderModule
+from sktae import Autoencoder, DenoisingAutoencoder
 
 TITLE = "What each ingredient of a score is worth"
 DATA, KEYS, SEEDS = tabular.DATA, tabular.KEYS, 1
-
-
-class NoNetwork(BaseAutoencoder):
-    """The terms of the score, on the input alone."""
-
-    def network(self, spec):
-        return Unchanged()
-
-    @staticmethod
-    def objective(x, out):
-        return out.recon
-
-
-class Unchanged(AutoencoderModule):
-    """The row is its own code, and nothing of it is explained."""
-
-    def __init__(self):
-        super().__init__()
-        self.nothing = nn.Parameter(torch.zeros(()))
-
-    def decode(self, code):
-        return self.nothing * torch.zeros_like(code)
-
-    def forward(self, x):
-        return Coded(self.decode(x), x)
 
 
 denoising = partial(partial, DenoisingAutoencoder)

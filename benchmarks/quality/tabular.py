@@ -6,7 +6,8 @@ Labels serve the measures only, which are the area under the ROC curve (AUROC) a
 precision (AP), both in percent. Autoencoders of this project appear twice: once as they are, and
 once with `training_data` *given*, which says whether anomalies are among the training rows. They
 scale columns themselves; for the others, columns are standardized. The ensemble has four denoising
-ones.
+ones. *Without a network*, the measures of the same score are taken of the rows themselves: what
+autoencoders find beyond it is due to what they have learned.
 
 The protocol *dte* is that of the table of 26 detectors published with "On Diffusion Modeling for
 Anomaly Detection" (ICLR 2024), so places can be compared: sets below 1,000 rows are resampled to
@@ -36,9 +37,10 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
+from benchmarks._lib.no_network import NoNetwork
 from benchmarks._lib.results import PYOD, published
 from benchmarks._lib.tables import circumstances, markdown, pairs, seconds
-from benchmarks.quality.summaries import PUBLISHED, of_tables
+from benchmarks.quality.summaries import PUBLISHED, critical_difference, of_tables
 from sktae import AutoencoderEnsemble, DenoisingAutoencoder, all_estimators
 
 TITLE = "Detection quality on tables"
@@ -71,6 +73,7 @@ def pyod(path, **settings):
 GALLERY = {
     **{Estimator.__name__: Estimator for Estimator in all_estimators()},
     "AutoencoderEnsemble": ensemble,
+    "Without a network": partial(NoNetwork, max_steps=1),
 }
 PEERS = {
     "IsolationForest": lambda seed: IsolationForest(random_state=seed),
@@ -137,8 +140,14 @@ def split(X, y, protocol, setting, seed):
 def measured(X, y, protocols, key, make):
     """Fit a detector, have it judge, and compare with the labels; return a row a protocol."""
     part = split(X, y, key["protocol"], key["setting"], key["seed"])
+    row = {**key, **judged(part, make, scale=not key["training_data"])}
+    return [{**row, "protocol": protocol} for protocol in protocols]
+
+
+def judged(part, make, scale):
+    """Fit a detector, for which columns are standardized or not; return what is measured."""
     train, test = part.train, part.test
-    if not key["training_data"]:
+    if scale:
         scaler = StandardScaler().fit(part.scaled_by)
         train, test = scaler.transform(train), scaler.transform(test)
     model = make()
@@ -146,15 +155,13 @@ def measured(X, y, protocols, key, make):
     model.fit(train)
     fitted = time.perf_counter()
     found = anomaly(model, test)
-    judged = time.perf_counter()
-    row = {
-        **key,
+    done = time.perf_counter()
+    return {
         "auroc": 100 * roc_auc_score(part.labels, found),
         "ap": 100 * average_precision_score(part.labels, found),
         "fit_seconds": fitted - begin,
-        "score_seconds": judged - fitted,
+        "score_seconds": done - fitted,
     }
-    return [{**row, "protocol": protocol} for protocol in protocols]
 
 
 # -- all of them -----------------------------------------------------------------------------------
@@ -194,17 +201,25 @@ def sets(args, detectors=CONTESTANTS):
 
 
 def tables(frame):
+    own = frame[frame.training_data != PUBLISHED]
     found = of_tables(frame).drop(index=PUBLISHED, level="training_data", errors="ignore")
     for (protocol, setting), part in found.groupby(level=["protocol", "setting"]):
-        cells = {
-            "AUROC": part.auroc.map("{:.1f}".format),
-            "AUROC on half of the sets": pairs(part.half_mean, " ± ", part.half_sd),
-            "AP": part.ap.map("{:.1f}".format),
-            "Rank": part["rank"].map("{:.1f}".format),
-            "Place": part.place.dropna().map("{:.1f}".format),
-            "Fit": part.fit_seconds.map(seconds),
-        }
-        names = [name + ", given" * (given == "given") for *_, name, given in part.index]
         yield f"**Protocol {protocol}, setting {setting}**"
-        yield markdown(pd.DataFrame(cells).dropna(axis=1).set_axis(names))
-    yield circumstances(frame[frame.training_data != PUBLISHED])
+        yield from of_detectors(part, own[(own.protocol == protocol) & (own.setting == setting)])
+    yield circumstances(own)
+
+
+def of_detectors(part, measured):
+    """Yield a table with a row for each detector, and by how much ranks must differ."""
+    cells = {
+        "AUROC": part.auroc.map("{:.1f}".format),
+        "AUROC on half of the sets": pairs(part.half_mean, " ± ", part.half_sd),
+        "AP": part.ap.map("{:.1f}".format),
+        "AP on half of the sets": pairs(part.ap_half_mean, " ± ", part.ap_half_sd),
+        "Rank": part["rank"].map("{:.1f}".format),
+        "Place": part.place.dropna().map("{:.1f}".format),
+        "Fit": part.fit_seconds.map(seconds),
+    }
+    names = [name + ", given" * (given == "given") for *_, name, given in part.index]
+    yield markdown(pd.DataFrame(cells).dropna(axis=1).set_axis(names))
+    yield critical_difference(measured)

@@ -45,11 +45,13 @@ def objective_parameters(estimator: Any) -> dict[str, Any]:
     return {name: getattr(estimator, name) for name in names}
 
 
-def new_net(estimator: Any, spec: Spec, network: nn.Module, masks: bool = False) -> AutoencoderNet:
+def new_net(
+    estimator: Any, spec: Spec, network: nn.Module, masks: bool = False, few: bool = False
+) -> AutoencoderNet:
     """Build the skorch net of a new fit: the estimator's settings over the prototype's.
 
     The net is always a new one, so no state of an earlier fit, and nothing of the user's own net,
-    is shared. `masks` tells whether values may be missing.
+    is shared. `masks` tells whether values may be missing, `few` whether rows are few.
     """
     name = type(estimator).__name__
     prototype = AutoencoderNet() if estimator.net is None else estimator.net
@@ -57,7 +59,7 @@ def new_net(estimator: Any, spec: Spec, network: nn.Module, masks: bool = False)
     settings = {
         "module": network,
         "criterion": Objective(estimator.objective, objective_parameters(estimator), masks),
-        "lr": learning_rate(estimator, spec),
+        "lr": learning_rate(estimator, spec, few),
         "device": usable_device(estimator.device),
         "max_grad_norm": estimator.max_grad_norm,
         "precision": estimator.precision,

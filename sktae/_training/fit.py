@@ -26,6 +26,7 @@ from sktae._training.checkpoint import Checkpoint
 from sktae._training.prepare import Prepared, read_once
 from sktae._training.progress import EpochBar, FitTasks
 from sktae._training.spec import resolve
+from sktae._training.start import StoppingFromStart, few_rows, project
 from sktae._training.state import Fitted, Memory, made_of
 from sktae.nn.missing import fill_missing, filled
 from sktae.nn.module import AutoencoderModule
@@ -115,7 +116,8 @@ class Fit:
             # since the rows of `prepared` may be shared.
             few = Rows(prepared.X, self.inputs.to_tensor).spread(2).load().x
             freeze(network, few, params.trainable)
-        self.net = new_net(params, self.spec, network, masks)
+        is_few = few_rows(params, self.spec, network, prepared) and before is None and not one_pass
+        self.net = new_net(params, self.spec, network, masks, is_few)
         if before is not None and resume:
             continue_from(self.net, before.net)
         self.net.schedule = "constant" if one_pass else params.schedule
@@ -126,11 +128,14 @@ class Fit:
             self.held_out = Rows(prepared.held_out, self.inputs.to_tensor, self.net.device)
         if prepared.central is not None:
             x = x.choose(torch.from_numpy(np.flatnonzero(prepared.central)))
-        stops_early = params.early_stopping and not one_pass
+        self.few = x if is_few else None
+        stops_early = (params.early_stopping or is_few) and not one_pass
         if stops_early:
             share = "validation_fraction", len(x), params.validation_fraction
             train, valid = hold_out(*share, seed, "split", prepared.gap)
             x, x_valid = x.choose(train), x.choose(valid)
+        if is_few:
+            project(network, x)
         noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
         self.net.batch_size = self.plan.batch_size  # for progress bars
@@ -257,9 +262,11 @@ class Fit:
             noise = plan.draws("probe", 0, rows, steps.x)
             callbacks.append(("probe", Probe(steps, steps.x.take(rows), noise, revives)))
         if self.valid is not None:
-            stopping = EarlyStopping(
-                patience=estimator.patience, threshold=0, load_best=True, sink=lambda _: None
-            )
+            settings = {"patience": estimator.patience, "threshold": 0, "load_best": True}
+            settings["sink"] = lambda _: None
+            stopping = EarlyStopping(**settings)
+            if self.few is not None:
+                stopping = StoppingFromStart(self.few, **settings)
             callbacks.append(("early_stopping", stopping))
         if getattr(estimator, "_skl_callbacks", None):
             tasks = FitTasks(estimator, *self.prepared.data, steps.n_blocks, self.snapshot)

@@ -64,9 +64,10 @@ def resolve(estimator: Any, inputs: Inputs) -> Spec:
     return Spec(shape, n_components, tuple(map(int, widths)), narrow, inputs)
 
 
-def learning_rate(estimator: Any, spec: Spec) -> float:
-    """Return the largest step size of an estimator's optimizer."""
-    return _or_auto(estimator.learning_rate, estimator._auto(spec.shape).rates[spec.narrow])
+def learning_rate(estimator: Any, spec: Spec, few: bool = False) -> float:
+    """Return the largest step size of an estimator's optimizer: a small one for few rows."""
+    rates = estimator._auto(spec.shape).rates
+    return _or_auto(estimator.learning_rate, rates[spec.narrow and not few])
 
 
 def _or_auto(value: Any, auto: Any) -> Any:

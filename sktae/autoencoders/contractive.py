@@ -36,6 +36,7 @@ class Network(EncoderDecoder):
     ):
         sizes = n_features, n_components, hidden_layer_sizes
         super().__init__(*sizes, activation, tied, sigmoid_output=sigmoid_output)
+        self.projects = False  # its code is no linear map
         self.activation = activation_layer(activation)
         self.derivative = activation_derivative(activation)
         # With hidden layers, |J|^2 is the mean of |J' v|^2 over normal directions v.

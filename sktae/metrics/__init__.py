@@ -1,6 +1,11 @@
-"""Metrics of scores of series, and of codes."""
+"""Metrics of scores of rows and of series, and of codes."""
 
 from sktae.metrics._codes import mutual_information_gap
+from sktae.metrics._detection import (
+    average_precision_scorer,
+    precision_at_k_scorer,
+    roc_auc_scorer,
+)
 from sktae.metrics._series import (
     event_f1,
     event_f1_scorer,
@@ -12,11 +17,14 @@ from sktae.metrics._series import (
 )
 
 __all__ = [
+    "average_precision_scorer",
     "event_f1",
     "event_f1_scorer",
     "event_precision_recall",
     "mutual_information_gap",
     "period",
+    "precision_at_k_scorer",
+    "roc_auc_scorer",
     "vus_pr",
     "vus_pr_scorer",
     "vus_roc",

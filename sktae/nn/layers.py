@@ -53,6 +53,10 @@ _DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+# For these, activation(z) - activation(-z) is a multiple of z, so two units can carry a number on.
+_SLOPES = {"identity": 2.0, "relu": 1.0, "leaky_relu": 1.01, "gelu": 1.0, "silu": 1.0}
+
+
 class Coded(NamedTuple):
     """What the simplest networks return."""
 
@@ -84,6 +88,33 @@ def mlp(*sizes: int, activation: str = "silu") -> nn.Sequential:
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation_layer(activation)]
     return nn.Sequential(*layers[:-1])
+
+
+def set_linear(
+    layers: nn.Sequential, slope: float, weight: Tensor, bias: Tensor, encodes: bool
+) -> None:
+    """Set weights so that the first outputs of a perceptron are `x @ weight.T + bias`.
+
+    `slope` is that of activation(z) - activation(-z).
+
+    Where it encodes, the first layer has this weight, else the last one. In between, numbers are
+    carried by pairs of units, +z and -z. Other units stay as they were drawn, but nothing depends
+    on them until they are trained.
+    """
+    linears = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    first, last = linears[0], linears[-1]
+    identity = torch.eye(len(weight) if encodes else weight.shape[1]).to(weight)
+    with torch.no_grad():
+        for layer in linears:
+            own = layer is (first if encodes else last)
+            w, b = (weight, bias) if own else (identity, weight.new_zeros(len(identity)))
+            if layer is not first:
+                w = torch.cat([w, -w], 1) / slope
+            if layer is not last:
+                w, b = torch.cat([w, -w]), torch.cat([b, -b])
+            layer.weight[: len(w)] = 0.0
+            layer.weight[: len(w), : w.shape[1]] = w
+            layer.bias[: len(b)] = b
 
 
 class TiedDecoder(nn.Module):
@@ -153,6 +184,18 @@ class EncoderDecoder(AutoencoderModule):
         self.skip_in = nn.Linear(n_features, n_components, bias=False) if linear_skip else None
         self.skip_out = nn.Linear(n_components, n_features, bias=False) if linear_skip else None
         self.output_activation = nn.Sigmoid() if sigmoid_output else None
+        self.slope = _SLOPES.get(activation, 0.0)
+        # Half of the units of the narrowest layer can carry a number, or all of the code's.
+        self.carried = min([n_components, *(width // 2 for width in hidden_layer_sizes)])
+        self.projects = not (tied_weights or sigmoid_output) and min(self.slope, self.carried) > 0
+
+    def project(self, mean: Tensor, directions: Tensor) -> None:
+        v = directions[: self.carried]
+        set_linear(self.encoder, self.slope, v, -(v @ mean), encodes=True)
+        set_linear(self.decoder, self.slope, v.T, mean, encodes=False)
+        if self.skip_in is not None and self.skip_out is not None:
+            with torch.no_grad():
+                self.skip_in.weight[:] = self.skip_out.weight[:] = 0.0
 
     def encode(self, x: Tensor) -> Tensor:
         code = self.encoder(x)

@@ -32,10 +32,14 @@ class AutoencoderModule(nn.Module, ABC):
     layer_size : int
         Number of outputs of the largest layer for one row, if it is far larger than the row. Fewer
         rows are then scored at a time.
+
+    projects : bool
+        Whether `project` does what it says. Fits to few rows then begin there.
     """
 
     noise: tuple[Draw, ...] = ()
     layer_size: int = 1
+    projects: bool = False
     # Set for each fit: whether values may be missing, and for which columns there are indicators of
     # that at the end of a row.
     _takes_missing: bool = False
@@ -86,6 +90,18 @@ class AutoencoderModule(nn.Module, ABC):
 
         It is called without gradients during the first three quarters of a fit; `out` is as in
         `diagnose`.
+        """
+
+    def project(self, mean: Tensor, directions: Tensor) -> None:
+        """Set the weights so that rows are projected on directions, as by PCA; see `projects`.
+
+        Parameters
+        ----------
+        mean : Tensor of shape (d,)
+            The mean of the rows.
+
+        directions : Tensor of shape (m, d)
+            Their principal directions, of which as many are used as the layers can carry.
         """
 
     def calibrate(self, x: Tensor) -> None:
