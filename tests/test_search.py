@@ -45,9 +45,9 @@ def calls(monkeypatch):
     """Lists the tables that each call for fits was given."""
     seen = []
 
-    def spy(estimators, Xs):
+    def spy(estimators, Xs, **how):
         seen.append(list(Xs))
-        return attempt_many(estimators, Xs)
+        return attempt_many(estimators, Xs, **how)
 
     attempt_many = module.attempt_many
     monkeypatch.setattr(module, "attempt_many", spy)

@@ -3,6 +3,7 @@
 NAMES = (  # in the page's order
     "tabular",
     "ablation",
+    "false_alarms",
     "missing",
     "categories",
     "imputation",

@@ -2,7 +2,7 @@
 How often is an alarm false?
 ============================
 
-With `calibration_fraction`, some rows are held out of the fit, and the p-value of a row says how
+With `calibration`, some rows are held out of the fit, and the p-value of a row says how
 many of them are as unusual as it is. If a p-value of 0.05 or less is an alarm, then on average 5 %
 of normal rows raise one, whatever the detector has learnt. Here it has learnt images of digits;
 outliers are such images that slipped by one pixel.
@@ -23,7 +23,7 @@ normal, slipped, rates = [], [], {"rows held out": [], "none held out": []}
 for seed in range(5):
     train, new = train_test_split(X, train_size=400, test_size=600, random_state=seed)
     settings = {"standardize": False, "max_steps": 200, "random_state": seed}
-    model = DenoisingAutoencoder(calibration_fraction=0.4, **settings)
+    model = DenoisingAutoencoder(calibration=0.4, **settings)
     normal.append(model.fit(train).p_values(new))
     slipped.append(model.p_values(np.roll(new.reshape(-1, 8, 8), 1, axis=2).reshape(-1, 64)))
     rates["rows held out"].append([np.mean(normal[-1] <= level) for level in levels])
