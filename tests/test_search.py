@@ -278,7 +278,7 @@ def test_times_are_shares(X):
 def test_says_which_road_was_taken(X, monkeypatch):
     """A candidate has the names of all the roads of its folds."""
 
-    def attempt_many(estimators, Xs):
+    def attempt_many(estimators, Xs, **how):
         for i, (estimator, rows) in enumerate(zip(estimators, Xs, strict=True)):
             estimator.fit(rows).training_path_ = "traced" if i == 1 else "stacked"
         return estimators
