@@ -44,8 +44,9 @@ for row in zip(levels, *(np.mean(rate, axis=0) for rate in rates.values()), foun
 # %%
 # Each mark is a random split, with a seed of its own. Of the dots of rows held out, nine of ten
 # belong into the band; it has a width because these rows are drawn, and so are the new ones. Where
-# halves of the rows judge each other, more rows are compared with, and all of them are learnt from.
-# Thresholds that come from scores of the training rows give more alarms than one asked for.
+# halves of the rows judge each other, all rows are learnt from, but the rate is only approximate:
+# here it is too high where few alarms are asked for. Thresholds that come from scores of the
+# training rows give more alarms than one asked for, at any rate.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), layout="constrained")
 colors = "#0072B2", "#D55E00"
