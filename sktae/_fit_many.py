@@ -31,7 +31,8 @@ _MAY_DIFFER = {
     "training_data",
     "score_method",
     "contamination",
-    "calibration_fraction",
+    "false_alarm_rate",
+    "calibration",
     "standardize",
     "random_state",
 }
@@ -81,11 +82,14 @@ def fit_many(
     return estimators
 
 
-def attempt_many(estimators: Sequence[Any], Xs: Any, sample_weights: Any = None) -> list[Any]:
+def attempt_many(
+    estimators: Sequence[Any], Xs: Any, sample_weights: Any = None, crosses: bool = True
+) -> list[Any]:
     """Fit many estimators; return each, or the exception that its fit raised.
 
-    Fits are made on copies, and the estimators take over their state when all are done. So an
-    interruption leaves all estimators as they were.
+    Without `crosses`, models of halves of the rows, for `calibration="cross"`, are left out, and
+    thresholds come from the training rows. Fits are made on copies, and the estimators take over
+    their state when all are done. So an interruption leaves all estimators as they were.
     """
     Xs = list(Xs)
     for number, estimator in enumerate(estimators):
@@ -106,7 +110,7 @@ def attempt_many(estimators: Sequence[Any], Xs: Any, sample_weights: Any = None)
             f"estimators and {len(weights)} weights."
         )
     with usual_settings():
-        outcomes = _fit_stacks(estimators, Xs, weights)
+        outcomes = _fit_stacks(estimators, Xs, weights, crosses)
     for n, (estimator, X, weight) in enumerate(zip(estimators, Xs, weights, strict=True)):
         if outcomes[n] is None:
             outcomes[n] = _fit_alone(estimator, X, weight)
@@ -128,7 +132,9 @@ def _install(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
     return [o if isinstance(o, Exception) else estimator for estimator, o in pairs]
 
 
-def _fit_stacks(estimators: Sequence[Any], Xs: Any, weights: Sequence[Any]) -> list[Any]:
+def _fit_stacks(
+    estimators: Sequence[Any], Xs: Any, weights: Sequence[Any], crosses: bool
+) -> list[Any]:
     """Fit what can be stacked; return fitted copies, errors, or None for what cannot."""
     outcomes: list[Any] = [None] * len(estimators)
     stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
@@ -142,24 +148,29 @@ def _fit_stacks(estimators: Sequence[Any], Xs: Any, weights: Sequence[Any]) -> l
         except Exception as error:
             outcomes[n] = error
         else:
-            shape = fit.plan.batch_size, fit.steps.x.shape, fit.net.device
-            # Layers and sizes, which may depend on the rows, and whether values are missing.
-            network = repr(fit.net.module_), fit.net.module_._takes_missing
-            stacks[structure, shape, network][n] = fit
+            fit.crosses &= crosses
+            stacks[structure, _shapes(fit)][n] = fit
     for fits in stacks.values():
         for n, outcome in zip(fits, _fit_stack(list(fits.values())), strict=True):
             outcomes[n] = outcome
     return outcomes
 
 
+def _shapes(fit: Fit) -> Any:
+    """Return what depends on the rows and must be equal in a stack."""
+    # Layers and sizes may depend on them, and so does whether values are missing.
+    network = repr(fit.net.module_), fit.net.module_._takes_missing
+    return fit.plan.batch_size, fit.steps.x.shape, fit.net.device, network
+
+
 def _prepared_fit(estimator: Any, X: Any, weight: Any, tables: dict[Any, Prepared]) -> Fit:
     """Prepare a fit; fits that prepare the same array in the same way share the prepared rows.
 
-    With calibration rows, which are drawn by the seed of each estimator, nothing is shared.
+    With rows held out, which are drawn by the seed of each estimator, nothing is shared.
     """
     estimator._validate_params()
     seed = seed_of(estimator.random_state)
-    own = None if estimator.calibration_fraction is None else id(estimator)
+    own = id(estimator) if isinstance(estimator.calibration, Real) else None
     contaminated = estimator.training_data == "contaminated"
     key = id(X), id(weight), repr(estimator.inputs()), contaminated, own
     if key not in tables:
@@ -171,19 +182,35 @@ def _fit_stack(fits: Sequence[Fit]) -> list[Any]:
     """Train fits as one stack; return fitted copies, errors, or None where that is impossible."""
     if len(fits) < 2 or not all(stackable(fit.net) for fit in fits):
         return [None] * len(fits)
+    try:
+        errors = _train(fits)
+    except Unstackable:
+        return [None] * len(fits)
+    return [error or _finished(fit) for fit, error in zip(fits, errors, strict=True)]
+
+
+def _train(fits: Sequence[Fit]) -> list[Exception | None]:
+    """Train fits as one stack; return the errors that they raised."""
     runs = [Run(fit.net, fit.steps, fit.valid) for fit in fits]
     with ExitStack() as contexts:
         for fit in fits:
             contexts.enter_context(fit.callbacks())
-        try:
-            train_stacked(runs)
-        except Unstackable:
-            return [None] * len(fits)
-    return [run.error or _finished(fit) for fit, run in zip(fits, runs, strict=True)]
+        train_stacked(runs)
+    return [run.error for run in runs]
 
 
 def _finished(fit: Fit) -> Any:
+    """Return the fitted copy, or the error of the rest of the fit."""
     try:
+        parts = fit.parts()
+        if len({_shapes(part) for part in parts}) == 1:
+            error = next(filter(None, _train(parts)), None)
+            if error is not None:
+                raise error
+        else:
+            for part in parts:
+                part.run()
+        fit.calibrate(parts)
         # The warning points to where the user calls fit_many.
         return fit.estimator._with(fit.finish(stacklevel=6), fit.prepared.data[0])
     except Exception as error:

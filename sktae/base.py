@@ -141,15 +141,23 @@ default="silu"
         old one.
 
     contamination : float or "auto", default="auto"
-        Share of the training rows that `predict` labels as outliers; "auto" is 1 %. With
-        `calibration_fraction`, it is the rate of false alarms among new rows instead. It sets
-        `offset_` and changes nothing else.
+        Share of the training rows that `predict` labels as outliers. With "auto",
+        `false_alarm_rate` sets the threshold instead. Both set `offset_` and change nothing else.
 
-    calibration_fraction : float or None, default=None
-        Share of the rows, drawn at random, that are held out of the fit. Their scores give
-        `p_values` and the threshold of `predict`. With `contamination="auto"`, the false alarm rate
-        is then 1 %, or the lowest rate that so many rows can guarantee. `partial_fit` holds out no
-        rows.
+    false_alarm_rate : float, default=0.01
+        Share of new normal rows that `predict` labels as outliers, if `contamination` is "auto". It
+        is at least 1 / (n + 1), for n rows in `calibration_scores_`. If there are none, it is a
+        share of the training rows.
+
+    calibration : "cross", float or None, default="cross"
+        Where the scores come from that new rows are compared with, for the threshold of `predict`
+        and for `p_values`. "cross": half of the rows are scored by a second model, which is trained
+        on the other half, and in tables of fewer than 2000 rows these are scored by a third model,
+        too; the model itself is trained on all rows. That is approximate, and takes about half of
+        the time of the fit more for each. Fewer than 20 rows, `partial_fit` and a `warm_start` have
+        no such scores. A float: this share of the rows, drawn
+        at random, is held out of the fit, which is exact. `partial_fit` holds out none. None: no
+        such scores, so no `p_values`; the threshold comes from the training rows.
 
     device : str, default="auto"
         Device of torch: "cpu", "cuda", "mps" and so on. "auto" is "cuda" if there is a GPU, else
@@ -217,7 +225,7 @@ default="silu"
         What residuals and codes of normal rows are like.
 
     calibration_scores_ : ndarray or None
-        Scores of the rows held out by `calibration_fraction`, in ascending order.
+        Scores of rows by a model that has not seen them, in ascending order; see `calibration`.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -244,7 +252,8 @@ default="silu"
     training_data: Literal["unknown", "clean", "contaminated"] = "unknown"
     score_method: Literal["combined", "residual", "distance", "error"] = "combined"
     contamination: Literal["auto"] | Contamination = "auto"
-    calibration_fraction: Fraction | None = None
+    false_alarm_rate: Fraction = 0.01
+    calibration: Literal["cross"] | Fraction | None = "cross"
     device: str = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_dir: str | PathLike | None = None
@@ -436,8 +445,8 @@ default="silu"
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows. Only their ratios matter. A row of twice the weight counts
             as two rows in the scales of columns, in scores and in the threshold, and training steps
-            draw it twice as often. A row of weight 0 is left out. Rows held out by
-            `calibration_fraction` count alike. None for equal weights.
+            draw it twice as often. A row of weight 0 is left out. In `calibration_scores_`, all
+            rows count alike. None for equal weights.
 
         Returns
         -------
@@ -545,6 +554,10 @@ default="silu"
         with usual_settings():
             prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight)
             fit = Fit(self, prepared, seed, source, one_pass)
+            parts = fit.parts()
+            for part in parts:
+                part.run()
+            fit.calibrate(parts)
             fit.run()
             fitted = fit.finish(stacklevel=5)  # where the user calls fit
             fresh = self._with(fitted, X)

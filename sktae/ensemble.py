@@ -1,6 +1,8 @@
 """Ensembles of autoencoders."""
 
 import math
+import warnings
+from numbers import Real
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -20,6 +22,8 @@ from sktae._outliers.model import feature_model
 from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import percentile, threshold
 from sktae._training.checkpoint import check_seed
+from sktae._training.fit import CROSS_ROWS, CROSS_SHARE
+from sktae._training.prepare import FEWEST_ROWS
 from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
@@ -37,7 +41,7 @@ from sktae.parameters import (
     positional,
     take_over,
 )
-from sktae.randomness import generator, hold_out, seed_of
+from sktae.randomness import generator, halves, hold_out, seed_of
 
 # Numbers of the draws of a member, for the purpose "sample". The member itself draws at number 0.
 _ROWS, _COLUMNS = 1, 2
@@ -58,7 +62,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     ----------
     estimator : autoencoder or None, default=None
         The estimator that is trained many times. It is copied and stays unfitted. None is
-        `Autoencoder()`. Its `random_state` and `contamination` have no effect here.
+        `Autoencoder()`. Its `random_state`, `contamination`, `false_alarm_rate` and
+        `calibration="cross"` have no effect here.
 
     n_estimators : int, default=8
         Number of members.
@@ -80,14 +85,22 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         but `offset_` remains that of the fit.
 
     contamination : float or "auto", default="auto"
-        Share of outliers in the training rows, which sets the threshold of `predict`. "auto" is
-        1 %. With `calibration_fraction`, it is the share of false alarms among new rows instead. It
-        does not change the fit.
+        Share of the training rows that `predict` labels as outliers. With "auto",
+        `false_alarm_rate` sets the threshold instead. Both set `offset_` and change nothing else.
 
-    calibration_fraction : float or None, default=None
-        Share of the rows, drawn at random, that no member is trained on. Their scores give
-        `p_values` and the threshold of `predict`. `contamination="auto"` is then 1 %, or the least
-        share of false alarms that so many rows can assure, if that is larger.
+    false_alarm_rate : float, default=0.01
+        Share of new normal rows that `predict` labels as outliers, if `contamination` is "auto". It
+        is at least 1 / (n + 1), for n rows in `calibration_scores_`. If there are none, it is a
+        share of the training rows.
+
+    calibration : "cross", float or None, default="cross"
+        Where the scores come from that new rows are compared with, for the threshold of `predict`
+        and for `p_values`. "cross": half of the rows are scored by another ensemble of as many
+        members, trained on the other half, and in tables of fewer than 2000 rows these by a third
+        one, too; the ensemble itself is trained on all rows. That is approximate, and takes about
+        half of the time of the fit more for each. Fewer than 20 rows have no such scores. A float:
+        no member is trained on this share of the rows, drawn at random, which is exact. None: no
+        such scores, so no `p_values`; the threshold comes from the training rows.
 
     random_state : int, RandomState instance or None, default=None
         The same number gives the same ensemble. With more `n_estimators`, the first members stay
@@ -114,7 +127,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         Threshold on `score_samples`.
 
     calibration_scores_ : ndarray or None
-        Scores of the rows that `calibration_fraction` held out, in ascending order.
+        Scores of rows by members that have not seen them, in ascending order; see `calibration`.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -147,7 +160,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     max_features: Share = 1.0
     aggregation: Literal["mean", "max", "median"] = "mean"
     contamination: Literal["auto"] | Contamination = "auto"
-    calibration_fraction: Fraction | None = None
+    false_alarm_rate: Fraction = 0.01
+    calibration: Literal["cross"] | Fraction | None = "cross"
     random_state: Seed = None
 
     _score_parameters: ClassVar = ("aggregation",)
@@ -203,15 +217,15 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         check_seed(self, template)  # members are not resumed if their seeds differ
         self._inputs = Tabular(True, False, template.categorical_features)
         weights, positive = check_weights(sample_weight, X)
-        X = X if positive is None else _safe_indexing(X, positive)
-        X, held_out = self._inputs.validate(self, X, reset=True), None
+        given = X if positive is None else _safe_indexing(X, positive)
+        X, held_out = self._inputs.validate(self, given, reset=True), None
         if self._inputs.columns and not isinstance(template.inputs(), Tabular):
             raise ValueError(
                 f"X has columns that are no numbers, which {type(template).__name__} does not take."
             )
-        seed = seed_of(self.random_state)
-        if self.calibration_fraction is not None:
-            fraction = "calibration_fraction", len(X), self.calibration_fraction
+        seed, all_weights = seed_of(self.random_state), weights
+        if isinstance(self.calibration, Real):
+            fraction = "calibration", len(X), float(self.calibration)
             rows, others = hold_out(*fraction, seed, "calibrate")
             X, held_out = X[rows.numpy()], X[others.numpy()]
             weights = None if weights is None else weights[rows.numpy()]
@@ -221,6 +235,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         self.features_ = self._drawn_features(X.shape[1], seeds)
         # Members return arrays, whatever output the user has set.
         template = clone(template).set_output(transform="default")
+        if template.calibration == "cross":  # the threshold is that of the ensemble
+            template.calibration = None
         members = [clone(template).set_params(random_state=seed) for seed in seeds]
         if self._inputs.columns:  # they get categories as numbers
             for member, columns in zip(members, self.features_, strict=True):
@@ -240,10 +256,33 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies, weights)
         self._scored_by = score_settings(self)
-        self.calibration_scores_ = None if held_out is None else np.sort(-self._anomalies(held_out))
+        self.calibration_scores_ = None
+        if held_out is not None:
+            self.calibration_scores_ = np.sort(-self._anomalies(held_out))
+        elif self.calibration == "cross":
+            self.calibration_scores_ = self._crossed(given, all_weights, template, seed)
         self.offset_ = threshold(
-            self.contamination, -self._aggregated(anomalies), self.calibration_scores_, weights
+            self, -self._aggregated(anomalies), self.calibration_scores_, weights
         )
+
+    def _crossed(self, X, weights, template, seed):
+        """Return the scores that halves of the rows, each by an ensemble, give each other."""
+        pairs, scores = halves(len(X), CROSS_ROWS, seed), []
+        if min(len(rows) for rows, _ in pairs) < FEWEST_ROWS:
+            return None
+        n_steps = max(member.n_iter_ for member in self.estimators_)
+        part = plain_copy(self)
+        part.estimator = clone(template).set_params(
+            max_steps=math.ceil(CROSS_SHARE * n_steps), max_epochs=None, verbose=0
+        )
+        part.calibration, part.random_state = None, seed
+        for rows, others in pairs:
+            own = None if weights is None else weights[rows.numpy()]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the ensemble itself has warned
+                part._train(_safe_indexing(X, rows.numpy()), own)
+                scores.append(part.score_samples(_safe_indexing(X, others.numpy())))
+        return np.sort(np.concatenate(scores))
 
     def _drawn_rows(self, X, seed):
         """Draw the training rows of the member with this seed, or their weights."""

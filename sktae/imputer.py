@@ -70,7 +70,10 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
                 f"The 'estimator' parameter of AutoencoderImputer must be an autoencoder of sktae. "
                 f"Got {template!r} instead."
             )
-        self.estimator_ = clone(template).fit(X, sample_weight=sample_weight)
+        estimator = clone(template)
+        if estimator.calibration == "cross":  # no threshold is needed
+            estimator.calibration = None
+        self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
         return self
 
     def transform(self, X):

@@ -72,6 +72,34 @@ def hold_out(
     return rows[size:], rows[:size]
 
 
+# With so many rows, one half is enough to compare new rows with.
+_ENOUGH = 2000
+
+
+def halves(
+    n: int, most: int, seed: int, gap: int | None = None
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Return two pairs of rows of n: those to learn from, and those to judge.
+
+    Of each pair, the rows to judge are about those to learn from of the other. They are drawn at
+    random, at most `most` in all. Windows of a series are not: the first half of them and the last
+    judge each other, but for those in the gap between them, as in `hold_out`. Of many rows, one
+    half is enough to compare with, so only the first pair is returned.
+    """
+    if gap is not None:
+        rows, middle = torch.arange(n), n // 2
+        first, last = rows[:middle], rows[middle:]
+        return (rows[: max(0, middle - gap)], last), (rows[middle + gap :], first)
+    rng, size = generator(seed, "calibrate"), min(n, most)
+    if n > _MOST_PERMUTED:
+        rows = _shuffle(n, rng)(torch.arange(size))
+    else:
+        rows = torch.randperm(n, generator=rng)[:size]
+    # In order, since tables in files are read faster like that.
+    first, last = rows[: size // 2].sort().values, rows[size // 2 :].sort().values
+    return ((first, last),) if size >= _ENOUGH else ((first, last), (last, first))
+
+
 @dataclass(frozen=True)
 class Normal:
     """Standard normal noise, `shape` numbers for each row."""

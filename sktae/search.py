@@ -28,6 +28,9 @@ from sktae._fit_many import attempt_many
 from sktae._training.progress import CallbackSupportMixin
 from sktae.base import BaseAutoencoder
 
+# Scores that depend on no threshold, so that candidates need no models of halves of the rows.
+_WITHOUT_THRESHOLD = (None, "roc_auc", "average_precision")
+
 
 class _Prefitted(CallbackSupportMixin):
     """What scikit-learn gets instead of a clone: `fit` turns it into a model fitted before."""
@@ -120,10 +123,14 @@ def _fit_preprocessing(model: Any, X: Any, y: Any) -> tuple[Any, float]:
     return outcome, perf_counter() - start
 
 
-def _fit_autoencoders(fits: Sequence[_CandidateFit], rows: dict[Any, Any]) -> None:
+def _fit_autoencoders(
+    fits: Sequence[_CandidateFit], rows: dict[Any, Any], thresholds: bool
+) -> None:
     """Fit the final estimators in one call, which returns the errors of those that fail."""
     start = perf_counter()
-    outcomes = attempt_many([f.autoencoder for f in fits], [rows[f.preprocessing] for f in fits])
+    autoencoders = [fit.autoencoder for fit in fits]
+    own = [rows[fit.preprocessing] for fit in fits]
+    outcomes = attempt_many(autoencoders, own, crosses=thresholds)
     seconds = perf_counter() - start
     for fit, outcome in zip(fits, outcomes, strict=True):
         fit.finish(outcome, seconds / len(fits))  # an equal share of the time of all
@@ -137,6 +144,7 @@ class _FittedModels:
 
     def __init__(self, search: Any, X: Any, y: Any, split_params: dict[str, Any]):
         self.estimator, self.n_jobs = search.estimator, search.n_jobs
+        self.thresholds = search.scoring not in _WITHOUT_THRESHOLD
         self.X, self.y = indexable(X, y)
         self.split_params = split_params
         self.fits: list[_CandidateFit] = []
@@ -170,7 +178,7 @@ class _FittedModels:
         self.fits += fits
         stackable = [fit for fit in fits if fit.autoencoder is not None]
         rows = self.fit_preprocessing(stackable, splits)
-        _fit_autoencoders([fit for fit in stackable if fit.error is None], rows)
+        _fit_autoencoders([f for f in stackable if f.error is None], rows, self.thresholds)
         for fit in fits:
             ordinary = fit.autoencoder is None
             yield clone(self.estimator) if ordinary else _Prefitted(fit.model, fit.error)

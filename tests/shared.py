@@ -102,7 +102,7 @@ _LEAN = {
 
 def lean(E, **params):
     """Make an estimator whose fit is a whole one, but takes no minute."""
-    return E(**{"random_state": 0, **_LEAN.get(E.__name__, {}), **params})
+    return E(**{"random_state": 0, "calibration": None, **_LEAN.get(E.__name__, {}), **params})
 
 
 def quick(E=Autoencoder, **params):

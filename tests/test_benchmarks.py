@@ -142,6 +142,22 @@ def test_detectors_of_normal_rows(run, tmp_path):
 
 
 @pytest.mark.slow
+def test_false_alarms(run, tables):
+    """All contestants label new rows, of sets with anomalies and of one class."""
+    folder = Path(tables[1])
+    rows = np.random.default_rng(1).standard_normal((90, 3))
+    (folder / "oneclass").mkdir()
+    np.savez(folder / "oneclass" / "two.npz", train=rows[:40], test=rows, y=np.arange(90) // 80)
+    (folder / "tables").mkdir()
+    (folder / "one.npz").rename(folder / "tables" / "one.npz")
+    found, text = run(quality, "false_alarms", "--data", str(folder / "tables"))
+    assert not found.duplicated(["set", "detector"]).any()
+    assert set(found.n_new) == {45, 80}
+    assert found.flagged.between(0, 100).all()
+    assert "| cross | " in text
+
+
+@pytest.mark.slow
 def test_variants_of_the_score(run, tables):
     """All variants are measured, and the page shows them in their order."""
     found, text = run(quality, "ablation", *tables)

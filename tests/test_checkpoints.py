@@ -110,7 +110,7 @@ def test_other_calls_begin_anew(X, stops, tmp_path):
     model.set_params(verbose=1).fit(X)  # which changes nothing
     model.set_params(activation="tanh").fit(X)
     model.set_params(random_state=1).fit(X)
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 4 * 3  # of each call, and both its halves of the rows
     stops(1)
     model.fit(X)  # writes nothing, since it is finished
 
@@ -139,7 +139,8 @@ def test_seeds_that_differ_are_refused(seed, X, tmp_path):
 def test_checkpoints_say_what_they_need(X, tmp_path):
     """No callbacks, a file that is not damaged, a folder."""
     net = AutoencoderNet(callbacks=[LRScheduler()])
-    model = Autoencoder(checkpoint_dir=tmp_path, schedule="constant", random_state=0, net=net)
+    how = {"schedule": "constant", "calibration": None, "random_state": 0}
+    model = Autoencoder(checkpoint_dir=tmp_path, net=net, **how)
     with pytest.raises(ValueError, match="has callbacks, whose state checkpoints do not hold"):
         model.fit(X)
     model.set_params(net=None, max_steps=2).fit(X)

@@ -64,7 +64,7 @@ NUMPY = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
 @every
 def test_parameters_may_be_scalars_of_numpy(E, X):
     """Searches over `np.arange` give numbers of NumPy, which count as plain ones."""
-    plain = quick(E, max_steps=3, n_components=2, calibration_fraction=0.2).fit(X)
+    plain = quick(E, max_steps=3, n_components=2, calibration=0.2).fit(X)
     params = plain.get_params(deep=False)
     scalars = {name: NUMPY[type(v)](v) for name, v in params.items() if type(v) in NUMPY}
     model = E().set_params(**params | scalars).fit(X)

@@ -352,7 +352,7 @@ def test_groups_may_be_unknown(X):
     "params",
     [
         {"early_stopping": True, "max_steps": 60},
-        {"calibration_fraction": 0.2},
+        {"calibration": 0.2},
         {"training_data": "contaminated"},
     ],
 )

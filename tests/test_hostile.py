@@ -140,7 +140,7 @@ def fitted():
     X = correlated_table(120, N_COLUMNS)
     holes = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
     frame = pd.DataFrame(X, columns=names[:N_COLUMNS])
-    calibrated = {"calibration_fraction": 0.2, "max_steps": 5}
+    calibrated = {"calibration": 0.2, "max_steps": 5}
     return [
         *(quick(E, max_steps=5).fit(X) for E in families()),
         quick(VariationalAutoencoder, score_method="importance", **calibrated).fit(X),
@@ -185,7 +185,7 @@ settings_of_fits = st.fixed_dictionaries(
         "score_method": st.sampled_from(["combined", "residual", "distance", "error"]),
         "standardize": st.booleans(),
         "contamination": st.sampled_from(["auto", 0.3, np.float32(0.1)]),
-        "calibration_fraction": st.sampled_from([None, 0.3]),
+        "calibration": st.sampled_from([None, 0.3]),
         "batch_size": st.sampled_from([1, 7, 10**9]),
         "early_stopping": st.booleans(),
         "max_steps": st.sampled_from([1, np.int8(3)]),

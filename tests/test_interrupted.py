@@ -79,7 +79,7 @@ def series(estimator=None):
 # What is fitted first, and what is then interrupted.
 CASES = {
     "fit": (lambda: [quick(CategoricalAutoencoder).fit(X)], lambda m: m.fit(FRAME)),
-    "first fit": (lambda: [quick(calibration_fraction=0.2)], lambda m: m.fit(FRAME)),
+    "first fit": (lambda: [quick(calibration=0.2)], lambda m: m.fit(FRAME)),
     "warm start": (lambda: [quick(warm_start=True).fit(X)], lambda m: m.fit(X[:100])),
     "partial_fit": (lambda: [quick().partial_fit(X)], lambda m: m.partial_fit(X[:100] + 1)),
     "fit_many": (

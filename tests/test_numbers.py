@@ -31,7 +31,7 @@ NARROW = {bool: np.bool_, int: np.int8, float: np.float64, str: np.str_}
 @pytest.mark.parametrize(
     "model",
     [
-        AutoencoderEnsemble(quick(max_steps=2), n_estimators=2, calibration_fraction=0.2),
+        AutoencoderEnsemble(quick(max_steps=2), n_estimators=2, calibration=0.2),
         WindowedDetector(quick(max_steps=2), window_size=100, stride=50, max_windows=100),
     ],
     ids=lambda model: type(model).__name__,
@@ -71,7 +71,7 @@ def test_far_rows_have_finite_results(E, X):
     """Whatever overflows on the way, a finite row has finite results, and is an outlier."""
     members = E is AutoencoderEnsemble
     model = E(quick(), n_estimators=2) if members else quick(E)
-    model.set_params(calibration_fraction=0.2).fit(X)
+    model.set_params(calibration=0.2).fit(X)
     rows = far_rows(X)
     codes = model.transform(rows)
     results = [
@@ -91,7 +91,7 @@ def test_far_rows_have_finite_results(E, X):
 @pytest.mark.parametrize("method", ["elbo", "importance", "monte_carlo"])
 def test_far_rows_have_the_lowest_likelihoods(likelihood, method, X):
     """A likelihood that overflows is the lowest of all, for a row that is the farthest."""
-    how = {"likelihood": likelihood, "score_method": method, "calibration_fraction": 0.2}
+    how = {"likelihood": likelihood, "score_method": method, "calibration": 0.2}
     model = quick(VariationalAutoencoder, max_steps=100, **how).fit(X)
     one, whole = np.split(model.score_samples(far_rows(X)), 2)
     assert (one < model.score_samples(X).min()).all()
@@ -103,8 +103,8 @@ def test_far_rows_have_the_lowest_likelihoods(likelihood, method, X):
 @pytest.mark.parametrize("E", families())
 def test_held_out_rows_may_be_the_only_incomplete_ones(E, X):
     """Their scores are those of other incomplete rows, so thresholds and p-values are numbers."""
-    model = quick(E, calibration_fraction=0.2, max_steps=2)
-    _, held_out = hold_out("calibration_fraction", len(X), 0.2, 0, "calibrate")
+    model = quick(E, calibration=0.2, max_steps=2)
+    _, held_out = hold_out("calibration", len(X), 0.2, 0, "calibrate")
     X = X.copy()
     X[held_out[:30], 2] = np.nan
     scores = np.sort(model.fit(X).score_samples(X[held_out]))

@@ -95,7 +95,7 @@ def run(path, X):
 
 
 def calibrated(E, **params):
-    return quick(E, calibration_fraction=0.2, **params)
+    return quick(E, calibration=0.2, **params)
 
 
 @pytest.mark.parametrize("E", unless_long([DenoisingAutoencoder], families()))
@@ -170,7 +170,7 @@ def test_images_and_indices(X, new):
 def test_ensembles(aggregation, X, new):
     """Members with columns of their own, of which a row may lack all."""
     ensemble = AutoencoderEnsemble(quick(), n_estimators=4, max_features=0.5, random_state=0)
-    ensemble.set_params(aggregation=aggregation, calibration_fraction=0.2)
+    ensemble.set_params(aggregation=aggregation, calibration=0.2)
     check_graph(ensemble.fit(X), new)
 
 

@@ -104,7 +104,7 @@ def others(X):
     union = FeatureUnion([("pca", PCA(2)), ("codes", Autoencoder(2, **SMALL))])
     return {
         "missing values": (DenoisingAutoencoder(**SMALL), table),
-        "calibrated": (Autoencoder(calibration_fraction=0.2, **SMALL), X),
+        "calibrated": (Autoencoder(calibration=0.2, **SMALL), X),
         "another optimizer": (Autoencoder(net=sgd, **SMALL), X),
         "frozen": (
             Autoencoder(

@@ -43,8 +43,8 @@ CELL = np.arange(len(NEW)), COLUMN  # one of each row
 
 def Ensemble(**params):
     """Make a small ensemble; its members take what it has no parameter for."""
-    names = {"calibration_fraction", "contamination", "random_state"} & set(params)
-    own = {name: params.pop(name) for name in names}
+    names = {"calibration", "contamination", "false_alarm_rate", "random_state"} & set(params)
+    own = {"calibration": None, **{name: params.pop(name) for name in names}}
     return AutoencoderEnsemble(Autoencoder(**params), n_estimators=3, **own)
 
 
@@ -142,7 +142,7 @@ def test_every_bound_is_explained(method):
 def test_p_values_keep_their_word(E, training_data):
     """Of new normal rows a share of alpha has a p-value of alpha, within sampling error."""
     table = correlated_table(7000, seed=3)
-    model = quick(E, calibration_fraction=0.3, training_data=training_data).fit(table[:2000])
+    model = quick(E, calibration=0.3, training_data=training_data).fit(table[:2000])
     p, n = model.p_values(table[2000:]), 600
     assert len(model.calibration_scores_) == n
     assert 1 / (n + 1) <= p.min() <= p.max() <= 1
@@ -156,16 +156,19 @@ def test_p_values_keep_their_word(E, training_data):
 
 @pytest.mark.parametrize("E", [Autoencoder, Ensemble])
 def test_predictions_agree_with_p_values(E):
-    """Exactly the rows with p-values up to `contamination` are outliers; "auto" has some."""
+    """Exactly the rows with p-values up to `false_alarm_rate` are outliers, or the least possible.
+
+    `contamination` is a share of the training rows all the same.
+    """
     table = correlated_table(300, seed=3)
-    for n in (9, 19, 99, 100):  # held-out rows
-        for share in (0.1, 0.3, 0.35, "auto"):
-            model = quick(E, max_steps=2, calibration_fraction=0.5, contamination=share)
-            p = model.fit(table[: 2 * n]).p_values(table)
-            alpha = max(0.01, 1 / (n + 1)) if share == "auto" else share
+    for n in (20, 38, 99, 200):  # rows
+        for rate, how in product((0.1, 0.3, 0.35, 0.01), (0.5, "cross")):
+            model = quick(E, max_steps=2, calibration=how, false_alarm_rate=rate)
+            p = model.fit(table[:n]).p_values(table)
+            alpha = max(rate, 1 / (len(model.calibration_scores_) + 1))
             np.testing.assert_array_equal(model.predict(table) == -1, p <= alpha)
-    with pytest.raises(ValueError, match=r"contamination=0.05 asks.* calibration_fraction cannot"):
-        quick(E, calibration_fraction=0.5, contamination=0.05).fit(table[:18])
+        model.set_params(contamination=0.25).fit(table[:n])
+        assert (model.predict(table[:n]) == -1).mean() == pytest.approx(0.25, abs=1 / n)
 
 
 @every_kind
@@ -173,22 +176,22 @@ def test_p_values_need_rows_held_out(E, X):
     """Without any, what to do about it is said; a pass over a chunk holds out none."""
     models = [quick(E, max_steps=2).fit(X)]
     if E is not Ensemble:
-        models += [quick(E, calibration_fraction=0.3).partial_fit(X)]
+        models += [quick(E, calibration=0.3).partial_fit(X)]
         assert models[1].n_iter_ == math.ceil(600 / models[1].batch_size)  # all 600 rows
     for model in models:
         assert model.calibration_scores_ is None
-        with pytest.raises(ValueError, match=r"set calibration_fraction of .*, to 0.2 say"):
+        with pytest.raises(ValueError, match=r"set calibration of .* to 0.2, say"):
             model.p_values(X)
 
 
 @each_told
 def test_held_out_rows_teach_nothing(E, training_data, X):
     """Whatever they are, weights, scales and all scores stay the same, but for the threshold."""
-    _, held_out = hold_out("calibration_fraction", len(X), 0.25, 0, "calibrate")
+    _, held_out = hold_out("calibration", len(X), 0.25, 0, "calibrate")
     changed = X.copy()
     how = {"training_data": training_data, "early_stopping": training_data != "unknown"}
     changed[held_out] = 100 + 50 * changed[held_out]
-    how |= {"calibration_fraction": 0.25, "max_steps": 5}
+    how |= {"calibration": 0.25, "max_steps": 5}
     pair = [quick(E, **how).fit(table) for table in (X, changed)]
     for method in ("transform", "reconstruct", "score_samples", "explain"):
         np.testing.assert_array_equal(*(getattr(model, method)(X) for model in pair))
@@ -204,7 +207,7 @@ def test_held_out_rows_teach_nothing(E, training_data, X):
 @pytest.mark.parametrize("how", [{}, {"early_stopping": True}, {"training_data": "contaminated"}])
 def test_rows_are_held_out_of_any_source(how, X, tmp_path):
     """Maps and Datasets give the p-values of an array; so do many fits at once."""
-    how = {**how, "calibration_fraction": 0.3}
+    how = {**how, "calibration": 0.3}
     np.save(tmp_path / "X.npy", X)
     alone = [quick(random_state=seed, **how).fit(X) for seed in range(3)]
     for rows in (np.load(tmp_path / "X.npy", mmap_mode="r"), TensorDataset(torch.tensor(X))):
@@ -219,7 +222,7 @@ def test_rows_are_held_out_of_any_source(how, X, tmp_path):
 @pytest.mark.parametrize(
     ("make", "change"),
     [
-        (lambda: quick(calibration_fraction=0.2), {"score_method": "error"}),
+        (lambda: quick(calibration=0.2), {"score_method": "error"}),
         (lambda: AutoencoderEnsemble(quick(), n_estimators=2), {"aggregation": "max"}),
         (lambda: WindowedDetector(quick(), window_size=9), {"aggregation": "mean"}),
     ],
@@ -252,7 +255,7 @@ def test_contamination_is_a_share_of_the_training_rows(training_data, n_rows):
 @pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(0)], ids=type)
 def test_a_warm_start_holds_out_the_same_rows(random_state, X):
     """What one fit has learnt from cannot judge the next."""
-    model = quick(calibration_fraction=0.3, warm_start=True, random_state=random_state)
+    model = quick(calibration=0.3, warm_start=True, random_state=random_state)
     before = model.fit(X).calibration_scores_
     model.set_params(learning_rate=1e-12).fit(X)  # the same network, that is
     np.testing.assert_allclose(model.calibration_scores_, before, rtol=1e-3, atol=1e-3)
@@ -303,7 +306,7 @@ def test_gross_outliers_hardly_move_scores(E):
 
 
 @pytest.mark.parametrize("crowd", CROWDS)
-@pytest.mark.parametrize("how", [{}, {"early_stopping": True}, {"calibration_fraction": 0.2}])
+@pytest.mark.parametrize("how", [{}, {"early_stopping": True}, {"calibration": 0.2}])
 def test_outliers_are_not_trained_on(crowd, how, monkeypatch):
     """Of contaminated rows, training and the scales of columns take central ones only."""
     (X, outlier), taken = contaminated(*crowd), []

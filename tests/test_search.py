@@ -45,9 +45,9 @@ def calls(monkeypatch):
     """Lists the tables that each call for fits was given."""
     seen = []
 
-    def spy(estimators, Xs):
+    def spy(estimators, Xs, **how):
         seen.append(list(Xs))
-        return attempt_many(estimators, Xs)
+        return attempt_many(estimators, Xs, **how)
 
     attempt_many = module.attempt_many
     monkeypatch.setattr(module, "attempt_many", spy)
@@ -278,7 +278,7 @@ def test_times_are_shares(X):
 def test_says_which_road_was_taken(X, monkeypatch):
     """A candidate has the names of all the roads of its folds."""
 
-    def attempt_many(estimators, Xs):
+    def attempt_many(estimators, Xs, **how):
         for i, (estimator, rows) in enumerate(zip(estimators, Xs, strict=True)):
             estimator.fit(rows).training_path_ = "traced" if i == 1 else "stacked"
         return estimators

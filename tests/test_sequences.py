@@ -235,7 +235,7 @@ def test_windows_are_held_out_in_one_piece():
     """Of overlapping windows, the last are held out, and those that overlap them left out."""
     rows = np.column_stack([np.arange(100.0), rng.normal(size=100)])
     data = Ordered(rows, gap=10)
-    model = quick(calibration_fraction=0.2).fit(data)
+    model = quick(calibration=0.2).fit(data)
     np.testing.assert_allclose(model._inputs.mean[0], np.arange(70).mean())
     assert len(model.calibration_scores_) == 20
     stopped = quick(early_stopping=True, validation_fraction=0.1).fit(data)

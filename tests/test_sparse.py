@@ -37,7 +37,7 @@ def test_sparse_rows_are_rows(E, monkeypatch):
 def test_all_sparse_formats(make):
     """Formats make no difference, nor do calibration, central rows, chunks and stacks."""
     X, other = words(dtype=np.float32), make(words(dtype=np.float32))
-    for how in ({}, {"training_data": "contaminated"}, {"calibration_fraction": 0.2}):
+    for how in ({}, {"training_data": "contaminated"}, {"calibration": 0.2}):
         models = [quick(**how).fit(rows) for rows in (X, other)]
         np.testing.assert_array_equal(*(model.transform(X) for model in models))
     assert models[0].transform(other).dtype == np.float32

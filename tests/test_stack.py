@@ -132,7 +132,7 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
     params=[
         {},
         {"early_stopping": True, "patience": 1, "max_steps": 60},
-        {"training_data": "contaminated", "calibration_fraction": 0.2},
+        {"training_data": "contaminated", "calibration": 0.2},
     ],
 )
 def test_fit_many_equals_fit(E, params, X):

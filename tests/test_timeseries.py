@@ -175,7 +175,7 @@ def test_a_threshold_beyond_training_rows(estimator):
     assert (model.predict(new) == -1).mean() < 0.02
     new[1000:1010] += 4
     assert (model.predict(new)[995:1015] == -1).any()
-    held_out = detector(estimator, contamination=None, calibration_fraction=0.3).fit(waves(300))
+    held_out = detector(estimator, contamination=None, calibration=0.3).fit(waves(300))
     assert held_out.offset_ < held_out.calibration_scores_[0]
 
 
@@ -357,7 +357,7 @@ def test_training_windows_are_drawn(monkeypatch):
 
 def test_early_stopping_holds_out_the_end():
     """An autoencoder inside that holds out windows holds out the last ones, and none overlap."""
-    estimator = quick(early_stopping=True, validation_fraction=0.2, calibration_fraction=0.2)
+    estimator = quick(early_stopping=True, validation_fraction=0.2, calibration=0.2)
     X = waves()
     model = detector(estimator).fit(X)
     assert model.estimator_.calibration_scores_.shape == (round(0.2 * 2 * 581),)

@@ -70,14 +70,32 @@ def test_windows_never_cross():
 # -- thresholds and reasons ------------------------------------------------------------------------
 
 
-def test_contamination_is_the_share_below_the_threshold():
+def test_thresholds_are_shares():
     """Of the training rows, so many are outliers; of new ones, if some are held out."""
     X = waves(2000)
-    model = detector(contamination=0.1).fit(X)
-    assert (model.predict(X) == -1).mean() == pytest.approx(0.1)
-    model = detector(contamination=0.1, calibration_fraction=0.3).fit(X)
+    for how in ({"contamination": 0.1}, {"false_alarm_rate": 0.1}):
+        model = detector(**how).fit(X)
+        assert (model.predict(X) == -1).mean() == pytest.approx(0.1)
+    model = detector(contamination=0.1, calibration=0.3).fit(X)
+    assert (model.predict(X[:1400]) == -1).mean() == pytest.approx(0.1, abs=0.02)
+    model = detector(false_alarm_rate=0.1, calibration=0.3).fit(X)
     assert (model.p_values(X[-600:]) <= 0.1).mean() == pytest.approx(0.1, abs=0.01)
     assert (model.predict(X[-600:]) == -1).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("how", [{}, {"aggregation": "causal"}, {"stride": 4}])
+@pytest.mark.parametrize("estimator", [None, PCA(2)])
+def test_halves_of_series_judge_each_other(estimator, how):
+    """The detector is the same; scores of a half do not depend on what its own rows taught."""
+    series = [waves(300), waves(8), waves(200, seed=1)]
+    plain, model = (detector(estimator, calibration=c, **how).fit(series) for c in (None, "cross"))
+    np.testing.assert_array_equal(plain.score_samples(series[0]), model.score_samples(series[0]))
+    assert len(model.calibration_scores_) == 508
+    parts = [rows[: len(rows) // 2 - model._gap] for rows in series]
+    half = detector(estimator, **how).fit([rows for rows in parts if len(rows)])
+    ends = half.score_samples([rows[len(rows) // 2 :] for rows in series])
+    assert np.isin(np.concatenate(ends), model.calibration_scores_).all()
+    assert detector(estimator, calibration="cross").fit(waves(100)).calibration_scores_ is None
 
 
 @pytest.mark.parametrize("how", [{}, {"aggregation": "causal"}, {"aggregation": "mean"}])
@@ -85,7 +103,7 @@ def test_contamination_is_the_share_below_the_threshold():
 def test_calibration_shares_nothing_with_training(how, stride):
     """Held-out scores come from the end of each series, and from rows that no window learnt."""
     series = [waves(300), waves(200, seed=1)]
-    model = detector(calibration_fraction=0.2, stride=stride, **how).fit(series)
+    model = detector(calibration=0.2, stride=stride, **how).fit(series)
     tails = [model.score_samples(rows)[-n:] for rows, n in zip(series, (60, 40), strict=True)]
     np.testing.assert_array_equal(model.calibration_scores_, np.sort(np.concatenate(tails)))
     assert 0 < model.p_values(series[0]).min() <= model.p_values(series[0]).max() <= 1
@@ -93,9 +111,9 @@ def test_calibration_shares_nothing_with_training(how, stride):
     learnt = [rows.copy() for rows in series]
     for rows, n in zip(learnt, (60, 40), strict=True):
         rows[len(rows) - n - model._gap :] = 0
-    other = detector(calibration_fraction=0.2, stride=stride, **how).fit(learnt)
+    other = detector(calibration=0.2, stride=stride, **how).fit(learnt)
     np.testing.assert_array_equal(other.score_samples(series[0]), model.score_samples(series[0]))
-    short = detector(calibration_fraction=0.2, stride=stride, **how).fit([*learnt, waves(9)])
+    short = detector(calibration=0.2, stride=stride, **how).fit([*learnt, waves(9)])
     assert np.isfinite(short.score_samples(series[0])).all()
     changed = series[0].copy()
     changed[: 300 - 60 - model._gap] = 9
@@ -327,10 +345,9 @@ def test_a_failed_fit_leaves_what_was_there():
         ({"group": "id"}, r"group='id' is a column .* X must be a DataFrame that has it"),
         ({"estimator": StandardScaler(with_mean=True), "errors": "score"}, r"needs score_samples"),
         (
-            {"calibration_fraction": 0.97},
+            {"calibration": 0.97},
             r"leaves too little to learn from: 0 rows of n_samples=600",
         ),
-        ({"calibration_fraction": 0.1, "contamination": 0.001}, r"asks for false alarms"),
         ({"aggregation": "middle"}, r"'aggregation' parameter of WindowedDetector must be a str"),
     ],
 )
@@ -344,7 +361,7 @@ def test_misuse_is_refused():
     """What needs held-out scores, or one series, says so."""
     whole, _ = groups()
     model = detector(group="machine").fit(whole)
-    with pytest.raises(ValueError, match="set calibration_fraction of WindowedDetector"):
+    with pytest.raises(ValueError, match="set calibration of WindowedDetector"):
         model.p_values(whole)
     with pytest.raises(ValueError, match="goes on with one series here"):
         model.score_next(whole)

@@ -61,7 +61,7 @@ def test_equal_weights_are_none_and_zero_is_absence(E):
 @pytest.mark.parametrize("make", [frame, np.asarray])
 def test_zero_is_absence_whatever_the_fit_does(make):
     """Of rows that are held out, or left out, too; of categories and missing values."""
-    held_out = {"early_stopping": True, "calibration_fraction": 0.2}
+    held_out = {"early_stopping": True, "calibration": 0.2}
     for how in (held_out, {"training_data": "contaminated"}):
         without = quick(**how).fit(make(X)[SOME], sample_weight=W[SOME])
         assert_same(quick(**how).fit(make(X), sample_weight=W), without, make(X))

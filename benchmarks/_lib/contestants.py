@@ -116,6 +116,7 @@ def matched(batch_size, epochs):
         "max_steps": None,
         "max_epochs": epochs,
         "batch_size": batch_size,
+        "calibration": None,
         "device": "cpu",
         "random_state": 0,
     }

@@ -4,6 +4,7 @@ NAMES = (  # in the page's order
     "tabular",
     "oneclass",
     "ablation",
+    "false_alarms",
     "missing",
     "categories",
     "imputation",

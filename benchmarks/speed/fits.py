@@ -87,7 +87,7 @@ def default_loop(model, X, steps):
 def default_fit(name, n_before, n_rows, n_features, steps):
     """Make the fit of a small table, after so many others in this process."""
     X = table(n_rows, n_features)
-    model = Autoencoder(max_steps=steps, device="cpu", random_state=0)
+    model = Autoencoder(max_steps=steps, calibration=None, device="cpu", random_state=0)
     run = partial(model.fit, X) if name == "sktae" else partial(default_loop, model, X, steps)
     for _ in range(n_before):
         run()

@@ -79,9 +79,11 @@ class ScoreMixin(OutlierMixin):
     def p_values(self, X):
         """Compute how often normal rows would look at least as unusual.
 
-        Of new rows from the same source as the training rows, at most a share of `alpha` has a
-        p-value of `alpha` or less, whatever the model (conformal p-values). Outliers among the
-        training rows make p-values larger.
+        Of new rows from the same source as the training rows, a share of at most `alpha` has a
+        p-value of `alpha` or less (conformal p-values). This is exact on average, whatever the
+        model, if `calibration` is a float. With "cross" it is approximate, because the scores that
+        rows are compared with are those of models of half of the rows. Outliers among the training
+        rows make p-values larger.
 
         Parameters
         ----------
@@ -91,18 +93,56 @@ class ScoreMixin(OutlierMixin):
         Returns
         -------
         p_values : ndarray of shape (n_samples,)
-            Between 1 / (n + 1), for n held-out rows, and 1.
+            Between 1 / (n + 1), for n rows in `calibration_scores_`, and 1.
         """
-        scores = self.score_samples(X)
-        if self.calibration_scores_ is None:
-            raise ValueError(
-                f"p_values needs the scores of rows that the fit has not seen: set "
-                f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again "
-                f"(partial_fit holds out none)."
-            )
-        check_scored_as_in_fit(self, "p_values compares with")
-        n_as_low = np.searchsorted(self.calibration_scores_, scores, side="right")
-        return (1 + n_as_low) / (1 + len(self.calibration_scores_))
+        return p_values(self, self.score_samples(X))
+
+    def select(self, X, fdr=0.1):
+        """Select outliers, of which at most a given share is expected to be normal rows.
+
+        The procedure of Benjamini and Hochberg is applied to `p_values` of all rows together. So
+        the rows selected depend on the other rows in `X`: with many outliers among them, more
+        p-values are small enough. The expected share of normal rows among those selected, the
+        false discovery rate, is at most `fdr` if p-values are valid.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to judge together.
+
+        fdr : float, default=0.1
+            False discovery rate, between 0 and 1.
+
+        Returns
+        -------
+        selected : ndarray of shape (n_samples,), bool
+            Mask of the rows selected. None are if `fdr` is too small for the number of rows in
+            `calibration_scores_`.
+        """
+        if not 0 < fdr < 1:
+            raise ValueError(f"fdr must be above 0 and below 1. Got {fdr!r} instead.")
+        return benjamini_hochberg(self.p_values(X), fdr)
+
+
+def p_values(detector: Any, scores: np.ndarray) -> np.ndarray:
+    """Compare scores with those of rows that the model of a detector has not seen."""
+    calibration, name = detector.calibration_scores_, type(detector).__name__
+    if calibration is None:
+        raise ValueError(
+            f"{name} has no scores of rows that its model has not seen, which p-values compare "
+            f"with: set calibration of {name} to 0.2, say, or to 'cross', and call fit. With "
+            f"'cross', few rows, partial_fit and warm_start give none."
+        )
+    check_scored_as_in_fit(detector, "p_values compares with")
+    return (1 + calibration.searchsorted(scores, "right")) / (1 + len(calibration))
+
+
+def benjamini_hochberg(p: np.ndarray, fdr: float) -> np.ndarray:
+    """Return a mask of the p-values that are selected at a false discovery rate, (n,)."""
+    # Of sorted p-values, all up to the last one below its part of the rate.
+    ascending = np.sort(p)
+    below = np.flatnonzero(ascending <= fdr * np.arange(1, len(p) + 1) / len(p))
+    return p <= (ascending[below[-1]] if len(below) else 0)
 
 
 def score_settings(estimator: Any) -> dict[str, Any]:

@@ -4,33 +4,27 @@ from typing import Any
 
 import numpy as np
 
-# Share of outliers that "auto" contamination assumes.
-_AUTO_SHARE = 0.01
-
 
 def threshold(
-    contamination: Any,
+    estimator: Any,
     training: np.ndarray,
     calibration: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> float:
-    """Return the threshold for a share of outliers.
+    """Return the threshold that a detector's parameters ask for.
 
-    `training` are scores of training rows, which may have weights, and `calibration` those of
-    held-out rows, in ascending order. With held-out rows, the share is that of false alarms among
-    new rows, and the threshold is a conformal quantile.
+    `training` are scores of training rows, which may have weights, and `calibration` those of rows
+    that their model has not seen, in ascending order. A `contamination` is a share of the training
+    rows. With "auto", the threshold is a conformal quantile of the calibration scores, or, if there
+    are none, a quantile of the training scores.
     """
-    share = _AUTO_SHARE if contamination == "auto" else contamination
+    if estimator.contamination != "auto":
+        return float(percentile(training, 100 * estimator.contamination, weights))
+    rate = estimator.false_alarm_rate
     if calibration is None:
-        return float(percentile(training, 100 * share, weights))
-    n = len(calibration)
-    # p-values are multiples of 1 / (n + 1), so a smaller share could flag nothing.
-    rank = int(share * (n + 1) + 1e-9) - 1
-    if rank < 0 and contamination != "auto":
-        raise ValueError(
-            f"contamination={contamination} asks for false alarms that the {n} rows of "
-            f"calibration_fraction cannot assure; hold out more, or allow at least 1 / {n + 1}."
-        )
+        return float(percentile(training, 100 * rate, weights))
+    # P-values are multiples of 1 / (n + 1), so with a smaller rate no row would be an outlier.
+    rank = int(rate * (len(calibration) + 1) + 1e-9) - 1
     return float(calibration[max(0, rank)])
 
 

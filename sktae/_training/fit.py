@@ -3,12 +3,13 @@
 import copy
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 
 from sktae._engine.batches import ValidationBatches
@@ -52,6 +53,11 @@ _MEMORY_NUMBERS = 2**18
 # The threshold is a quantile of the scores of all training rows; of longer tables, of at most this
 # many rows, evenly spaced.
 _THRESHOLD_ROWS = 1_000_000
+# For `calibration="cross"`, halves of at most so many rows judge each other, by models that learned
+# from them in this share of the steps: in as many passes over their rows as the model itself.
+CROSS_ROWS, CROSS_SHARE = 20_000, 1 / 2
+# Of training rows whose scores give no threshold, so many are scored, to see whether they differ.
+_COMPARED_ROWS = 1000
 
 
 class Fit:
@@ -95,6 +101,10 @@ class Fit:
         self.inputs = prepared.inputs
         self.params = params = plain_copy(estimator)
         self.earlier = before.memory if before is not None and resume and one_pass else None
+        # Weights that have seen the rows before would not judge them as new ones.
+        self.crosses = params.calibration == "cross" and not (resume or one_pass)
+        self.source = source
+        self.calibration: np.ndarray | None = None
         self.spec = resolve(params, self.inputs)
         with SeededInitialization(seed):
             network = params.network(self.spec)
@@ -154,6 +164,31 @@ class Fit:
         with self.callbacks():
             self.net.partial_fit(self.steps, self.valid, epochs=self.steps.n_blocks)
 
+    def parts(self) -> list["Fit"]:
+        """Return the fits of halves of the rows that `calibration="cross"` needs, if any."""
+        if not self.crosses:
+            return []
+        part = copy.copy(self.params)
+        if self.few is None:  # else they begin as a PCA, too, and stop by themselves
+            part.max_steps, part.max_epochs = math.ceil(CROSS_SHARE * self.steps.budget), None
+        # Callbacks and progress bars are for the fit that the user sees.
+        part._skl_callbacks, part.verbose = (), 0
+        if part.net is not None:
+            part.net = clone(part.net).set_params(callbacks=None)
+        prepared = self.prepared.parts(part.training_data, CROSS_ROWS, self.seed)
+        return [Fit(part, half, self.seed, self.source) for half in prepared]
+
+    def calibrate(self, parts: Sequence["Fit"]) -> None:
+        """Take the scores that trained halves give each other for those of new rows."""
+        if parts:
+            self.calibration = np.sort(np.concatenate([part.judged() for part in parts]))
+
+    def judged(self) -> np.ndarray:
+        """Return the scores of the rows held out, (n,), without the rest of `finish`."""
+        self.rows = read_once(self.rows)
+        model = self._outlier_model(self.net, self.rows)
+        return self._scores(self.net, model, cast(Rows, self.held_out))
+
     def finish(self, stacklevel: int) -> Fitted:
         """Return the fitted state, and warn if the fit is of no use."""
         fitted, scores = self._fitted(self.net)
@@ -182,21 +217,16 @@ class Fit:
         """Calibrate network and scores; return the state and the scores of training rows."""
         # What is learned of the rows after the steps comes from one pass over them.
         self.rows = read_once(self.rows)
-        params, network, memory = self.params, net.module_, self._memory()
-        if network.overrides("calibrate"):
-            network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
+        params, memory = self.params, self._memory()
         # A chunk of `partial_fit` may be small, so its statistics come from the sample of all rows.
         rows = self.rows if self.earlier is None else Loaded(memory.x.to(net.device))
-        model = OutlierModel(params.training_data)
-        model.fit(params, network, self.inputs, rows, self.seed)
-
-        def scores(rows: Rows) -> np.ndarray:
-            completing = model.completing(params, network, rows)
-            return -model.score(params, completing, self.inputs, rows, params.score_method)
-
-        rows = rows.spread(_THRESHOLD_ROWS) if len(rows) > _THRESHOLD_ROWS else rows
-        training = scores(rows)
-        calibration = None if self.held_out is None else np.sort(scores(self.held_out))
+        model, calibration = self._outlier_model(net, rows), self.calibration
+        if self.held_out is not None:
+            calibration = np.sort(self._scores(net, model, self.held_out))
+        counts = params.contamination != "auto" or calibration is None
+        most = _THRESHOLD_ROWS if counts else _COMPARED_ROWS
+        rows = rows.spread(most) if len(rows) > most else rows
+        training = self._scores(net, model, rows)
         weights = None if rows.weights is None else rows.weights.numpy()
         fitted = Fitted(
             net=net,
@@ -206,7 +236,7 @@ class Fit:
             n_steps=self.steps.step,
             memory=memory,
             outlier_model=model,
-            offset=threshold(params.contamination, training, calibration, weights),
+            offset=threshold(params, training, calibration, weights),
             calibration_scores=calibration,
             params=made_of(params),
             scored_by=score_settings(params),
@@ -214,6 +244,19 @@ class Fit:
             feature_names=self.prepared.feature_names,
         )
         return fitted, training
+
+    def _outlier_model(self, net: AutoencoderNet, rows: Rows) -> OutlierModel:
+        """Calibrate the network, and learn what residuals and codes of normal rows are like."""
+        network = net.module_
+        if network.overrides("calibrate"):
+            network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
+        model = OutlierModel(self.params.training_data)
+        return model.fit(self.params, network, self.inputs, rows, self.seed)
+
+    def _scores(self, net: AutoencoderNet, model: OutlierModel, rows: Rows) -> np.ndarray:
+        completing = model.completing(self.params, net.module_, rows)
+        method = self.params.score_method
+        return -model.score(self.params, completing, self.inputs, rows, method)
 
     def _memory(self) -> Memory:
         """Return a sample of the rows, and of those of earlier chunks in proportion."""

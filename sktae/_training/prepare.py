@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
 from sktae.inputs.weights import check_weights
 from sktae.parameters import plain_copy
-from sktae.randomness import hold_out
+from sktae.randomness import halves, hold_out
 
 # The center of contaminated rows, and the covariance of incomplete ones, is estimated from this
 # many of them.
@@ -25,6 +27,8 @@ _CENTER_ROWS = 10_000
 # Up to this many numbers (64 MB in float32), rows are held in memory as tensors; larger tables are
 # read batch by batch, so that fits need little memory.
 _LOADED_NUMBERS = 2**24
+# With fewer rows in a half, none judges the other.
+FEWEST_ROWS = 10
 
 
 class Prepared:
@@ -42,7 +46,7 @@ class Prepared:
         Groups of the rows, for the estimators that use them.
 
     seed : int
-        Seed of the draw of calibration rows.
+        Seed of the draw of rows that are held out.
 
     source : estimator or None, default=None
         The fitted estimator whose scales are kept: the estimator itself where a fit goes on.
@@ -87,17 +91,22 @@ class Prepared:
         self.labels = params._groups(y, _num_samples(self.data[0]))
         if self.labels is not None and positive is not None:
             self.labels = self.labels[positive]
-        self.held_out: Selected | None = None
-        if estimator.calibration_fraction is not None and not one_pass:
-            self._hold_out(estimator.calibration_fraction, seed)
-        if source is None:
+        self.held_out: Any = None
+        if isinstance(estimator.calibration, Real) and not one_pass:
+            self._hold_out(float(estimator.calibration), seed)
+        self.keeps_scales = source is not None
+        self._learn(estimator.training_data)
+
+    def _learn(self, training_data: str) -> None:
+        """Learn from the rows what must be known before a network is made."""
+        if not self.keeps_scales:
             self.inputs.fit(self.X, self.weights)
         self.central: np.ndarray | None = None
-        if estimator.training_data == "contaminated":
+        if training_data == "contaminated":
             # Which rows are central is decided with the scales of all rows; then the scales are
             # fitted again to the central ones, since outliers would stretch them.
             self.central = self._central()
-            if source is None:
+            if not self.keeps_scales:
                 weights = None if self.weights is None else self.weights[self.central]
                 self.inputs = copy.copy(self.inputs).fit(
                     Selected(self.X, np.flatnonzero(self.central)), weights
@@ -107,16 +116,40 @@ class Prepared:
         self._rows: dict[str, Rows] = {}  # by device
 
     def _hold_out(self, fraction: float, seed: int) -> None:
-        """Hold out calibration rows before anything is learned, even the scales.
+        """Hold out rows before anything is learned, even the scales.
 
-        P-values are valid only if calibration rows have not influenced the model at all.
+        P-values are valid only if these rows have not influenced the model at all.
         """
-        share = "calibration_fraction", len(self.X), fraction
+        share = "calibration", len(self.X), fraction
         rows, held_out = hold_out(*share, seed, "calibrate", self.gap)
         whole = self.X
         self.X, self.held_out = Selected(whole, rows.numpy()), Selected(whole, held_out.numpy())
         self.labels = None if self.labels is None else self.labels[rows]
         self.weights = None if self.weights is None else self.weights[rows.numpy()]
+
+    def parts(self, training_data: str, most: int, seed: int) -> Iterator["Prepared"]:
+        """Yield both halves of the rows, at most `most` in all; each holds out the other.
+
+        They share nothing that is learned, not even scales. None are there if a half would be too
+        small.
+        """
+        pairs = halves(len(self.X), most, seed, self.gap)
+        if min(len(rows) for rows, _ in pairs) < FEWEST_ROWS:
+            return
+        for rows, others in pairs:
+            part = copy.copy(self)
+            part.X, part.held_out = self._read(rows), self._read(others)
+            part.labels = None if self.labels is None else self.labels[rows]
+            part.weights = None if self.weights is None else self.weights[rows.numpy()]
+            if not self.keeps_scales:
+                part.inputs = copy.copy(self.inputs)
+            part._learn(training_data)
+            yield part
+
+    def _read(self, rows: torch.Tensor) -> Any:
+        """Return some raw rows: read once, unless they are too many."""
+        some = Selected(self.X, rows.numpy())
+        return some[:] if math.prod(some.shape) <= _LOADED_NUMBERS else some
 
     def _central(self) -> np.ndarray:
         """Return a mask of the central rows: those that a fit on contaminated data trains on."""

@@ -3,6 +3,7 @@
 import copy
 import math
 import warnings
+from numbers import Real
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -46,6 +47,10 @@ _N_EXCERPTS, _EXCERPT = 8, 8192
 # With contamination=None, the threshold is so many times the largest training anomaly. New normal
 # rows look more unusual than training rows, but seldom by this factor.
 _MARGIN = 1.5
+
+# With `calibration="cross"`, halves of series judge each other if the longest has so many windows
+# side by side; fewer are overfitted, and scores of other rows are far too low.
+_FEWEST_WINDOWS = 2
 
 # If the largest training anomaly is smaller than this, it is a rounding error.
 _ROUNDING = 1e-9
@@ -135,16 +140,26 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         Column of a DataFrame that names the series of each row. It is no channel.
 
     contamination : float, "auto" or None, default="auto"
-        Share of outliers in the training rows, which sets the threshold of `predict`. "auto" is
-        1 %. None sets the threshold beyond all training rows, at 1.5 times the largest anomaly, so
-        that new normal rows seldom exceed it. (If the estimator gives scores, the distance from
-        their median counts.) With `calibration_fraction`, `contamination` is the share of false
-        alarms among new rows instead. It does not change the fit.
+        Share of the training rows that `predict` labels as outliers. With "auto",
+        `false_alarm_rate` sets the threshold instead. None sets it beyond all rows in
+        `calibration_scores_`, or all training rows if there are none, at 1.5 times the largest
+        anomaly, so that new normal rows seldom exceed it. (If the estimator gives scores, the
+        distance from their median counts.) It changes only `offset_`.
 
-    calibration_fraction : float or None, default=None
-        Share of the rows, at the end of each series, that the fit does not see. Their scores give
-        `p_values` and the threshold of `predict`. Rows right before them, whose windows would
-        overlap with both sides, are left out.
+    false_alarm_rate : float, default=0.01
+        Share of new normal rows that `predict` labels as outliers, if `contamination` is "auto". It
+        is at least 1 / (n + 1), for n rows in `calibration_scores_`. If there are none, it is a
+        share of the training rows.
+
+    calibration : "cross", float or None, default=None
+        Where the scores come from that new rows are compared with, for the threshold of `predict`
+        and for `p_values`. None: there are no such scores, so no `p_values`, and the threshold
+        comes from the training rows. "cross": each half of a series is scored by a detector that
+        is trained on the other half; the detector itself is trained on all rows. That takes two
+        more fits. Where halves are shorter than two windows, and after `partial_fit`, there are no
+        such scores. A float: this share of the rows, at the end of each series, is held out of the
+        fit. Rows in the middle, or right before the end, whose windows would overlap with both
+        sides, are left out.
 
     random_state : int, RandomState instance or None, default=None
         The same number gives the same model. Every `random_state` inside `estimator` is set to it;
@@ -165,7 +180,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         Threshold on `score_samples`.
 
     calibration_scores_ : ndarray or None
-        Scores of the rows that `calibration_fraction` held out, in ascending order.
+        Scores of rows by a detector that has not seen them, in ascending order; see `calibration`.
 
     n_features_in_ : int
         Number of channels seen in `fit`.
@@ -198,7 +213,8 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     max_windows: Count = 20_000
     group: str | None = None
     contamination: Literal["auto"] | Contamination | None = "auto"
-    calibration_fraction: Fraction | None = None
+    false_alarm_rate: Fraction = 0.01
+    calibration: Literal["cross"] | Fraction | None = None
     random_state: Seed = None
 
     _score_parameters: ClassVar = ("aggregation", "stride")
@@ -270,22 +286,46 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         longest = max(map(len, training))
         if longest < self.window_size_:
             raise ValueError(
-                f"calibration_fraction={self.calibration_fraction} of {type(self).__name__} "
+                f"calibration={self.calibration} of {type(self).__name__} "
                 f"leaves too little to learn from: {longest} rows of n_samples="
                 f"{max(map(len, series))}, less than window_size={self.window_size_}, since "
                 f"{self._gap} rows before those held out are left out as well."
             )
-        self._channels.fit([rows for rows in training if len(rows)])
-        windows = self._windows(training)
-        self.estimator_.fit(self._inputs_of(self._drawn(windows)))
-        self._fit_errors(windows)
-        held_out = None
-        if self.calibration_fraction is not None:
+        self._learn(training)
+        calibration = None
+        if self.calibration == "cross":
+            calibration = self._crossed(series)
+        elif self.calibration is not None:
             ends = [self._scores(rows)[-self._n_held_out(len(rows)) :] for rows in series]
-            held_out = np.sort(np.hstack(ends))
-        self._set_threshold(training, held_out)
+            calibration = np.sort(np.hstack(ends))
+        self._set_threshold(training, calibration)
         self._keep_last_rows(series[-1])
         self._stream, self._n_waiting = None, 0
+
+    def _learn(self, series):
+        """Learn the scales of channels, the windows and the scale of errors."""
+        self._channels.fit([rows for rows in series if len(rows)])
+        windows = self._windows(series)
+        self.estimator_.fit(self._inputs_of(self._drawn(windows)))
+        self._fit_errors(windows)
+
+    def _crossed(self, series):
+        """Return the scores that halves of the series, each by a detector, give each other."""
+        gap, scores = self._gap, []
+        cut = [(rows[: len(rows) // 2], rows[len(rows) // 2 :]) for rows in series]
+        learnt = [first[: max(0, len(first) - gap)] for first, _ in cut], [e[gap:] for _, e in cut]
+        judged = [last for _, last in cut], [first for first, _ in cut]
+        if min(max(map(len, half)) for half in learnt) < _FEWEST_WINDOWS * self.window_size_:
+            return None
+        for half, other in zip(learnt, judged, strict=True):
+            part = copy.copy(self)
+            part.estimator_ = self._new_estimator()
+            part._channels = copy.copy(self._channels)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the fit of the detector itself has warned
+                part._learn(half)
+            scores += [part._scores(rows) for whole in other for rows in _excerpts(whole)]
+        return np.sort(np.hstack(scores))
 
     def _train_chunk(self, X):
         first = not hasattr(self, "estimator_")
@@ -343,8 +383,12 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         # Its training_data is about its own scores, which are not used here; "clean" costs least.
         default = DenoisingAutoencoder(training_data="clean")
         estimator = default if self.estimator is None else clone(self.estimator)
+        params = estimator.get_params()
+        # No threshold of the estimator itself is needed.
+        crossed = [p for p in params if p.split("__")[-1] == "calibration" and params[p] == "cross"]
+        estimator.set_params(**dict.fromkeys(crossed))
         if self.random_state is not None:
-            seeds = [p for p in estimator.get_params() if p.split("__")[-1] == "random_state"]
+            seeds = [p for p in params if p.split("__")[-1] == "random_state"]
             estimator.set_params(**dict.fromkeys(seeds, self._seed))
         return estimator
 
@@ -365,10 +409,10 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         )
 
     def _n_held_out(self, n_rows):
-        return max(1, round((self.calibration_fraction or 0) * n_rows))
+        return max(1, round(self.calibration * n_rows))
 
     def _n_train(self, n_rows):
-        if self.calibration_fraction is None:
+        if not isinstance(self.calibration, Real):
             return n_rows
         return max(0, n_rows - self._n_held_out(n_rows) - self._gap)
 
@@ -402,8 +446,8 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         ).fit(Windows(windows.values, starts, self._layout))
         self.delay_ = self._new_stream("anomaly").aggregator.delay
 
-    def _set_threshold(self, training, held_out):
-        """Set the threshold, from training series and from the sorted scores of held-out rows."""
+    def _set_threshold(self, training, calibration):
+        """Set the threshold, from training series and the sorted scores of other rows."""
         excerpts = [excerpt for rows in training for excerpt in _excerpts(rows)]
         scores = np.sort(np.hstack([self._scores(excerpt) for excerpt in excerpts]))
         varies = not self._channels.constant.all()
@@ -415,14 +459,14 @@ class WindowedDetector(SeriesScoreMixin, Declared):
                 UserWarning,
                 stacklevel=5,  # where the user calls fit
             )
-        self.calibration_scores_, self._scored_by = held_out, score_settings(self)
+        self.calibration_scores_, self._scored_by = calibration, score_settings(self)
         if self.contamination is None:
-            reference = scores if held_out is None else held_out
+            reference = scores if calibration is None else calibration
             # An anomaly of 0 is a perfect reconstruction, but scores of estimators have no zero.
             zero = 0.0 if self._from_residuals else np.median(reference)
             self.offset_ = float(zero + _MARGIN * (reference[0] - zero))
         else:
-            self.offset_ = threshold(self.contamination, scores, held_out)
+            self.offset_ = threshold(self, scores, calibration)
 
     def _scores(self, rows):
         return -self._process(rows, "anomaly")[:, 0]

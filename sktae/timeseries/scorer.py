@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sktae._outliers.scores import check_scored_as_in_fit
+from sktae._outliers.scores import check_scored_as_in_fit, p_values
 from sktae.inputs.scaling import FLOATS
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.errors import WindowErrors
@@ -92,20 +92,9 @@ class SeriesScoreMixin(OutlierMixin):
         Returns
         -------
         p_values : ndarray of shape (n_timepoints,), or list of such
-            Between 1 / (n + 1), for n held-out rows, and 1.
+            Between 1 / (n + 1), for n rows in `calibration_scores_`, and 1.
         """
-        scores = self.score_samples(X)
-        calibration = self.calibration_scores_
-        if calibration is None:
-            raise ValueError(
-                f"p_values needs the scores of rows that the fit has not seen: set "
-                f"calibration_fraction of {type(self).__name__}, to 0.2 say, and fit again "
-                f"(partial_fit holds out none)."
-            )
-        check_scored_as_in_fit(self, "p_values compares with")
-        return _each(
-            lambda s: (1 + calibration.searchsorted(s, "right")) / (1 + len(calibration)), scores
-        )
+        return _each(lambda scores: p_values(self, scores), self.score_samples(X))
 
     def score_next(self, rows=None, last=False):
         """Score a series while it arrives. Scores are those of `score_samples`.
