@@ -88,14 +88,16 @@ def test_halves():
     """Each row is judged once, by others; of many rows, some; windows that overlap share none."""
     for n, most, gap in ((40, 100, None), (41, 30, None), (3_000_000, 20_000, None), (50, 9, 5)):
         pairs = halves(n, most, 0, gap)
+        assert len(pairs) == (2 if n < 2000 else 1)
         for (learnt, judged), (other, _) in zip(pairs, pairs[::-1], strict=True):
             assert not np.isin(learnt, judged).any()
-            assert np.isin(other, judged).all()
+            assert len(pairs) == 1 or np.isin(other, judged).all()
             assert (torch.diff(judged) > 0).all()
             if gap is not None:
                 assert abs(learnt[:, None] - judged).min() > gap
         rows = torch.cat([judged for _, judged in pairs])
-        assert len(rows) == len(rows.unique()) == (n if gap is not None else min(n, most))
+        expected = n if gap is not None else min(n, most) * len(pairs) // 2
+        assert len(rows) == len(rows.unique()) == expected
         assert rows.max() < n
 
 

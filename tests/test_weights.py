@@ -144,7 +144,7 @@ def test_models_are_like_those_of_repeated_rows():
         errors = np.array([model.reconstruction_error(rows) for model in models])
         assert (errors[:, part].mean(1) < 0.6 * errors[:, ~part].mean(1)).all()
         np.testing.assert_allclose(*errors, atol=0.1)
-        assert np.corrcoef([model.score_samples(rows) for model in models])[0, 1] > 0.95
+        assert np.corrcoef([model.score_samples(rows) for model in models])[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("E", [DenoisingAutoencoder, RecurrentAutoencoder])
@@ -167,7 +167,8 @@ def test_all_ways_to_train_are_one(E, monkeypatch):
 
 @pytest.mark.parametrize("how", [{}, {"max_samples": 0.5, "bootstrap": True}])
 def test_ensembles(how):
-    ensemble = AutoencoderEnsemble(quick(max_steps=5), n_estimators=3, random_state=0, **how)
+    how |= {"n_estimators": 3, "calibration": None, "random_state": 0}
+    ensemble = AutoencoderEnsemble(quick(max_steps=5), **how)
     plain, weighted, without = (clone(ensemble) for _ in range(3))
     assert_same(plain.fit(X, sample_weight=np.full(200, 3)), ensemble.fit(X))
     assert_same(weighted.fit(X, sample_weight=W), without.fit(X[SOME], sample_weight=W[SOME]))

@@ -43,6 +43,9 @@ _FARTHEST = 3.0
 # Quantiles nearer than this share of their range, or of themselves, are one.
 _SAME = 1e-6
 
+# Differences below this may be no numbers of float32 any more when they divide.
+_TINY = 1e-30
+
 # Up to this quantile, tails are empirical; beyond, they are exponential.
 _EMPIRICAL = 0.95
 
@@ -182,7 +185,8 @@ class Ranks:
         self.heights, self.slopes = np.zeros_like(self.knots), np.zeros_like(self.knots)
         self.last = np.zeros((len(columns), 1), int)  # the last interval
         for column, quantiles in enumerate(columns):
-            apart = np.diff(quantiles, prepend=-np.inf) > _SAME * abs(quantiles)
+            least = _SAME * (abs(quantiles) + 1e-3 * np.ptp(quantiles)) + _TINY
+            apart = np.diff(quantiles, prepend=-np.inf) > least
             first, m = np.flatnonzero(apart), apart.sum()
             if m < 2:
                 continue

@@ -16,7 +16,8 @@ def threshold(
     `training` are scores of training rows, which may have weights, and `calibration` those of rows
     that their model has not seen, in ascending order. A `contamination` is a share of the training
     rows. With "auto", the threshold is a conformal quantile of the calibration scores, or, if there
-    are none, a quantile of the training scores.
+    are none, a quantile of the training scores. If halves of the rows have judged each other, one
+    training row at least is an outlier, unless that would more than double the rate.
     """
     if estimator.contamination != "auto":
         return float(percentile(training, 100 * estimator.contamination, weights))
@@ -24,8 +25,13 @@ def threshold(
     if calibration is None:
         return float(percentile(training, 100 * rate, weights))
     # P-values are multiples of 1 / (n + 1), so with a smaller rate no row would be an outlier.
-    rank = int(rate * (len(calibration) + 1) + 1e-9) - 1
-    return float(calibration[max(0, rank)])
+    n = len(calibration)
+    rank = int(rate * (n + 1) + 1e-9) - 1
+    limit, lowest = calibration[max(0, rank)], training.min()
+    if estimator.calibration == "cross" and lowest >= limit:
+        p_value = (1 + calibration.searchsorted(lowest, "right")) / (n + 1)
+        limit = np.nextafter(lowest, np.inf) if p_value <= 2 * rate else limit
+    return float(limit)
 
 
 def percentile(values: np.ndarray, q: Any, weights: np.ndarray | None = None) -> np.ndarray:
