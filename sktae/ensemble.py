@@ -27,6 +27,7 @@ from sktae._training.prepare import FEWEST_ROWS
 from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
+from sktae.inputs.columns import is_frame
 from sktae.inputs.protocol import validated
 from sktae.inputs.tabular import Tabular
 from sktae.inputs.weights import check_weights
@@ -267,6 +268,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
 
     def _crossed(self, X, weights, template, seed):
         """Return the scores that halves of the rows, each by an ensemble, give each other."""
+        X = X if is_frame(X) else np.asarray(X)
         pairs, scores = halves(len(X), CROSS_ROWS, seed), []
         if min(len(rows) for rows, _ in pairs) < FEWEST_ROWS:
             return None
