@@ -209,7 +209,7 @@ class Ranks:
         # A binary search for the interval of each value, faster than that of torch.
         place, step = torch.zeros_like(columns, dtype=torch.long), _QUANTILES // 2
         while step:
-            place = place + step * (knots.gather(1, place + step) <= columns)
+            place = place.add(knots[:, step:].gather(1, place) <= columns, alpha=step)
             step //= 2
         place = place.minimum(torch.as_tensor(self.last, device=values.device))
         steps = (columns - knots.gather(1, place)) * slopes.gather(1, place)
