@@ -1,5 +1,6 @@
 """The score below which rows are outliers."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def threshold(
     that their model has not seen, in ascending order. A `contamination` is a share of the training
     rows. With "auto", the threshold is a conformal quantile of the calibration scores, or, if there
     are none, a quantile of the training scores. If halves of the rows have judged each other, one
-    training row at least is an outlier, unless that would more than double the rate.
+    training row at least is an outlier, if the rate is then still right within its standard error.
     """
     if estimator.contamination != "auto":
         return float(percentile(training, 100 * estimator.contamination, weights))
@@ -30,7 +31,8 @@ def threshold(
     limit, lowest = calibration[max(0, rank)], training.min()
     if estimator.calibration == "cross" and lowest >= limit:
         p_value = (1 + calibration.searchsorted(lowest, "right")) / (n + 1)
-        limit = np.nextafter(lowest, np.inf) if p_value <= 2 * rate else limit
+        error = math.sqrt(rate * (1 - rate) / n)  # the standard error of a rate among n rows
+        limit = np.nextafter(lowest, np.inf) if p_value <= rate + error else limit
     return float(limit)
 
 
