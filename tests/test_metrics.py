@@ -304,7 +304,7 @@ def test_scorers_of_rows_choose_in_searches(scorer, detection):
     """Searches of scikit-learn and ours choose the same, with either labels."""
     X, y = detection
     model = quick(n_components=2)
-    grid = {"score_method": ["residual", "neighbors"]}
+    grid = {"score_method": ["residual", "distance"]}
     settings = {"cv": StratifiedKFold(2), "error_score": "raise", "scoring": scorer}
     found = [
         Search(model, grid, **settings).fit(X, labels)
