@@ -14,7 +14,7 @@ from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae.inputs.columns import filled_in, is_frame, like
 from sktae.inputs.protocol import Inputs
-from sktae.inputs.scaling import FLOATS, result_dtype
+from sktae.inputs.scaling import FLOATS, from_tensor, result_dtype
 from sktae.inputs.weights import check_weights
 
 # Codes are clipped here before they are decoded: far above those of any row, and low enough that
@@ -67,7 +67,7 @@ class TransformMixin(TransformerMixin):
             The decoded rows.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=FLOATS)
+        codes = check_array(from_tensor(X), dtype=FLOATS)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {codes.shape[1]} components, but the codes of this {type(self).__name__} "

@@ -417,3 +417,18 @@ def test_rows_out_of_order_are_refused():
         with pytest.raises(ValueError, match=r"'time' of X holds times, .* X.set_index\('time'\)"):
             method(frame.reset_index(names="time"))
     assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50
+
+
+def test_tensors_are_arrays():
+    """Tensors that track gradients, and half precision, are scored and decoded as arrays are."""
+    X = waves(200)
+    model = detector(quick(max_steps=2)).fit(X)
+    tensor = torch.tensor(X, requires_grad=True)
+    half = torch.tensor(X).bfloat16()
+    np.testing.assert_array_equal(model.score_samples(tensor), model.score_samples(X))
+    np.testing.assert_array_equal(model.score_samples([half])[0], model.score_samples(half))
+    codes = torch.ones(3, 2, requires_grad=True)
+    table = quick(n_components=2).fit(X)
+    rows = table.inverse_transform(codes.detach().numpy())
+    np.testing.assert_array_equal(table.inverse_transform(codes), rows)
+    np.testing.assert_array_equal(table.inverse_transform(codes.bfloat16()), rows)

@@ -6,7 +6,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktae._outliers.scores import check_scored_as_in_fit, p_values
-from sktae.inputs.scaling import FLOATS
+from sktae.inputs.scaling import FLOATS, from_tensor
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.errors import WindowErrors
 from sktae.timeseries.events import concat_events, find_events
@@ -217,6 +217,7 @@ class SeriesScoreMixin(OutlierMixin):
                 f"{type(self).__name__} goes on with one series here, but the rows have a column "
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
+        X = from_tensor(X)
         check_times(X)
         return validate_data(self, X, dtype=FLOATS, reset=reset)
 

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktae.inputs.scaling import from_tensor
+
 
 def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
     """Return the series in X, and the positions of their rows in it; None if X is a list."""
-    if isinstance(X, list | tuple) and X:
+    X = [from_tensor(x) for x in X] if isinstance(X, list | tuple) else from_tensor(X)
+    if isinstance(X, list) and X:
         shapes = [getattr(x, "shape", ()) for x in X]
         if all(len(shape) == 2 for shape in shapes):
             return X, None
