@@ -131,6 +131,12 @@ default="silu"
         the central 70 % of the rows, and scores measure the distance from their center. "unknown"
         works for both cases, each less well than if you say which it is.
 
+    use_labels : bool, default=False
+        Whether `y` of `fit` says what is known of the training rows: -1 for a known outlier, 1 for
+        a known inlier, 0 or NaN where nothing is known. Known outliers are left out of everything
+        that is learned of normal rows, and scores also measure how much a row looks like them.
+        Known inliers count as rows of which nothing is known. By default `y` has no such meaning.
+
     score_method : {"combined", "residual", "distance", "error"}, default="combined"
         What scores measure. "residual": the Mahalanobis distance of the residual, that is of the
         row minus its reconstruction. "distance": how far the row is from the nearest training row
@@ -250,6 +256,7 @@ default="silu"
     validation_fraction: Fraction = 0.1
     patience: Count = 5
     training_data: Literal["unknown", "clean", "contaminated"] = "unknown"
+    use_labels: bool = False
     score_method: Literal["combined", "residual", "distance", "error"] = "combined"
     contamination: Literal["auto"] | Contamination = "auto"
     false_alarm_rate: Fraction = 0.01
@@ -439,8 +446,9 @@ default="silu"
             training, each row of a Dataset is read once for the scales, once or twice for checks of
             their range, and once for scores.
 
-        y : Ignored
-            Here for scikit-learn's conventions.
+        y : array-like of shape (n_samples,) or None, default=None
+            With `use_labels`, what is known of each row: -1 for an outlier, 1 for an inlier, 0 or
+            NaN if nothing is. Otherwise ignored, and here for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows. Only their ratios matter. A row of twice the weight counts

@@ -45,7 +45,7 @@ _CLASSES = {
         WindowedDetector,
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
         *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),
-        *(measures.Neighbors, measures.Tail),
+        *(measures.KnownOutliers, measures.Neighbors, measures.Tail),
         *(Channels, Layout, WindowErrors, Stream, OverlapAverage, WindowAverage),
     )
 }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
-from sktae._outliers.measures import Center, Ellipsoid, Neighbors, Ranks, Space, Tail
+from sktae._outliers.measures import Center, Ellipsoid, KnownOutliers, Neighbors, Ranks, Space, Tail
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
 from sktae.nn.missing import Completing
@@ -33,9 +33,9 @@ WEIGHTS = {
     "contaminated": {"residual": 1.0, "center": 2.0},
 }
 _MEASURES = {
-    "combined": ("residual", "near", "center"),
+    "combined": ("residual", "near", "center", "known"),
     "residual": ("residual",),
-    "distance": ("near", "center"),
+    "distance": ("near", "center", "known"),
 }
 
 
@@ -64,7 +64,9 @@ class OutlierModel:
     The other two are distances in a space of codes, residuals and, for tables, the ranks of values
     in their columns: "near" to the nearest of many training rows, "center" the squared Mahalanobis
     distance from a center that outliers do not move. Each measure is brought to the scale of its
-    tail on the training rows. The anomaly is their weighted sum.
+    tail on the training rows. The anomaly is their weighted sum. If there are known outliers, a
+    fourth one, "known", is how much a row looks like them, in the same space. It has the weight of
+    the others together.
 
     Parameters
     ----------
@@ -88,6 +90,9 @@ class OutlierModel:
     neighbors, center : Neighbors, Ellipsoid
         The references of "near" and "center", if these have a weight.
 
+    known : KnownOutliers
+        The reference of "known", if that has a weight.
+
     tails : dict of Tail
         The scale of each measure.
     """
@@ -95,14 +100,24 @@ class OutlierModel:
     ranks: Ranks | None
     neighbors: Neighbors
     center: Ellipsoid
+    known: KnownOutliers
 
     def __init__(self, training_data: str):
         self.training_data, self.weights = training_data, WEIGHTS[training_data]
 
     def fit(
-        self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows, seed: int
+        self,
+        estimator: HasErrors,
+        network: nn.Module,
+        inputs: Inputs,
+        rows: Rows,
+        seed: int,
+        known: Rows | None = None,
     ) -> "OutlierModel":
-        """Learn from a sample of the training rows, in proportion to their weights."""
+        """Learn from a sample of the training rows, in proportion to their weights.
+
+        Of known outliers, which are not among these, only the measure of that name is learned.
+        """
         x, residual, code = in_tiles(
             lambda x: parts(estimator, network, inputs, x), network, rows.spread(_sample_size(rows))
         )
@@ -119,6 +134,9 @@ class OutlierModel:
             self.neighbors = Neighbors(points, seed)
         if "center" in self.weights:
             self.center = Center(points).ellipsoid
+        if known is not None:
+            self.known = KnownOutliers(points, self._points(estimator, network, inputs, known))
+            self.weights = {**self.weights, "known": sum(self.weights.values())}
         few = slice(None, None, max(1, len(x) // _TAIL_ROWS))
         features, residuals, codes = (part[few] for part in tensors)
         measures = self.measures(features, residuals, codes, known=True)
@@ -168,7 +186,20 @@ class OutlierModel:
             columns["near"] = nearest
         if "center" in self.weights:
             columns["center"] = self.center.distances(points)
+        if "known" in self.weights:
+            columns["known"] = self.known.log_odds(points)
         return torch.stack([columns[name] for name in self.weights], 1)
+
+    def _points(
+        self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows
+    ) -> np.ndarray:
+        """Return the coordinates of rows of which values may be missing, (n, k)."""
+        network, rows = self.completing(estimator, network, rows), rows.spread(_sample_size(rows))
+
+        def points(x: Tensor) -> tuple[Tensor]:
+            return (self.space.points(self._blocks(*parts(estimator, network, inputs, x))),)
+
+        return in_tiles(points, network, rows)[0]
 
     def _blocks(self, features: Tensor, residual: Tensor, code: Tensor) -> list[Tensor]:
         """Return the numbers by which rows are compared, of each kind."""

@@ -76,6 +76,27 @@ class ScoreMixin(OutlierMixin):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit, and tell outliers from inliers among the training rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows.
+
+        y : array-like of shape (n_samples,) or None, default=None
+            Passed to `fit`.
+
+        **kwargs : dict
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        return self.fit(X, y, **kwargs).predict(X)
+
     def p_values(self, X):
         """Compute how often normal rows would look at least as unusual.
 

@@ -132,6 +132,7 @@ def _fingerprint(fit: Any, before: Any) -> str:
             fit.seed,
             source,
             _content(fit.prepared.X),
+            _content(fit.prepared.outliers),
             weights,
             None if labels is None else labels.numpy(),
         ]

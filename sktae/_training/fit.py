@@ -251,7 +251,8 @@ class Fit:
         if network.overrides("calibrate"):
             network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
         model = OutlierModel(self.params.training_data)
-        return model.fit(self.params, network, self.inputs, rows, self.seed)
+        known = self.prepared.known_outliers(net.device)
+        return model.fit(self.params, network, self.inputs, rows, self.seed, known)
 
     def _scores(self, net: AutoencoderNet, model: OutlierModel, rows: Rows) -> np.ndarray:
         completing = model.completing(self.params, net.module_, rows)

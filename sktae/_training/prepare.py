@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from sktae._engine.rows import Loaded, Rows
 from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
 from sktae.inputs.datasets import Selected, SparseRows
+from sktae.inputs.labels import check_labels, set_apart
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
 from sktae.inputs.weights import check_weights
@@ -43,7 +44,8 @@ class Prepared:
         Rows as the user passed them.
 
     y : array-like or None
-        Groups of the rows, for the estimators that use them.
+        Groups of the rows, for the estimators that use them, or, with `use_labels`, which rows are
+        known outliers.
 
     seed : int
         Seed of the draw of rows that are held out.
@@ -69,6 +71,14 @@ class Prepared:
         sample_weight: Any = None,
     ):
         self.data = X, y
+        known: np.ndarray | None = None
+        if estimator.use_labels:
+            if one_pass:
+                raise ValueError(
+                    f"partial_fit of {type(estimator).__name__} cannot use labels: set "
+                    f"use_labels=False, or pass all rows to fit."
+                )
+            sample_weight, known = set_apart(check_labels(estimator, y, X), sample_weight, X)
         self.weights, positive = check_weights(sample_weight, X)
         # Others are left out before anything is learned of them, such as the length of sequences.
         on_disk = isinstance(X, Dataset | np.memmap)
@@ -86,9 +96,12 @@ class Prepared:
             self.X, self.n_features = rows, other.n_features_in_
         self.feature_names = getattr(params, "feature_names_in_", None)
         self.gap: int | None = getattr(self.X, "gap", None)
+        whole = self.X
         if positive is not None and on_disk:
             self.X = Selected(self.X, positive)
-        self.labels = params._groups(y, _num_samples(self.data[0]))
+        self.labels = None
+        if not estimator.use_labels:
+            self.labels = params._groups(y, _num_samples(self.data[0]))
         if self.labels is not None and positive is not None:
             self.labels = self.labels[positive]
         self.held_out: Any = None
@@ -96,6 +109,14 @@ class Prepared:
             self._hold_out(float(estimator.calibration), seed)
         self.keeps_scales = source is not None
         self._learn(estimator.training_data)
+        # Nothing but the last part of scores is learned from known outliers.
+        self.outliers: Any = None
+        if known is not None and len(known):
+            if on_disk:
+                self.outliers = Selected(whole, known)
+            else:
+                some = _safe_indexing(self.data[0], known)
+                self.outliers = self.inputs.validate(other or params, some, reset=False)
 
     def _learn(self, training_data: str) -> None:
         """Learn from the rows what must be known before a network is made."""
@@ -183,6 +204,12 @@ class Prepared:
             fixed = isinstance(whole, np.ndarray | SparseRows)  # a Dataset may augment rows
             self._rows[device] = read_once(x) if fixed else x
         return self._rows[device]
+
+    def known_outliers(self, device: str) -> Rows | None:
+        """Return the known outliers, which are not among the rows, for networks on a device."""
+        if self.outliers is None:
+            return None
+        return Rows(self.outliers, self.inputs.to_tensor, device)
 
     def _unloaded(self, device: str) -> Rows:
         weights = None if self.weights is None else torch.from_numpy(self.weights)
