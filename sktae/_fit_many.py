@@ -29,6 +29,7 @@ _MAY_DIFFER = {
     "validation_fraction",
     "patience",
     "training_data",
+    "use_labels",
     "score_method",
     "contamination",
     "false_alarm_rate",
@@ -39,7 +40,10 @@ _MAY_DIFFER = {
 
 
 def fit_many(
-    estimators: Iterable[Any], Xs: Iterable[Any], sample_weights: Iterable[Any] | None = None
+    estimators: Iterable[Any],
+    Xs: Iterable[Any],
+    sample_weights: Iterable[Any] | None = None,
+    ys: Iterable[Any] | None = None,
 ) -> list[Any]:
     """Fit many estimators, those of equal structure together, as one stack of models.
 
@@ -60,6 +64,9 @@ def fit_many(
     sample_weights : iterable of array-like or None, one for each estimator, default=None
         The weights of the rows; None for equal weights.
 
+    ys : iterable of array-like or None, one for each estimator, default=None
+        What is known of the rows, for estimators with `use_labels`, or the groups of rows.
+
     Returns
     -------
     estimators : list
@@ -75,7 +82,7 @@ def fit_many(
     ['stacked', 'stacked']
     """
     estimators = list(estimators)
-    for number, outcome in enumerate(attempt_many(estimators, Xs, sample_weights)):
+    for number, outcome in enumerate(attempt_many(estimators, Xs, sample_weights, ys)):
         if isinstance(outcome, Exception):
             outcome.add_note(f"This was raised by the fit of estimator {number} of fit_many.")
             raise outcome
@@ -83,7 +90,11 @@ def fit_many(
 
 
 def attempt_many(
-    estimators: Sequence[Any], Xs: Any, sample_weights: Any = None, crosses: bool = True
+    estimators: Sequence[Any],
+    Xs: Any,
+    sample_weights: Any = None,
+    ys: Any = None,
+    crosses: bool = True,
 ) -> list[Any]:
     """Fit many estimators; return each, or the exception that its fit raised.
 
@@ -103,18 +114,25 @@ def attempt_many(
             f"estimators and {len(Xs)} tables. To fit all on one table X, pass [X] * "
             f"{len(estimators)}."
         )
-    weights = [None] * len(Xs) if sample_weights is None else list(sample_weights)
-    if len(weights) != len(Xs):
-        raise ValueError(
-            f"fit_many takes sample_weights for each estimator, but there are {len(estimators)} "
-            f"estimators and {len(weights)} weights."
-        )
+    weights, ys = _each(sample_weights, "sample_weights", Xs), _each(ys, "ys", Xs)
+    data = list(zip(Xs, ys, weights, strict=True))
     with usual_settings():
-        outcomes = _fit_stacks(estimators, Xs, weights, crosses)
-    for n, (estimator, X, weight) in enumerate(zip(estimators, Xs, weights, strict=True)):
+        outcomes = _fit_stacks(estimators, data, crosses)
+    for n, (estimator, rows) in enumerate(zip(estimators, data, strict=True)):
         if outcomes[n] is None:
-            outcomes[n] = _fit_alone(estimator, X, weight)
+            outcomes[n] = _fit_alone(estimator, *rows)
     return _install(estimators, outcomes)
+
+
+def _each(values: Any, name: str, Xs: Sequence[Any]) -> list[Any]:
+    """Return values as a list with one for each table."""
+    values = [None] * len(Xs) if values is None else list(values)
+    if len(values) != len(Xs):
+        raise ValueError(
+            f"fit_many takes {name} for each estimator, but there are {len(Xs)} estimators and "
+            f"{len(values)} {name}."
+        )
+    return values
 
 
 def _install(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
@@ -133,18 +151,18 @@ def _install(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
 
 
 def _fit_stacks(
-    estimators: Sequence[Any], Xs: Any, weights: Sequence[Any], crosses: bool
+    estimators: Sequence[Any], data: Sequence[tuple[Any, ...]], crosses: bool
 ) -> list[Any]:
     """Fit what can be stacked; return fitted copies, errors, or None for what cannot."""
     outcomes: list[Any] = [None] * len(estimators)
     stacks: dict[Any, dict[int, Fit]] = defaultdict(dict)
     tables: dict[Any, Prepared] = {}
-    for n, (estimator, X, weight) in enumerate(zip(estimators, Xs, weights, strict=True)):
+    for n, (estimator, (X, y, weight)) in enumerate(zip(estimators, data, strict=True)):
         structure = _structure(estimator)
         if structure is None:
             continue
         try:
-            fit = _prepared_fit(estimator, X, weight, tables)
+            fit = _prepared_fit(estimator, X, y, weight, tables)
         except Exception as error:
             outcomes[n] = error
         else:
@@ -163,7 +181,7 @@ def _shapes(fit: Fit) -> Any:
     return fit.plan.batch_size, fit.steps.x.shape, fit.net.device, network
 
 
-def _prepared_fit(estimator: Any, X: Any, weight: Any, tables: dict[Any, Prepared]) -> Fit:
+def _prepared_fit(estimator: Any, X: Any, y: Any, weight: Any, tables: dict[Any, Prepared]) -> Fit:
     """Prepare a fit; fits that prepare the same array in the same way share the prepared rows.
 
     With rows held out, which are drawn by the seed of each estimator, nothing is shared.
@@ -172,9 +190,10 @@ def _prepared_fit(estimator: Any, X: Any, weight: Any, tables: dict[Any, Prepare
     seed = seed_of(estimator.random_state)
     own = id(estimator) if isinstance(estimator.calibration, Real) else None
     contaminated = estimator.training_data == "contaminated"
-    key = id(X), id(weight), repr(estimator.inputs()), contaminated, own
+    how = repr(estimator.inputs()), contaminated, estimator.use_labels
+    key = id(X), id(y), id(weight), how, own
     if key not in tables:
-        tables[key] = Prepared(estimator, X, None, seed, sample_weight=weight)
+        tables[key] = Prepared(estimator, X, y, seed, sample_weight=weight)
     return Fit(estimator, tables[key], seed)
 
 
@@ -217,9 +236,10 @@ def _finished(fit: Fit) -> Any:
         return error
 
 
-def _fit_alone(estimator: Any, X: Any, weight: Any) -> Any:
+def _fit_alone(estimator: Any, X: Any, y: Any, weight: Any) -> Any:
+    weights = {} if weight is None else {"sample_weight": weight}
     try:
-        return copy.copy(estimator).fit(X, **({} if weight is None else {"sample_weight": weight}))
+        return copy.copy(estimator).fit(X, y, **weights)
     except Exception as error:
         return error
 

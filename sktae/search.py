@@ -111,8 +111,11 @@ def _preprocessing_params(model: Any, params: dict[str, Any]) -> tuple[Any, ...]
     )
 
 
-def _fit_preprocessing(model: Any, X: Any, y: Any) -> tuple[Any, float]:
-    """Fit the preprocessing steps in place; return transformed rows, or the error, and the time."""
+def _fit_preprocessing(model: Any, X: Any, y: Any) -> tuple[Any, Any, float]:
+    """Fit the preprocessing steps in place.
+
+    Return transformed rows, or the error; what y has for them; and the time.
+    """
     start = perf_counter()
     outcome = X
     if isinstance(model, Pipeline) and len(model) > 1:
@@ -120,7 +123,7 @@ def _fit_preprocessing(model: Any, X: Any, y: Any) -> tuple[Any, float]:
             outcome = model[:-1].fit_transform(X, y)
         except Exception as error:
             outcome = error
-    return outcome, perf_counter() - start
+    return outcome, y, perf_counter() - start
 
 
 def _fit_autoencoders(
@@ -129,8 +132,8 @@ def _fit_autoencoders(
     """Fit the final estimators in one call, which returns the errors of those that fail."""
     start = perf_counter()
     autoencoders = [fit.autoencoder for fit in fits]
-    own = [rows[fit.preprocessing] for fit in fits]
-    outcomes = attempt_many(autoencoders, own, crosses=thresholds)
+    Xs, ys = ([rows[fit.preprocessing][n] for fit in fits] for n in (0, 1))
+    outcomes = attempt_many(autoencoders, Xs, ys=ys, crosses=thresholds)
     seconds = perf_counter() - start
     for fit, outcome in zip(fits, outcomes, strict=True):
         fit.finish(outcome, seconds / len(fits))  # an equal share of the time of all
@@ -184,7 +187,7 @@ class _FittedModels:
             yield clone(self.estimator) if ordinary else _Prefitted(fit.model, fit.error)
 
     def fit_preprocessing(self, fits: Sequence[_CandidateFit], splits: list[Any]) -> dict[Any, Any]:
-        """Fit preprocessing steps, once for all fits that share them; return transformed rows."""
+        """Fit preprocessing steps, once for all fits that share them; return what they leave."""
         groups: dict[Any, list[_CandidateFit]] = {}
         for fit in fits:
             groups.setdefault(fit.preprocessing, []).append(fit)
@@ -197,11 +200,12 @@ class _FittedModels:
             for key, model in models.items()
         )
         rows = {}
-        for (key, group), (rows[key], seconds) in zip(groups.items(), outcomes, strict=True):
+        for (key, group), (X, y, seconds) in zip(groups.items(), outcomes, strict=True):
+            rows[key] = X, y
             for fit in group:
                 fit.times = {"fit_time": seconds / len(group)}
-                if isinstance(rows[key], Exception):
-                    fit.finish(rows[key], 0)
+                if isinstance(X, Exception):
+                    fit.finish(X, 0)
                 elif isinstance(fit.model, Pipeline):
                     fit.model.steps[:-1] = models[key].steps[:-1]
         return rows

@@ -197,5 +197,5 @@ def test_refuses():
         for model in (quick(), AutoencoderEnsemble(quick(), n_estimators=1)):
             with pytest.raises(ValueError, match=message):
                 model.fit(X, sample_weight=weights)
-    with pytest.raises(ValueError, match="2 estimators and 1 weights"):
+    with pytest.raises(ValueError, match="2 estimators and 1 sample_weights"):
         fit_many([quick(), quick()], [X, X], [W])
