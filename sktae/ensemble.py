@@ -28,6 +28,7 @@ from sktae._transform import TransformMixin
 from sktae.autoencoders.plain import Autoencoder
 from sktae.base import BaseAutoencoder
 from sktae.inputs.columns import is_frame
+from sktae.inputs.labels import check_labels, set_apart
 from sktae.inputs.protocol import validated
 from sktae.inputs.tabular import Tabular
 from sktae.inputs.weights import check_weights
@@ -176,8 +177,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         X : array-like of shape (n_samples, n_features)
             The rows to learn from.
 
-        y : Ignored
-            Here for scikit-learn's conventions.
+        y : array-like of shape (n_samples,) or None, default=None
+            What is known of each row, if members have `use_labels`. Otherwise ignored.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, as in the `fit` of members. None for equal weights.
@@ -187,9 +188,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         self : object
             The fitted ensemble.
         """
-        fresh = plain_copy(self)
+        fresh, outliers = plain_copy(self), None
+        if self._template.use_labels:
+            found = check_labels(self._template, y, X)
+            sample_weight, known = set_apart(found, sample_weight, X)
+            outliers = _safe_indexing(X, known) if len(known) else None
         with usual_settings():
-            fresh._train(X, sample_weight)
+            fresh._train(X, sample_weight, outliers)
         take_over(self, fresh)  # only now, so that a fit that fails changes nothing
         return self
 
@@ -211,10 +216,14 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     def _n_features_out(self):
         return self.n_components_
 
-    def _train(self, X, sample_weight):
+    @property
+    def _template(self):
+        return Autoencoder() if self.estimator is None else self.estimator
+
+    def _train(self, X, sample_weight, outliers):
         if issparse(X):
             raise TypeError("Sparse data was passed as X, but members get columns: X.toarray().")
-        template = Autoencoder() if self.estimator is None else self.estimator
+        template = self._template
         check_seed(self, template)  # members are not resumed if their seeds differ
         self._inputs = Tabular(True, False, template.categorical_features)
         weights, positive = check_weights(sample_weight, X)
@@ -242,9 +251,17 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         if self._inputs.columns:  # they get categories as numbers
             for member, columns in zip(members, self.features_, strict=True):
                 member.categorical_features = np.isin(columns, self._inputs.columns.categorical)
-        rows = (self._drawn_rows(X, seed) for seed in seeds)
-        own = None if weights is None else [self._drawn_rows(weights, seed) for seed in seeds]
-        self.estimators_ = fit_many(members, list(map(self._columns, rows, self.features_)), own)
+        table, own, labels = X, weights, np.zeros(len(X)) if template.use_labels else None
+        if outliers is not None:  # each member gets them all
+            known = self._inputs.validate(self, outliers, reset=False)
+            table, labels = np.concatenate([X, known]), np.repeat([0, -1], [len(X), len(known)])
+            own = None if weights is None else np.append(weights, np.ones(len(known)))
+        rows, own, ys = (
+            None if part is None else [self._drawn_rows(part, len(X), seed) for seed in seeds]
+            for part in (table, own, labels)
+        )
+        rows = list(map(self._columns, rows, self.features_))
+        self.estimators_ = fit_many(members, rows, own, ys)
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
         features = Rows(
             X,
@@ -261,12 +278,12 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         if held_out is not None:
             self.calibration_scores_ = np.sort(-self._anomalies(held_out))
         elif self.calibration == "cross":
-            self.calibration_scores_ = self._crossed(given, all_weights, template, seed)
+            self.calibration_scores_ = self._crossed(given, all_weights, template, seed, outliers)
         self.offset_ = threshold(
             self, -self._aggregated(anomalies), self.calibration_scores_, weights
         )
 
-    def _crossed(self, X, weights, template, seed):
+    def _crossed(self, X, weights, template, seed, outliers):
         """Return the scores that halves of the rows, each by an ensemble, give each other."""
         X = X if is_frame(X) else np.asarray(X)
         pairs, scores = halves(len(X), CROSS_ROWS, seed), []
@@ -282,21 +299,25 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             own = None if weights is None else weights[rows.numpy()]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the ensemble itself has warned
-                part._train(_safe_indexing(X, rows.numpy()), own)
+                part._train(_safe_indexing(X, rows.numpy()), own, outliers)
                 scores.append(part.score_samples(_safe_indexing(X, others.numpy())))
         return np.sort(np.concatenate(scores))
 
-    def _drawn_rows(self, X, seed):
-        """Draw the training rows of the member with this seed, or their weights."""
-        size = _size(self.max_samples, len(X))
-        if size == len(X) and not self.bootstrap:
+    def _drawn_rows(self, X, n, seed):
+        """Draw the training rows of the member with this seed, or their weights or labels.
+
+        They are drawn from the first n rows; the others belong to each member.
+        """
+        size = _size(self.max_samples, n)
+        if size == n and not self.bootstrap:
             return X
         rng = generator(seed, "sample", _ROWS)
         if self.bootstrap:
-            rows = torch.randint(len(X), (size,), generator=rng)
+            rows = torch.randint(n, (size,), generator=rng)
         else:
-            rows = torch.randperm(len(X), generator=rng)[:size]
-        return X[rows.numpy()]
+            rows = torch.randperm(n, generator=rng)[:size]
+        rows = X[rows.numpy()]
+        return rows if len(X) == n else np.concatenate([rows, X[n:]])
 
     def _drawn_features(self, n, seeds):
         """Draw the columns of each member, (n_members, size), so that none is left out."""
