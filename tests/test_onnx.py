@@ -131,6 +131,10 @@ def test_every_deterministic_score(method, training_data, X, new):
     check_graph(model.fit(X), new)
 
 
+def test_known_outliers(X, new):
+    check_graph(quick(use_labels=True).fit(X, np.repeat([0, -1], [190, 10])), new)
+
+
 def test_tables_as_they_are():
     """Columns that lack values, booleans, and categories that are numbers."""
     X = correlated_table(240, 4)
