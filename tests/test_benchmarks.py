@@ -158,6 +158,16 @@ def test_false_alarms(run, tables):
 
 
 @pytest.mark.slow
+def test_known_outliers(run, tables):
+    """All contestants but the first are measured with each number of known outliers."""
+    found, text = run(quality, "labels", *tables)
+    sizes = found.groupby("contestant").size().to_dict()
+    assert sizes == {"no labels": 1, "left out": 3, "use_labels": 3, "random forest": 3}
+    assert found[["auroc", "ap"]].stack().between(0, 100).all()
+    assert "| use_labels |  | " in text
+
+
+@pytest.mark.slow
 def test_variants_of_the_score(run, tables):
     """All variants are measured, and the page shows them in their order."""
     found, text = run(quality, "ablation", *tables)

@@ -5,6 +5,7 @@ NAMES = (  # in the page's order
     "oneclass",
     "ablation",
     "false_alarms",
+    "labels",
     "missing",
     "categories",
     "imputation",
