@@ -27,6 +27,7 @@ from sktae.inputs.columns import Column, Columns
 from sktae.inputs.images import Image
 from sktae.inputs.sequences import Sequence
 from sktae.inputs.tabular import Tabular
+from sktae.parameters import Declared
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.detector import WindowedDetector
 from sktae.timeseries.errors import WindowErrors
@@ -167,6 +168,9 @@ def _decoded(decoder: Decoder, format: int, versions: Any, estimator: Any, check
     result = decoder.decode(estimator)
     if not hasattr(result, "get_params"):
         raise TypeError(f"{result!r} is no estimator")
+    for part in decoder.objects.values():
+        if isinstance(part, Declared):
+            part._validate_params()
     checked = set()
     for check in decoder.decode(checks):
         part = decoder.objects[check["number"]]

@@ -323,6 +323,10 @@ def edits(description):
             **description,
             "estimator": {**estimator, "state": {**state, "fit": 1}},
         },
+        "a parameter that none can have": {
+            **description,
+            "estimator": {**estimator, "state": {**state, "verbose": [1, 2]}},
+        },
         "no checks": {**description, "checks": []},
         "other sizes": json.loads(text.replace('"widths": ', '"width": ')),
         "a large code": json.loads(text.replace('"n_components": 2', '"n_components": 99999999')),
