@@ -75,7 +75,7 @@ def test_members_are_as_if_fitted_alone(E, X):
     for how in ({}, BAGGED):
         ensemble = few(E, **how).fit(X)
         for member, columns in zip(ensemble.estimators_, ensemble.features_, strict=True):
-            rows = ensemble._drawn_rows(X, member.random_state)
+            rows = ensemble._drawn_rows(X, len(X), member.random_state)
             alone = clone(ensemble.estimator).set_params(random_state=member.random_state)
             alone.fit(rows[:, columns])
             seen = X[:, columns]
@@ -103,11 +103,11 @@ def test_members_draw_different_rows_and_columns(X):
     """Rows are drawn by share, with or without replacement, differently for each member."""
     for bootstrap in (False, True):
         ensemble = few(bootstrap=bootstrap, max_samples=0.5).fit(X)
-        drawn = [ensemble._drawn_rows(X, m.random_state) for m in ensemble.estimators_]
+        drawn = [ensemble._drawn_rows(X, len(X), m.random_state) for m in ensemble.estimators_]
         assert all(rows.shape == (300, 8) for rows in drawn)
         assert (len(np.unique(drawn[0], axis=0)) == 300) is not bootstrap
         assert not np.array_equal(drawn[0], drawn[1])
-    whole = few(bootstrap=True).fit(X)._drawn_rows(X, 0)
+    whole = few(bootstrap=True).fit(X)._drawn_rows(X, len(X), 0)
     assert len(whole) == len(X) > len(np.unique(whole, axis=0))
 
 
