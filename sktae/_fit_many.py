@@ -218,18 +218,20 @@ def _train(fits: Sequence[Fit]) -> list[Exception | None]:
     return [run.error for run in runs]
 
 
+def _train_halves(fits: Sequence[Fit]) -> None:
+    """Train halves of the rows as one stack, if there are two of equal shapes."""
+    if len(fits) == 1 or _shapes(fits[0]) != _shapes(fits[1]):
+        for fit in fits:
+            fit.run()
+    else:
+        for error in filter(None, _train(fits)):
+            raise error
+
+
 def _finished(fit: Fit) -> Any:
     """Return the fitted copy, or the error of the rest of the fit."""
     try:
-        parts = fit.parts()
-        if len({_shapes(part) for part in parts}) == 1:
-            error = next(filter(None, _train(parts)), None)
-            if error is not None:
-                raise error
-        else:
-            for part in parts:
-                part.run()
-        fit.calibrate(parts)
+        fit.calibrate(_train_halves)
         # The warning points to where the user calls fit_many.
         return fit.estimator._with(fit.finish(stacklevel=6), fit.prepared.data[0])
     except Exception as error:

@@ -562,10 +562,7 @@ default="silu"
         with usual_settings():
             prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight)
             fit = Fit(self, prepared, seed, source, one_pass)
-            parts = fit.parts()
-            for part in parts:
-                part.run()
-            fit.calibrate(parts)
+            fit.calibrate()
             fit.run()
             fitted = fit.finish(stacklevel=5)  # where the user calls fit
             fresh = self._with(fitted, X)

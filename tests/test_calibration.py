@@ -20,6 +20,7 @@ from sktae import (
     WindowedDetector,
     fit_many,
 )
+from sktae._outliers.threshold import threshold
 from sktae._training.fit import Fit
 from sktae.inputs.datasets import Selected
 from sktae.randomness import halves
@@ -245,3 +246,16 @@ def test_it_is_the_default(model):
     """Of what judges rows one by one; timepoints are too alike for it to be worth its time."""
     assert model().calibration == "cross"
     assert WindowedDetector().calibration is None
+
+
+def test_one_training_row_is_an_outlier():
+    """If its rate is right within the standard error; with rows held out, the rate is exact."""
+    others = np.arange(300.0)  # of which the third is the threshold for 1 %
+    for lowest, calibration, expected in [
+        (1.0, "cross", 2.0),
+        (2.5, "cross", np.nextafter(2.5, 3)),
+        (9.5, "cross", 2.0),
+        (2.5, 0.2, 2.0),
+    ]:
+        model = Autoencoder(calibration=calibration)
+        assert threshold(model, np.array([lowest, 400.0]), others) == expected

@@ -3,7 +3,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -58,6 +58,11 @@ _THRESHOLD_ROWS = 1_000_000
 CROSS_ROWS, CROSS_SHARE = 20_000, 1 / 2
 # Of training rows whose scores give no threshold, so many are scored, to see whether they differ.
 _COMPARED_ROWS = 1000
+
+
+def _one_by_one(fits: Sequence["Fit"]) -> None:
+    for fit in fits:
+        fit.run()
 
 
 class Fit:
@@ -178,9 +183,11 @@ class Fit:
         prepared = self.prepared.parts(part.training_data, CROSS_ROWS, self.seed)
         return [Fit(part, half, self.seed, self.source) for half in prepared]
 
-    def calibrate(self, parts: Sequence["Fit"]) -> None:
-        """Take the scores that trained halves give each other for those of new rows."""
+    def calibrate(self, train: Callable[[Sequence["Fit"]], None] = _one_by_one) -> None:
+        """Take the scores that halves of the rows, once trained, give each other for new rows."""
+        parts = self.parts()
         if parts:
+            train(parts)
             self.calibration = np.sort(np.concatenate([part.judged() for part in parts]))
 
     def judged(self) -> np.ndarray:
