@@ -177,7 +177,7 @@ def _fit_stacks(
 def _shapes(fit: Fit) -> Any:
     """Return what depends on the rows and must be equal in a stack."""
     # Layers and sizes may depend on them, and so does whether values are missing.
-    network = repr(fit.net.module_), fit.net.module_._takes_missing
+    network = repr(fit.net.module_), fit.net.module_.takes_missing
     return fit.plan.batch_size, fit.steps.x.shape, fit.net.device, network
 
 

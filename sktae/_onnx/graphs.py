@@ -55,7 +55,7 @@ class AutoencoderGraph(nn.Module):
         check_categories(self.inputs)
         self.network: Any = copy.deepcopy(estimator.net_.module_).cpu().eval()
         # A graph has no branches: it fills in missing values whether there are any or not.
-        self.completes = estimator._fills_missing and not self.network._takes_missing
+        self.completes = estimator._fills_missing and not self.network.takes_missing
 
     def forward(self, X: Tensor) -> Judged:
         estimator, network = self.estimator, self.network

@@ -163,7 +163,7 @@ class OutlierModel:
     def completing(self, estimator: HasErrors, network: Any, rows: Rows) -> Any:
         """Return the network for rows; they may lack values where training rows did not."""
         raw = getattr(rows, "raw", None)
-        if estimator._fills_missing and not network._takes_missing and holds_missing(raw):
+        if estimator._fills_missing and not network.takes_missing and holds_missing(raw):
             return Completing(network, self.features.completed)
         return network
 

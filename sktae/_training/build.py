@@ -14,6 +14,8 @@ from sktae._engine.flat import shapes
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.objective import Objective
 from sktae._training.spec import Spec, learning_rate
+from sktae.nn.module import AutoencoderModule
+from sktae.randomness import SeededInitialization
 
 # Settings of skorch that an estimator decides for its net, each with what to use instead. In a
 # prototype they raise an error, since they would be overwritten or have no effect.
@@ -43,6 +45,19 @@ def objective_parameters(estimator: Any) -> dict[str, Any]:
     signature = inspect.signature(estimator.objective)
     names = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
     return {name: getattr(estimator, name) for name in names}
+
+
+def new_network(estimator: Any, spec: Spec, seed: int) -> AutoencoderModule:
+    """Build the network of an estimator, with weights drawn from a seed."""
+    with SeededInitialization(seed):
+        network = estimator.network(spec)
+    if not isinstance(network, AutoencoderModule):
+        raise TypeError(
+            f"network of {type(estimator).__name__} must return an AutoencoderModule of "
+            f"sktae.nn.module. Got {type(network).__name__} instead."
+        )
+    network._incomplete = tuple(spec.inputs.incomplete)
+    return network
 
 
 def new_net(

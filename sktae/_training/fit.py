@@ -22,7 +22,7 @@ from sktae._outliers.model import OutlierModel
 from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import threshold
 from sktae._training.budget import training_steps
-from sktae._training.build import check_same_structure, continue_from, new_net
+from sktae._training.build import check_same_structure, continue_from, new_net, new_network
 from sktae._training.checkpoint import Checkpoint
 from sktae._training.prepare import Prepared, read_once
 from sktae._training.progress import EpochBar, FitTasks
@@ -30,12 +30,10 @@ from sktae._training.spec import resolve
 from sktae._training.start import StoppingFromStart, few_rows, project
 from sktae._training.state import Fitted, Memory, made_of
 from sktae.nn.missing import fill_missing, filled
-from sktae.nn.module import AutoencoderModule
 from sktae.parameters import plain_copy
 from sktae.randomness import (
     Draw,
     Plan,
-    SeededInitialization,
     generator,
     hold_out,
     in_proportion,
@@ -45,8 +43,9 @@ from sktae.randomness import (
 # this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
 # many, so that a long table needs no permutation of all its rows.
 _PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = 1024, 2**24, 2**20
-# Networks with a `calibrate` method are calibrated on this many rows.
-_CALIBRATION_ROWS = 4096
+# Networks with a `start` method start from this many rows, and those with a `calibrate` method are
+# calibrated on this many.
+_START_ROWS, _CALIBRATION_ROWS = 10_000, 4096
 # The sample of training rows that an estimator keeps has this many numbers (1 MB in float32), since
 # it is part of every pickle.
 _MEMORY_NUMBERS = 2**18
@@ -111,16 +110,11 @@ class Fit:
         self.source = source
         self.calibration: np.ndarray | None = None
         self.spec = resolve(params, self.inputs)
-        with SeededInitialization(seed):
-            network = params.network(self.spec)
-        if not isinstance(network, AutoencoderModule):
-            raise TypeError(
-                f"network of {type(estimator).__name__} must return an AutoencoderModule of "
-                f"sktae.nn.module. Got {type(network).__name__} instead."
-            )
+        network = new_network(params, self.spec, seed)
         masks = params._fills_missing and prepared.has_missing
         hidden: tuple[Draw, ...] = ()
-        if masks:  # filled in as in the earlier fit, if this one goes on
+        if masks and not network.takes_missing:
+            # Filled in as in the earlier fit, if this one goes on.
             known = before.outlier_model.features if before is not None and resume else None
             hidden = (fill_missing(network, self.inputs, known or prepared.features()),)
         if before is not None:
@@ -151,6 +145,9 @@ class Fit:
             x, x_valid = x.choose(train), x.choose(valid)
         if is_few:
             project(network, x)
+        if network.overrides("start") and before is None:
+            with torch.no_grad():
+                network.start(x.spread(_START_ROWS).load().x)
         noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
         self.net.batch_size = self.plan.batch_size  # for progress bars

@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from sktae._engine.net import AutoencoderNet
-from sktae._training.build import new_net, usable_device
+from sktae._training.build import new_net, new_network, usable_device
 from sktae._training.state import Fitted, Memory
 from sktae.nn.missing import STATISTICS, take_missing
-from sktae.randomness import SeededInitialization
 
 # While a network is made, this many calls of torch are made for each of its weights, and this many
 # numbers are created besides them, at most.
@@ -50,7 +49,7 @@ def from_plain(estimator: Any, plain: Mapping[str, Any]) -> Fitted:
 def net_to_plain(net: AutoencoderNet) -> dict[str, Any]:
     """Return the state of a net as plain data."""
     network = net.module_
-    statistics = STATISTICS if network._takes_missing else ()
+    statistics = [name for name in STATISTICS if hasattr(network, name)]
     return {
         "weights": arrays(network.state_dict()),
         "frozen": [name for name, p in network.named_parameters() if not p.requires_grad],
@@ -69,14 +68,15 @@ def _net_from_plain(
     spec, weights = fields["spec"], tensors(plain["weights"])
     if tuple(spec.shape) != sample_shape:
         raise ValueError(f"The network is for rows of another shape than {sample_shape}.")
-    with _Bounded(weights), SeededInitialization(fields["seed"]):
-        network = params.network(spec)
+    with _Bounded(weights):
+        network = new_network(params, spec, fields["seed"])
     if plain["statistics"]:
         take_missing(network, fields["inputs"], tensors(plain["statistics"]))
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in plain["frozen"])
     params.device = _device_here(params.device)
-    net = new_net(params, spec, network, bool(plain["statistics"]))
+    masks = params._fills_missing and fields["inputs"].has_missing
+    net = new_net(params, spec, network, masks)
     restore_net(net, plain)
     return net
 

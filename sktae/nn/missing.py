@@ -147,7 +147,7 @@ def take_missing(network: AutoencoderModule, inputs: Any, statistics: dict[str, 
     statistics : dict of Tensor
         What `STATISTICS` names.
     """
-    network._takes_missing, network._incomplete = True, tuple(inputs.incomplete)
+    network.takes_missing = True
     for name, value in statistics.items():
         # Buffers, since they differ between the models of a stack. They are no weights: a fit on
         # complete rows may go on with incomplete ones.
@@ -163,7 +163,7 @@ def filled(network: AutoencoderModule, x: Tensor) -> Tensor:
 
 
 def on_observed(
-    function: Callable[[Tensor, Any], Tensor],
+    function: Callable[[Tensor, Any], Any],
     network: AutoencoderModule,
     x: Tensor,
     out: Any,
@@ -174,7 +174,7 @@ def on_observed(
     It is 0 where a value is missing, and otherwise divided by the share of the values that are
     observed, to some power. So a mean, or a sum, over all values is comparable between rows.
     """
-    if not network._takes_missing:
+    if not network.takes_missing:
         return function(x, out)
     observed = ~x.isnan()
     values = function(torch.where(observed, x, out.recon), out)
@@ -200,7 +200,7 @@ class Completing:
         From rows with NaN to complete ones, (n, d) to (n, d).
     """
 
-    _takes_missing = True
+    takes_missing = True
 
     def __init__(self, network: AutoencoderModule, complete: Callable[[Tensor], Tensor]):
         self.network, self.complete = network, complete

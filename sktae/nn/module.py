@@ -35,14 +35,17 @@ class AutoencoderModule(nn.Module, ABC):
 
     projects : bool
         Whether `project` does what it says. Fits to few rows then begin there.
+
+    takes_missing : bool
+        Whether values of rows may be NaN. If not, and rows lack values, these are filled in before.
     """
 
     noise: tuple[Draw, ...] = ()
     layer_size: int = 1
     projects: bool = False
-    # Set for each fit: whether values may be missing, and for which columns there are indicators of
-    # that at the end of a row.
-    _takes_missing: bool = False
+    takes_missing: bool = False
+    # Set for each fit: for which columns there are indicators, at the end of a row, of whether
+    # values are missing.
     _incomplete: tuple[int, ...] = ()
 
     decoder: Any
@@ -102,6 +105,17 @@ class AutoencoderModule(nn.Module, ABC):
 
         directions : Tensor of shape (m, d)
             Their principal directions, of which as many are used as the layers can carry.
+        """
+
+    def start(self, x: Tensor) -> None:
+        """Set parameters and buffers that depend on the training rows, before the first step.
+
+        It is called without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            A sample of the training rows.
         """
 
     def calibrate(self, x: Tensor) -> None:
