@@ -21,6 +21,7 @@ from sktae._engine.settings import usual_settings
 from sktae._engine.tiles import in_tiles
 from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.measures import Ellipsoid
+from sktae._outliers.model import SPACE
 from sktae._training.build import fitted_source
 from sktae._training.fit import Fit
 from sktae._training.plain import from_plain, to_plain
@@ -139,12 +140,12 @@ default="silu"
 
     score_method : {"combined", "residual", "distance", "error"}, default="combined"
         What scores measure. "residual": the Mahalanobis distance of the residual, that is of the
-        row minus its reconstruction. "distance": how far the row is from the nearest training row
-        and from their center, by codes, residuals and, in tables, ranks. "combined": the sum of
-        both, each as the log of its tail probability among the training rows. "error": the mean
-        squared error. If it is changed after the fit, `score_samples` uses the new method, but
-        `decision_function` and `predict` raise an error, because `offset_` is a threshold for the
-        old one.
+        row minus its reconstruction, and, if the model has one, the likelihood. "distance": how far
+        the row is from the nearest training row and from their center, by codes, residuals and, in
+        tables, ranks. "combined": the sum of both, each as the log of its tail probability among
+        the training rows. "error": the mean squared error. If it is changed after the fit,
+        `score_samples` uses the new method, but `decision_function` and `predict` raise an error,
+        because `offset_` is a threshold for the old one.
 
     contamination : float or "auto", default="auto"
         Share of the training rows that `predict` labels as outliers. With "auto",
@@ -274,6 +275,8 @@ default="silu"
     _score_parameters: ClassVar = ("score_method",)
     # Whether missing values are filled in before the network; if not, it gets NaN.
     _fills_missing: ClassVar[bool] = True
+    # What scores compare rows by, with weights.
+    _space: ClassVar[dict[str, float]] = SPACE
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -376,6 +379,26 @@ default="silu"
         return x - out.recon
 
     @staticmethod
+    def nll(x: Tensor, out: Any) -> Tensor | None:
+        """Return the negative log-likelihood of each element, for all scores that use `residual`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            Rows.
+
+        out : NamedTuple
+            What the network returned for them.
+
+        Returns
+        -------
+        nll : Tensor of shape (n, ...), or None
+            Scores then measure how unlikely a row is, beside its residual. None, the default, if
+            they do not.
+        """
+        return None
+
+    @staticmethod
     def surprise(out: Any) -> Tensor | None:
         """Return how unlikely the code of each row is, for models with a likelihood.
 
@@ -409,17 +432,9 @@ default="silu"
     def _row_errors(self, network: AutoencoderModule, x: Tensor, method: str) -> Tensor:
         """Return how badly rows are reproduced, whatever those of training were, (n,)."""
         out = network(x)
-        error = self._observed(self.error, network, x, out).flatten(1)
+        error = on_observed(self.error, network, x, out).flatten(1)
         surprise = self.surprise(out)
         return error.mean(1) if surprise is None else error.sum(1) + surprise
-
-    def _observed(self, function, network, x, out, power=1.0) -> Tensor:
-        """Apply an error or a residual to the observed values of rows; 0 where x is missing."""
-        return on_observed(function, network, x, out, power)
-
-    def _residuals(self, network: AutoencoderModule, x: Tensor, out: Any) -> Tensor:
-        """Return the residuals of rows, of which squares are compared, (n, ...)."""
-        return self._observed(self.residual, network, x, out, 0.5)
 
     def _completed(self, x: Tensor, out: Any) -> Tensor:
         """Return rows in which missing values are as the network reproduces them."""

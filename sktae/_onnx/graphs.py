@@ -74,7 +74,7 @@ class AutoencoderGraph(nn.Module):
         if names is None:
             errors = estimator._row_errors(network, x, estimator.score_method).double()
             return errors.nan_to_num(nan=_LARGEST, posinf=_LARGEST)
-        measures = model.measures(*parts(estimator, network, self.inputs, x)).unbind(1)
+        measures = model.measures(parts(estimator, network, self.inputs, x)).unbind(1)
         total = torch.zeros_like(measures[0], dtype=torch.float64)
         for (name, weight), values in zip(model.weights.items(), measures, strict=True):
             if name in names:

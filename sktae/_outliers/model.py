@@ -1,7 +1,7 @@
 """The outlier model: how far the residuals and codes of a row are from those of normal rows."""
 
 import math
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from sktae._engine.tiles import in_tiles
 from sktae._outliers.measures import Center, Ellipsoid, KnownOutliers, Neighbors, Ranks, Space, Tail
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
-from sktae.nn.missing import Completing
+from sktae.nn.missing import Completing, on_observed
 
 # Statistics of residuals and codes come from at most so many training rows, and so many numbers in
 # them; tails come from fewer rows.
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 2**16
 # The error of a row that is so far from all others that its error overflows.
 _LARGEST = float(np.finfo(np.float32).max)
 # What rows are compared by, and with which weights. Of tables with more columns there are no ranks.
-_SPACE = {"code": 1.0, "residual": 0.5, "ranks": 1.0}
+SPACE = {"code": 1.0, "residual": 0.5, "ranks": 1.0}
 _RANKED = 1024
 
 # The weights of measures, by what the user says about the training data.
@@ -32,9 +32,12 @@ WEIGHTS = {
     "unknown": {"residual": 1.0, "near": 1.0, "center": 2.0},
     "contaminated": {"residual": 1.0, "center": 2.0},
 }
+# The weight of a likelihood, where a model has one. With contaminated rows, whose outliers may be
+# alike and hence likely, it has none.
+_LIKELIHOOD = {"clean": 0.5, "unknown": 0.5}
 _MEASURES = {
-    "combined": ("residual", "near", "center", "known"),
-    "residual": ("residual",),
+    "combined": ("residual", "likelihood", "near", "center", "known"),
+    "residual": ("residual", "likelihood"),
     "distance": ("near", "center", "known"),
 }
 
@@ -43,9 +46,14 @@ class HasErrors(Protocol):
     """What an outlier model needs of an autoencoder: the errors of its network."""
 
     _fills_missing: ClassVar[bool]
+    _space: ClassVar[dict[str, float]]
 
-    def _residuals(self, network: nn.Module, x: Tensor, out: Any) -> Tensor:
-        """Return what the network did not reproduce of rows, (n, ...); 0 where x is missing."""
+    def residual(self, x: Tensor, out: Any) -> Tensor:
+        """Return what the network did not reproduce of rows, (n, ...)."""
+        ...
+
+    def nll(self, x: Tensor, out: Any) -> Tensor | None:
+        """Return the negative log-likelihood of each element, (n, ...), if the model has any."""
         ...
 
     def _completed(self, x: Tensor, out: Any) -> Tensor:
@@ -57,16 +65,25 @@ class HasErrors(Protocol):
         ...
 
 
+class Parts(NamedTuple):
+    """What measures are taken of."""
+
+    features: Tensor  # (n, d)
+    residual: Tensor  # (n, m)
+    code: Tensor  # (n, k)
+    nll: Tensor  # (n, 1), or (n, 0) where a model has no likelihood
+
+
 class OutlierModel:
     """How far rows are from normal ones, by their residuals, codes and ranks.
 
-    There are up to three measures. "residual" is the squared Mahalanobis distance of the residual.
-    The other two are distances in a space of codes, residuals and, for tables, the ranks of values
-    in their columns: "near" to the nearest of many training rows, "center" the squared Mahalanobis
-    distance from a center that outliers do not move. Each measure is brought to the scale of its
-    tail on the training rows. The anomaly is their weighted sum. If there are known outliers, a
-    fourth one, "known", is how much a row looks like them, in the same space. It has the weight of
-    the others together.
+    There are up to four measures. "residual" is the squared Mahalanobis distance of the residual,
+    "likelihood" the negative log-likelihood, if the model has one. The other two are distances in a
+    space of codes, residuals and, for tables, the ranks of values in their columns: "near" to the
+    nearest of many training rows, "center" the squared Mahalanobis distance from a center that
+    outliers do not move. Each measure is brought to the scale of its tail on the training rows. The
+    anomaly is their weighted sum. If there are known outliers, a further one, "known", is how much
+    a row looks like them, in the same space. It has the weight of the others together.
 
     Parameters
     ----------
@@ -83,6 +100,9 @@ class OutlierModel:
 
     ranks : Ranks or None
         Ranks of the numbers of a table.
+
+    kinds : dict of float
+        What rows are compared by, with weights.
 
     space : Space
         The space in which rows are compared.
@@ -118,18 +138,24 @@ class OutlierModel:
 
         Of known outliers, which are not among these, only the measure of that name is learned.
         """
-        x, residual, code = in_tiles(
+        arrays = in_tiles(
             lambda x: parts(estimator, network, inputs, x), network, rows.spread(_sample_size(rows))
         )
+        x, residual = arrays[:2]
         central = central_rows(x[:, : inputs.n_central], self.training_data)
         self.features = Ellipsoid(x[central])
         self.residuals = Ellipsoid(residual[central])
         ranked = x[:, : inputs.n_central] if len(inputs.shape) == 1 else x[:, :0]
         self.ranks = Ranks(ranked) if 0 < ranked.shape[1] <= _RANKED else None
-        tensors = list(map(torch.from_numpy, (x, residual, code)))
-        blocks = dict(zip(_SPACE, self._blocks(*tensors), strict=False))
-        self.space = Space({name: block.numpy() for name, block in blocks.items()}, _SPACE)
-        points = self.space.points(list(blocks.values())).numpy()
+        sample = Parts(*map(torch.from_numpy, arrays))
+        if sample.nll.shape[1] and self.training_data in _LIKELIHOOD:
+            self.weights = {**self.weights, "likelihood": _LIKELIHOOD[self.training_data]}
+        kinds = estimator._space
+        self.kinds = {k: w for k, w in kinds.items() if k != "ranks" or self.ranks is not None}
+        blocks = self._blocks(sample)
+        named = zip(self.kinds, blocks, strict=True)
+        self.space = Space({kind: block.numpy() for kind, block in named}, self.kinds)
+        points = self.space.points(blocks).numpy()
         if "near" in self.weights:
             self.neighbors = Neighbors(points, seed)
         if "center" in self.weights:
@@ -138,8 +164,7 @@ class OutlierModel:
             self.known = KnownOutliers(points, self._points(estimator, network, inputs, known))
             self.weights = {**self.weights, "known": sum(self.weights.values())}
         few = slice(None, None, max(1, len(x) // _TAIL_ROWS))
-        features, residuals, codes = (part[few] for part in tensors)
-        measures = self.measures(features, residuals, codes, known=True)
+        measures = self.measures(Parts(*(part[few] for part in sample)), known=True)
         self.tails = dict(zip(self.weights, map(Tail, measures.numpy().T), strict=True))
         return self
 
@@ -155,7 +180,7 @@ class OutlierModel:
             return np.nan_to_num(errors.astype(np.float64), nan=_LARGEST, posinf=_LARGEST)
 
         def measures(x: Tensor) -> tuple[Tensor]:
-            return (self.measures(*parts(estimator, network, inputs, x)),)
+            return (self.measures(parts(estimator, network, inputs, x)),)
 
         (values,) = in_tiles(measures, network, rows)
         return self.anomalies(values, _MEASURES[method])
@@ -167,17 +192,17 @@ class OutlierModel:
             return Completing(network, self.features.completed)
         return network
 
-    def measures(
-        self, features: Tensor, residual: Tensor, code: Tensor, known: bool = False
-    ) -> Tensor:
+    def measures(self, of: Parts, known: bool = False) -> Tensor:
         """Return the measures of rows, (n, m).
 
         A training row may be its own nearest neighbor, at distance 0, in one of the two samples.
         Then the distance in the other sample counts: for rows that are `known` to be of the
         training, and for all rows if some of those to be judged may be outliers of the training.
         """
-        points = self.space.points(self._blocks(features, residual, code))
-        columns = {"residual": self.residuals.distances(residual)}
+        points = self.space.points(self._blocks(of))
+        columns = {"residual": self.residuals.distances(of.residual)}
+        if "likelihood" in self.weights:
+            columns["likelihood"] = of.nll[:, 0]
         if "near" in self.weights:
             distances = self.neighbors.distances(points)
             nearest = distances.amin(0)
@@ -197,15 +222,16 @@ class OutlierModel:
         network, rows = self.completing(estimator, network, rows), rows.spread(_sample_size(rows))
 
         def points(x: Tensor) -> tuple[Tensor]:
-            return (self.space.points(self._blocks(*parts(estimator, network, inputs, x))),)
+            return (self.space.points(self._blocks(parts(estimator, network, inputs, x))),)
 
         return in_tiles(points, network, rows)[0]
 
-    def _blocks(self, features: Tensor, residual: Tensor, code: Tensor) -> list[Tensor]:
+    def _blocks(self, of: Parts) -> list[Tensor]:
         """Return the numbers by which rows are compared, of each kind."""
-        if self.ranks is None:
-            return [code, residual]
-        return [code, residual, self.ranks(features[:, : self.ranks.width])]
+        blocks = of._asdict()
+        if self.ranks is not None:
+            blocks["ranks"] = self.ranks(of.features[:, : self.ranks.width])
+        return [blocks[kind] for kind in self.kinds]
 
     def anomalies(self, measures: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Add up these measures on the scales of their tails, (n, m) to (n,)."""
@@ -219,13 +245,16 @@ class OutlierModel:
         return np.nan_to_num(total, copy=False, nan=_LARGEST, posinf=_LARGEST)
 
 
-def parts(
-    estimator: HasErrors, network: Any, inputs: Inputs, x: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what measures are taken of: the features, residuals and codes of rows, (n, k) each."""
+def parts(estimator: HasErrors, network: Any, inputs: Inputs, x: Tensor) -> Parts:
+    """Return what measures are taken of."""
     out = network(x)
     features = inputs.summary(estimator._completed(x, out))
-    return features, estimator._residuals(network, x, out).flatten(1), out.code.flatten(1)
+    # Squares of residuals are compared, and sums of log-likelihoods.
+    residual = on_observed(estimator.residual, network, x, out, 0.5).flatten(1)
+    nll = residual[:, :0]
+    if estimator.nll(x, out) is not None:
+        nll = on_observed(estimator.nll, network, x, out).flatten(1).sum(1, keepdim=True)
+    return Parts(features, residual, out.code.flatten(1), nll)
 
 
 def central_rows(x: np.ndarray, training_data: str) -> np.ndarray:

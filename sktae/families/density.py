@@ -11,6 +11,7 @@ from sktae.families.sampling import SamplingMixin
 from sktae.nn.layers import mlp
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, normal_log_ratio
+from sktae.nn.missing import on_observed
 from sktae.nn.posteriors import NormalCode
 from sktae.parameters import Count
 from sktae.randomness import generator
@@ -99,7 +100,7 @@ default="combined"
         size = network.noise[0].shape
         eps = torch.randn((int(self.n_draws), *size), generator=generator(0, "score"))
         outs = [(e, network(x, e.expand(len(x), -1))) for e in eps.to(x.device)]
-        errors = [self._observed(self.error, network, x, out) for _, out in outs]
+        errors = [on_observed(self.error, network, x, out) for _, out in outs]
         nll = torch.stack([error.flatten(1).sum(1) for error in errors])
         if method == "monte_carlo":
             return nll.mean(0) + self.surprise(outs[0][1])
