@@ -12,9 +12,8 @@ from sktae.randomness import Plan
 # the history, validation, and a call of the callbacks.
 _EPOCHS = 20
 # Steps of "auto". In benchmarks/results/tabular_ablation.csv, fits on clean rows detect outliers a
-# little worse after 150 steps, and no better after 1000. Narrow codes also have a limit on the
-# passes over the rows, or small tables would be memorized.
-_AUTO_STEPS, _AUTO_PASSES = 500, 120
+# little worse after 150 steps, and no better after 1000.
+_AUTO_STEPS = 500
 
 
 def training_steps(
@@ -30,8 +29,8 @@ def training_steps(
             f"would never end; set one of them."
         )
     if estimator.max_steps == "auto":
-        most = _AUTO_PASSES * plan.steps_per_pass if spec.narrow else math.inf
-        limits[0] = min(_AUTO_STEPS, most)
+        passes = estimator._auto(spec.shape).passes[spec.narrow]
+        limits[0] = min(_AUTO_STEPS, passes * plan.steps_per_pass)
     if estimator.max_epochs is not None:
         limits[1] = estimator.max_epochs * plan.steps_per_pass
     budget = min(limit for limit in limits if limit is not None)

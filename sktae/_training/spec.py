@@ -13,12 +13,14 @@ class Auto(NamedTuple):
     Of each pair, the first is for a code at least as wide as a row, the second for a narrower one.
     With a budget in steps, wide codes detect outliers best: see the rows "as it is" and "a code of
     8" of benchmarks/results/tabular_ablation.csv. Narrow ones take larger steps and one more layer,
-    since it is harder to reconstruct rows from them.
+    since it is harder to reconstruct rows from them, and no more passes over the rows than these,
+    or small tables would be memorized.
     """
 
     components: int = 128
     widths: tuple[tuple[int, ...], tuple[int, ...]] = ((128,), (128, 64))
     rates: tuple[float, float] = (2e-3, 1e-2)
+    passes: tuple[float, float] = (math.inf, 120)
 
 
 @dataclass(frozen=True)
