@@ -15,6 +15,7 @@ from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoe
 from sktae.autoencoders.convolutional_variational import ConvolutionalVariationalAutoencoder
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.autoencoders.disentangled import DisentangledAutoencoder
+from sktae.autoencoders.masked import MaskedAutoencoder
 from sktae.autoencoders.plain import Autoencoder
 from sktae.autoencoders.recurrent import RecurrentAutoencoder
 from sktae.autoencoders.sparse import SparseAutoencoder
@@ -47,6 +48,7 @@ __all__ = [
     "ConvolutionalVariationalAutoencoder",
     "DenoisingAutoencoder",
     "DisentangledAutoencoder",
+    "MaskedAutoencoder",
     "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedGridSearchCV",

@@ -12,6 +12,7 @@ from sktae import (
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     ConvolutionalSequenceAutoencoder,
+    MaskedAutoencoder,
     RecurrentAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
@@ -25,6 +26,7 @@ LONG = False  # set by --long
 KINDS = [
     Autoencoder,
     ContractiveAutoencoder,
+    MaskedAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,

@@ -21,6 +21,7 @@ from sktae import (
     ConvolutionalVariationalAutoencoder,
     DenoisingAutoencoder,
     DisentangledAutoencoder,
+    MaskedAutoencoder,
     RecurrentAutoencoder,
     SparseAutoencoder,
     TransformerAutoencoder,
@@ -203,6 +204,21 @@ def columns_that_see_only_themselves_are_features(X):
     """Masked from each other, columns look at themselves alone."""
     model = AttentionAutoencoder(mask=np.eye(8), **BRIEF).fit(X)
     np.testing.assert_array_equal(model.attention_map(X), np.tile(np.eye(8), (len(X), 1, 1)))
+
+
+@limit(MaskedAutoencoder)
+def columns_masked_together_have_histograms(X):
+    """If all columns are masked at once, each has the probabilities of its own histogram."""
+    model = MaskedAutoencoder(n_bins=4, n_groups=1, **BRIEF).fit(X)
+    x = torch.from_numpy(X.astype(np.float32))
+    out = model.net_.module_(x)
+    for column, (edges, nll) in enumerate(
+        zip(model.net_.module_.bins.edges, out.nll.T, strict=True)
+    ):
+        bins = torch.searchsorted(edges, x[:, column].contiguous(), right=True)
+        shares = torch.bincount(bins)[bins] / len(X)
+        np.testing.assert_allclose(nll.exp().reciprocal().detach(), shares, atol=0.05)
+    np.testing.assert_allclose(out.expected.detach(), np.zeros_like(X), atol=0.1)
 
 
 @limit(ConvolutionalAutoencoder, ConvolutionalVariationalAutoencoder)
