@@ -29,6 +29,7 @@ DATA = (
 )
 KEYS, SEEDS = ["set", "detector", "training_data", "seed"], 1
 SHARED = (
+    "MaskedAutoencoder",
     "DenoisingAutoencoder",
     "Autoencoder",
     "AutoencoderEnsemble",
