@@ -178,7 +178,8 @@ class TransformMixin(TransformerMixin):
 
         with np.errstate(over="ignore", invalid="ignore"):
             residual, total, varies = sums(X, recon, mean, rounding)
-        if not np.isfinite(residual + total):  # squares overflow, so they are taken in larger units
+        # Squares that overflow are taken in larger units.
+        if not np.isfinite([residual, total]).all():
             unit = max(np.nanmax(abs(X)), np.nanmax(abs(recon)))
             residual, total, varies = sums(X / unit, recon / unit, mean / unit, rounding / unit)
         if not varies:  # constant rows have no variance: 1 if reproduced, else 0

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from shared import quick
 
 from sktae import Autoencoder, MaskedAutoencoder
 from sktae.nn.bins import Bins
-from tests.shared import quick
 
 
 @pytest.fixture(scope="module")

@@ -80,3 +80,13 @@ def test_lazy_frames_are_refused(X):
     """Of what is not computed yet, an error says that it is no table."""
     with pytest.raises((ValueError, TypeError)):
         Autoencoder().fit(polars.DataFrame(X).lazy())
+
+
+def test_empty_rows_are_refused():
+    """A row of which all is missing is named, as in dense tables."""
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    model = quick().fit(sparse.csr_array(X))
+    X[3] = np.nan
+    for method in (model.fit, model.score_samples, model.explain):
+        with pytest.raises(ValueError, match="Row 3 of X has no value"):
+            method(sparse.csr_array(X))

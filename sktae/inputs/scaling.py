@@ -195,7 +195,7 @@ def from_tensor(X: Any) -> Any:
     return (X.float() if X.dtype in (torch.bfloat16, torch.float16) else X).numpy()
 
 
-def check_rows_hold_values(rows: np.ndarray) -> None:
+def check_rows_hold_values(rows: Any) -> None:
     """Raise if all values of a row are missing."""
     if not holds_missing(rows):
         return

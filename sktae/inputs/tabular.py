@@ -117,7 +117,9 @@ class Tabular(Inputs):
                 f"columns: pass a DataFrame, or X.toarray()."
             )
         how = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
-        return SparseRows(validate_data(estimator, X, accept_sparse="csr", reset=reset, **how))
+        rows = SparseRows(validate_data(estimator, X, accept_sparse="csr", reset=reset, **how))
+        check_rows_hold_values(rows)
+        return rows
 
     def _has_kinds(self, X: Any) -> bool:
         """Return whether X has columns that may be other than NumPy's numbers."""
