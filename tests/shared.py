@@ -40,6 +40,7 @@ KINDS = [
 # One for each family: of tables, sequences and images, with errors, likelihoods and choices.
 FAMILIES = [
     Autoencoder,
+    MaskedAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
     RecurrentAutoencoder,
