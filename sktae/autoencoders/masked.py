@@ -116,7 +116,7 @@ class MaskedAutoencoder(BaseAutoencoder):
 
     n_groups : int, default=4
         Number of groups of columns that are masked in turn when rows are scored. With more of them,
-        a column is predicted from more others, and scores take longer.
+        a column is predicted from more others, and scores take longer. Nothing else depends on it.
 
     References
     ----------

@@ -19,7 +19,8 @@ class Bins(nn.Module):
     """Cuts each column at quantiles of its values, or between them if there are few.
 
     There are two more bins, for values below and above these. The smallest and the largest value of
-    training are in them, so that they are as rare among the training rows as among new ones.
+    training are in them, so that they are as rare among the training rows as among new ones. A
+    column without variation has one bin only.
 
     Parameters
     ----------
@@ -58,7 +59,9 @@ class Bins(nn.Module):
         means, counts = np.zeros(self.means.shape), np.zeros(self.means.shape)
         for i, column in enumerate(columns):
             values = np.sort(column[~np.isnan(column)])
-            if not len(values):
+            if not len(values) or values[0] == values[-1]:
+                # One bin for all values: how far from a constant is unlikely, no row has told.
+                means[i] = values[0] if len(values) else 0.0
                 continue
             own = _edges(values, n - 2)
             edges[i, : len(own)] = own
