@@ -75,6 +75,8 @@ def test_bins_of_hardly_anything(column):
     bins, shares, x = learned(column, 4)
     assert bins.mean(shares.log()[None, None]).isfinite().all()
     assert bins.levels(x.nan_to_num(7.0)).isfinite().all()
+    assert shares[0] == shares.max()
+    assert place(bins, -9) == place(bins, 9)
 
 
 def test_groups_are_predicted_without_themselves(model, pairs):

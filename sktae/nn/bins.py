@@ -60,17 +60,17 @@ class Bins(nn.Module):
         for i, column in enumerate(columns):
             values = np.sort(column[~np.isnan(column)])
             if not len(values) or values[0] == values[-1]:
-                # One bin for all values: how far from a constant is unlikely, no row has told.
-                means[i] = values[0] if len(values) else 0.0
+                # One bin for all values: no row tells how far from a constant is unlikely.
+                means[i], counts[i, 0] = values[0] if len(values) else 0.0, len(values)
                 continue
             own = _edges(values, n - 2)
             edges[i, : len(own)] = own
             places = own.searchsorted(values, "right")
             counts[i] = np.bincount(places, minlength=n)
             sums = np.bincount(places, values, n)
-            # The mean of an empty bin is not known, but that of the smallest or largest value is.
-            nearest = np.concatenate([[own[0]], own, np.full(n, own[-1])])[:n]
-            means[i] = np.where(counts[i] > 0, sums / np.maximum(counts[i], 1), nearest)
+            # Where a bin is empty, its lower edge stands for the mean.
+            lower = np.concatenate([[own[0]], own, np.full(n, own[-1])])[:n]
+            means[i] = np.where(counts[i] > 0, sums / np.maximum(counts[i], 1), lower)
         self.edges.copy_(torch.from_numpy(edges))
         self.means.copy_(torch.from_numpy(means))
         widths = self.edges.diff(dim=1)
