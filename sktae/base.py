@@ -233,6 +233,7 @@ default="silu"
 
     calibration_scores_ : ndarray or None
         Scores of rows by a model that has not seen them, in ascending order; see `calibration`.
+        With "cross", none is above the score of the training row of the same rank.
 
     n_features_in_ : int
         Number of columns seen in `fit`.

@@ -20,7 +20,7 @@ from sktae._fit_many import fit_many
 from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.model import feature_model
 from sktae._outliers.scores import score_settings
-from sktae._outliers.threshold import percentile, threshold
+from sktae._outliers.threshold import no_higher, percentile, threshold
 from sktae._training.checkpoint import check_seed
 from sktae._training.fit import CROSS_ROWS, CROSS_SHARE
 from sktae._training.prepare import FEWEST_ROWS
@@ -130,6 +130,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
 
     calibration_scores_ : ndarray or None
         Scores of rows by members that have not seen them, in ascending order; see `calibration`.
+        With "cross", none is above the score of the training row of the same rank.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -274,14 +275,14 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies, weights)
         self._scored_by = score_settings(self)
-        self.calibration_scores_ = None
+        training, calibration = -self._aggregated(anomalies), None
         if held_out is not None:
-            self.calibration_scores_ = np.sort(-self._anomalies(held_out))
+            calibration = np.sort(-self._anomalies(held_out))
         elif self.calibration == "cross":
-            self.calibration_scores_ = self._crossed(given, all_weights, template, seed, outliers)
-        self.offset_ = threshold(
-            self, -self._aggregated(anomalies), self.calibration_scores_, weights
-        )
+            crossed = self._crossed(given, all_weights, template, seed, outliers)
+            calibration = None if crossed is None else no_higher(crossed, training)
+        self.calibration_scores_ = calibration
+        self.offset_ = threshold(self, training, calibration, weights)
 
     def _crossed(self, X, weights, template, seed, outliers):
         """Return the scores that halves of the rows, each by an ensemble, give each other."""

@@ -36,6 +36,16 @@ def threshold(
     return float(limit)
 
 
+def no_higher(calibration: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Return calibration scores of halves of the rows, lowered to those of training rows.
+
+    A model fits its training rows no worse than new ones, so the scores of new rows should not lie
+    above those of training rows of the same rank. Where many rows are equal they can, because one
+    model of half of the rows gives all of them a score that the model of all rows does not.
+    """
+    return np.minimum(calibration, np.percentile(training, np.linspace(0, 100, len(calibration))))
+
+
 def percentile(values: np.ndarray, q: Any, weights: np.ndarray | None = None) -> np.ndarray:
     """Return percentiles of values, (n,), by linear interpolation.
 

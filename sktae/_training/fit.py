@@ -20,7 +20,7 @@ from sktae._engine.rows import Loaded, Rows
 from sktae._engine.tiles import layer_size
 from sktae._outliers.model import OutlierModel
 from sktae._outliers.scores import score_settings
-from sktae._outliers.threshold import threshold
+from sktae._outliers.threshold import no_higher, threshold
 from sktae._training.budget import training_steps
 from sktae._training.build import check_same_structure, continue_from, new_net, new_network
 from sktae._training.checkpoint import Checkpoint
@@ -231,6 +231,8 @@ class Fit:
         most = _THRESHOLD_ROWS if counts else _COMPARED_ROWS
         rows = rows.spread(most) if len(rows) > most else rows
         training = self._scores(net, model, rows)
+        if self.calibration is not None:
+            calibration = no_higher(self.calibration, training)
         weights = None if rows.weights is None else rows.weights.numpy()
         fitted = Fitted(
             net=net,
