@@ -31,7 +31,10 @@ from sktae.parameters import Declared
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.detector import WindowedDetector
 from sktae.timeseries.errors import WindowErrors
-from sktae.timeseries.reverse_windowing import OverlapAverage, Stream, WindowAverage
+from sktae.timeseries.kinds import Jumps, Kinds, Levels
+from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
+from sktae.timeseries.shape import Shape
+from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.windows import Layout
 
 # The number of the format of files that `save` writes. `load` reads all up to it.
@@ -47,7 +50,8 @@ _CLASSES = {
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
         *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),
         *(measures.KnownOutliers, measures.Neighbors, measures.Tail),
-        *(Channels, Layout, WindowErrors, Stream, OverlapAverage, WindowAverage),
+        *(Channels, Layout, WindowErrors, Shape, Jumps, Levels, Kinds),
+        *(Streams, WindowStream, RowStream, OverlapAverage, WindowAverage),
     )
 }
 # Types of Python that may be values, as in make_column_selector(dtype_include=float).

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from series import AGGREGATIONS, FOREST, detector, each_aggregation, in_chunks, waves
 from shared import quick, turns
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.svm import OneClassSVM
@@ -28,7 +29,9 @@ WHY = "the score of a timepoint depends on the rows around it"
     [
         detector(quick(max_steps=2), window_size="auto"),
         detector(PCA(1), window_size=3, stride=2, aggregation="mean"),
-        detector(IsolationForest(n_estimators=3), window_size="auto", aggregation="causal"),
+        detector(
+            IsolationForest(n_estimators=3), window_size="auto", stride=1, aggregation="causal"
+        ),
     ],
     expected_failed_checks=lambda _: {
         "check_methods_sample_order_invariance": WHY,
@@ -86,12 +89,71 @@ def test_the_default_finds_a_missed_beat():
     assert peak["start"] < 915 < peak["end"]
 
 
+def kinds_of_anomalies():
+    """Make a series with a spike of one row, a change of pace and a rising level, and say where."""
+    X = waves(2400, 1)
+    X[400] += 2
+    X[1000:1040] = np.sin(np.arange(40) / 2)[:, np.newaxis]
+    X[1700:2000] += 1.2
+    return X, {"jump": (400, 401), "shape": (1000, 1040), "level": (1700, 2000)}
+
+
+@pytest.mark.parametrize("aggregation", ["center", "causal"])
+def test_events_say_of_which_kind_they_are(aggregation):
+    """A spike is a jump, another pace a shape, and a level is seen as long as it lasts."""
+    X, places = kinds_of_anomalies()
+    model = detector(PCA(4), 93, aggregation=aggregation, contamination=None).fit(waves(2400, 1, 1))
+    kinds = pd.DataFrame(model._process(X, "kinds"), columns=["shape", "jump", "level"])
+    events = model.events(X)
+    for kind, (start, end) in places.items():
+        found = events[(events["start"] < end) & (events["end"] >= start)]
+        assert kind in set(found["kind"])
+        assert kinds.loc[start : end + 60, kind].max() > 0.1
+    assert (kinds.loc[1800:1920, "level"] > 0.05).all()
+    np.testing.assert_allclose(kinds.sum(axis=1), -model.score_samples(X))
+    for kind in ("jump", "level"):
+        without = clone(model).set_params(**{f"{kind}s": False}).fit(waves(2400, 1, 1))
+        rest = kinds.drop(columns=kind).sum(axis=1)
+        np.testing.assert_allclose(rest, -without.score_samples(X))
+
+
+def test_short_windows_are_learnt_beside_long_ones():
+    """Each size has a copy of the estimator; the larger error counts; few rows are no window."""
+    X = waves(900, 2)
+    model = detector(PCA(4), 160, jumps=False, levels=False).fit(X[:600])
+    sizes = [shape.layout.window_size for shape in model._kinds.shapes]
+    assert sizes == [160, 40]
+    assert model.estimator_ is model._kinds.shapes[0].estimator
+    X[750:756, 0] += 1
+    both = [detector(PCA(4), size, jumps=False, levels=False).fit(X[:600]) for size in sizes]
+    long, short = (one.set_params(n_scales=1).fit(X[:600]).score_samples(X) for one in both)
+    found = model.score_samples(X)
+    # The scores of a short window alone come from the same learnt windows, but other strides.
+    np.testing.assert_allclose(found, np.minimum(long, short), rtol=0.02)
+    assert (found == long).any()
+    assert (found < long - 0.1).any()
+    for size, n in ((99, 1), (100, 2), (400, 3)):
+        fitted = detector(PCA(4), size, n_scales=3).fit(waves(1000, 1))
+        assert len(fitted._kinds.shapes) == n
+
+
+def test_automatic_strides_cost_little():
+    """Scores take a sixteenth of the windows, and are close to those of all."""
+    X, _ = kinds_of_anomalies()
+    every = detector(PCA(4), 64, stride=1).fit(X[1040:1600])
+    some = clone(every).set_params(stride="auto").fit(X[1040:1600])
+    assert [every._stride(64), some._stride(64), some._stride(64, learning=True)] == [1, 4, 1]
+    np.testing.assert_array_equal(some.estimator_.components_, every.estimator_.components_)
+    difference = some.score_samples(X) - every.score_samples(X)
+    assert abs(difference).mean() < 0.02
+
+
 def test_estimators_may_be_asked_for_their_own_score():
     """With errors="score", or where there is nothing else, scores are the windows', smoothed."""
     X = waves()
     for estimator, errors in [(quick(), "score"), (FOREST, "auto"), (OneClassSVM(), "auto")]:
         model = detector(estimator, errors=errors).fit(X)
-        seen = model._windows([X])
+        seen = model._kinds.shapes[0].windows([X])
         windows = model.estimator_.score_samples(seen[:])
         middle = np.pad(windows, (10, 9), mode="edge")
         smoothed = [middle[max(0, t - 9) : t + 11].mean() for t in range(len(X))]
@@ -112,24 +174,57 @@ def by_hand(residuals, n_train, reduction, training_data, weights):
     if training_data == "clean":
         level = train.max(axis=0) + 0.1
         least = np.where(train.min(axis=0) > 0.01 * level, train.min(axis=0), -np.inf)
+        end = 1
     else:
         level = train.mean(axis=0) + 0.1 * train.mean(axis=(0, 2))[:, np.newaxis]
         least = np.full_like(level, -np.inf)
+        end = 0.99
     too_small = np.where(errors < least, 1 - errors / least, 0)
     errors = np.maximum(errors / level, too_small).sum(axis=1) * weights
+    largest = np.quantile(at_rows(errors[: n_train - w + 1], w), end)
+    return np.log1p(at_rows(errors, w) / (largest + 0.1))
+
+
+def at_rows(errors, w):
+    """Place the errors of windows (m, c) in their middles, smooth and pool them, (t,)."""
     errors = np.pad(errors, ((w // 2, w - 1 - w // 2), (0, 0)), mode="edge")
     n_rows = len(errors)
     smoothed = [errors[max(0, t - w // 2) : t + (w + 1) // 2].mean(axis=0) for t in range(n_rows)]
     return np.sqrt(np.square(smoothed).mean(axis=1))
 
 
+def jumps_and_levels(values, n_train, length, training_data, weights):
+    """Compute what single rows and levels of scaled values (t, c) add to the anomaly, (t,)."""
+    share = 0.0 if training_data == "clean" else 0.01
+    steps = abs(values[1:-1] - (values[:-2] + values[2:]) / 2)
+    normal = np.quantile(steps[: n_train - 2], 1 - share, axis=0) + 0.1
+    jumps = np.pad(np.maximum(steps / normal - 1, 0) * weights, ((1, 1), (0, 0)), mode="edge")
+    levels = np.stack(
+        [values[i : i + length].mean(axis=0) for i in range(len(values) - length + 1)]
+    )
+    known = levels[: n_train - length + 1]
+    low, high = np.quantile(known, [share, 1 - share], axis=0)
+    known = np.clip(known, low, high)
+    drift = np.zeros(values.shape[1])
+    for cut in (len(known) * k // 8 for k in range(2, 8)):
+        drift = np.maximum(drift, known[cut:].max(axis=0) - known[:cut].max(axis=0))
+        drift = np.maximum(drift, known[:cut].min(axis=0) - known[cut:].min(axis=0))
+    excess = np.maximum(np.maximum(levels - high, low - levels) - 0.1, 0)
+    excess = excess / (high - low + 0.1 + 3 * drift) * weights
+    levels = np.pad(excess, ((length // 2, length - 1 - length // 2), (0, 0)), mode="edge")
+    pooled = [np.sqrt(np.square(part).mean(axis=1)) for part in (jumps, levels)]
+    return 5 * np.log1p(pooled[0]) + 0.25 * np.log1p(pooled[1])
+
+
 @pytest.mark.parametrize("training_data", ["clean", "contaminated"])
 @pytest.mark.parametrize("reduction", ["worst", "mean", "max"])
 @pytest.mark.parametrize("channels", ["independent", "joint"])
 def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
-    """Scales, views, residuals, levels, weights, places, smoothing and pooling: all by hand."""
+    """Scales, views, residuals, weights, places, smoothing, jumps and levels: all by hand."""
     X, w, n = waves(300, 3), 21, 200
     X[:, 2] = X[:, 2] > 0
+    X[240, 0] += 3
+    X[260:, 1] += 2
     how = {"channels": channels, "reduction": reduction, "training_data": training_data}
     model = detector(PCA(2), w, **how).fit(X[:n])
     differences = np.diff(X, axis=0)
@@ -145,14 +240,18 @@ def test_scores_are_what_the_recipe_says(channels, reduction, training_data):
         rows = seen.swapaxes(1, 2).reshape(-1, 2 * w)
     else:
         rows = seen.reshape(-1, 6 * w)
-    np.testing.assert_allclose(model._windows([X])[:], rows, atol=1e-9)
+    np.testing.assert_allclose(model._kinds.shapes[0].windows([X])[:], rows, atol=1e-9)
     made = model.estimator_.inverse_transform(model.estimator_.transform(rows))
     residuals = np.square(rows - made)
     if channels == "independent":
         residuals = residuals.reshape(-1, 3, 2, w).swapaxes(1, 2)
     residuals = residuals.reshape(seen.shape)
-    expected = by_hand(residuals, n, reduction, training_data, [1, 1, 0.03])
-    np.testing.assert_allclose(-model.score_samples(X), expected, rtol=1e-9)
+    weights = [1, 1, 0.03]
+    expected = by_hand(residuals, n, reduction, training_data, weights)
+    added = jumps_and_levels(values, n, 7, training_data, weights)
+    assert added[240] > 1
+    assert added[265:].max() > 0.05
+    np.testing.assert_allclose(-model.score_samples(X), expected + added, rtol=1e-9)
 
 
 @pytest.mark.parametrize("training_data", ["clean", "contaminated"])
@@ -293,7 +392,9 @@ def test_causal_scores_are_usual_until_there_is_a_window():
     for estimator in (None, FOREST):
         model = detector(estimator, aggregation="causal").fit(X)
         start = model.score_samples(X)[:19]
-        assert (start == -model._errors.pooled(model._errors.training_mean[np.newaxis])[0]).all()
+        shape = model._kinds.shapes[0]
+        usual = np.sqrt(np.square(shape.errors.training_mean).mean()) / shape.largest
+        np.testing.assert_allclose(start, -(np.log1p(usual) if estimator is None else usual))
         assert (model.predict(X)[:19] == 1).all()
 
 

@@ -35,6 +35,9 @@ class Channels:
     dtype : type, default=np.float64
         Type of the scaled values.
 
+    clip : float, default=20
+        Standardized values are clipped at this many standard deviations.
+
     Attributes
     ----------
     shift, scale : ndarray of shape (n_views, n_channels)
@@ -50,8 +53,14 @@ class Channels:
         How much the error of each channel counts.
     """
 
-    def __init__(self, views: tuple[str, ...], standardize: bool, dtype: Any = np.float64):
-        self.views, self.standardize, self.dtype = views, standardize, dtype
+    def __init__(
+        self,
+        views: tuple[str, ...],
+        standardize: bool,
+        dtype: Any = np.float64,
+        clip: float = _CLIP,
+    ):
+        self.views, self.standardize, self.dtype, self.clip = views, standardize, dtype, clip
 
     def fit(self, series: Sequence[np.ndarray]) -> "Channels":
         """Learn the scales and the weights of channels from series (t, c)."""
@@ -103,7 +112,7 @@ class Channels:
         """
         joined = np.concatenate([previous, rows], dtype=np.float64)
         scaled = np.zeros((len(rows), *self.shift.shape), self.dtype)
-        limit = _CLIP if self.standardize else np.inf
+        limit = self.clip if self.standardize else np.inf
         for i, view in enumerate(self.views):
             values = _view(view, joined)[-len(rows) :]
             with np.errstate(over="ignore"):  # clipped below

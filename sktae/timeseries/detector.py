@@ -1,14 +1,12 @@
 """The detector of outliers in time series."""
 
 import copy
-import math
 import warnings
 from numbers import Real
 from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
 from sktae._outliers.scores import score_settings
@@ -26,17 +24,20 @@ from sktae.parameters import (
     positional,
     take_over,
 )
-from sktae.randomness import generator, seed_of
+from sktae.randomness import seed_of
 from sktae.timeseries.channels import VIEWS, Channels
-from sktae.timeseries.errors import WindowErrors
+from sktae.timeseries.kinds import Jumps, Kinds, Levels, row_channels
 from sktae.timeseries.scorer import SeriesScoreMixin
-from sktae.timeseries.windows import Layout, Windows
+from sktae.timeseries.shape import Shape
 
 # The automatic window size, and at most one of so many parts of the longest series.
 _WINDOW_SIZE, _PARTS = 200, 4
 
-# The scale of errors is learned from about so many windows.
-_ERROR_WINDOWS = 4096
+# Shorter windows are a fraction of the longest, one part of so many, if they have so many rows.
+_SCALE, _SHORTEST = 4, 25
+
+# Levels are means over one part of a window: one of so many.
+_LEVEL_PARTS = 3
 
 # After `partial_fit`, the scale of errors and the threshold come from so many last rows.
 _MEMORY = 10_000
@@ -73,8 +74,13 @@ class WindowedDetector(SeriesScoreMixin, Declared):
        which it falls below the least training error, if that is larger.
     2. A timepoint gets the error of the window whose middle is nearest. A moving average as long as
        a window smooths these errors.
-    3. The anomaly of a timepoint is the quadratic mean over channels, in which channels of two
-       values hardly count beside others. The score is minus the anomaly.
+    3. The *shape* of a timepoint is the quadratic mean over channels, in which channels of two
+       values hardly count beside others, divided by the largest in training. A second copy of the
+       estimator does the same with windows of a quarter of the length; the larger one counts.
+    4. Beside the shape, there are the *jump* of a row from its neighbors and its *level*, as far as
+       they are beyond all of training. The anomaly is
+       :math:`\\log(1 + shape) + 5 \\log(1 + jump) + .25 \\log(1 + level)`. The score is minus
+       the anomaly.
 
     Neighboring timepoints are not independent. Do not shuffle them, and split them by
     `TimeSeriesSplit`.
@@ -89,9 +95,15 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     window_size : int or "auto", default="auto"
         Number of rows in a window. "auto" is 200, and at most a quarter of the longest series.
 
-    stride : int, default=1
-        Number of rows from the start of one window to the start of the next. A larger stride is
-        faster, but locates outliers less exactly.
+    n_scales : int, default=2
+        Number of window sizes. Each is a quarter of the one before, but none is below 25 rows. Each
+        has its own copy of `estimator`, and the largest error counts. Short windows show what is
+        short. With 1, all windows have `window_size` rows.
+
+    stride : int or "auto", default="auto"
+        Number of rows from the start of one window to the start of the next. "auto" is 1 in the fit
+        and a sixteenth of a window in scores. A larger stride is faster, but locates outliers less
+        exactly.
 
     standardize : bool, default=True
         Whether each channel is scaled to mean 0 and variance 1 in the training rows, and clipped at
@@ -108,6 +120,14 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         from all of them. "joint": all channels of a window are one input, so the estimator can
         learn how they depend on each other. If the estimator gives scores instead of errors,
         channels are always joint.
+
+    jumps : bool, default=True
+        Whether jumps count: a row that is farther from the middle between its neighbors than any
+        training row. So single rows stand out that a mean over a window would hide.
+
+    levels : bool, default=True
+        Whether levels count: a mean over a third of a window that is outside of the range of such
+        means in training. It counts less, the more levels drifted in training.
 
     errors : {"auto", "score"}, default="auto"
         What is computed for a window. "auto": squared residuals, if the estimator reconstructs
@@ -202,10 +222,13 @@ class WindowedDetector(SeriesScoreMixin, Declared):
 
     estimator: BaseEstimator | None = positional(None)
     window_size: Literal["auto"] | Count = "auto"
-    stride: Count = 1
+    n_scales: Count = 2
+    stride: Literal["auto"] | Count = "auto"
     standardize: bool = True
     views: tuple | list = ("centered", "difference")
     channels: Literal["independent", "joint"] = "independent"
+    jumps: bool = True
+    levels: bool = True
     errors: Literal["auto", "score"] = "auto"
     reduction: Literal["worst", "mean", "max"] = "worst"
     aggregation: Literal["center", "causal", "mean"] = "center"
@@ -267,11 +290,9 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         """
         fresh = plain_copy(self)
         if hasattr(self, "estimator_"):
-            # Other libraries' estimators change in place, ours swap their state in one step.
-            ours = isinstance(self.estimator_, BaseAutoencoder)
-            fresh.estimator_ = (
-                copy.copy(self.estimator_) if ours else copy.deepcopy(self.estimator_)
-            )
+            shapes = [_copied(shape) for shape in self._kinds.shapes]
+            fresh.estimator_ = shapes[0].estimator
+            fresh._kinds = Kinds(shapes, self._kinds.jumps, self._kinds.levels)
         fresh._train_chunk(X)
         take_over(self, fresh)
         return self
@@ -303,11 +324,30 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         self._stream, self._n_waiting = None, 0
 
     def _learn(self, series):
-        """Learn the scales of channels, the windows and the scale of errors."""
+        """Learn the scales of channels, windows, and the scales of all measures."""
         self._channels.fit([rows for rows in series if len(rows)])
-        windows = self._windows(series)
-        self.estimator_.fit(self._inputs_of(self._drawn(windows)))
-        self._fit_errors(windows)
+        for shape in self._kinds.shapes:
+            shape.learn(self, series, self._seed)
+        self._fit_kinds(series)
+
+    def _fit_kinds(self, series):
+        """Learn what jumps and levels are normal, and by what the errors of shapes are divided."""
+        shapes, jumps, levels = self._kinds.shapes, None, None
+        self._kinds = Kinds(shapes, None, None)
+        if shapes[0].from_residuals:
+            errors = np.concatenate(
+                [self._process(part, "sizes") for part in _all_excerpts(series)]
+            )
+            self._kinds.fit_scales(errors, self.training_data)
+            channels = row_channels([rows for rows in series if len(rows)])
+            scaled = [channels.transform(rows, rows[:0])[:, 0] for rows in series]
+            if self.jumps:
+                jumps = Jumps(channels, self.training_data).fit(scaled)
+            if self.levels:
+                length = max(1, self.window_size_ // _LEVEL_PARTS)
+                levels = Levels(channels, self.training_data, length).fit(scaled)
+        self._kinds = Kinds(shapes, jumps, levels)
+        self.delay_ = self._new_stream("anomaly").delay
 
     def _crossed(self, series):
         """Return the scores that halves of the series, each by a detector, give each other."""
@@ -319,12 +359,11 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             return None
         for half, other in zip(learnt, judged, strict=True):
             part = copy.copy(self)
-            part.estimator_ = self._new_estimator()
-            part._channels = copy.copy(self._channels)
+            part._begin()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the fit of the detector itself has warned
                 part._learn(half)
-            scores += [part._scores(rows) for whole in other for rows in _excerpts(whole)]
+            scores += [part._scores(rows) for rows in _all_excerpts(other)]
         return np.sort(np.hstack(scores))
 
     def _train_chunk(self, X):
@@ -337,18 +376,20 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         self._n_waiting += len(rows)  # rows that have not been trained on
         rows = np.concatenate([self._last_rows, rows])
         n_trained = len(rows) - self._n_waiting
-        windows = self._windows([rows])
-        windows.starts = windows.starts[windows.starts + self.window_size_ > n_trained]
         self._keep_last_rows(rows)
-        if self._n_waiting >= self.window_size_ and len(windows):
-            self._n_waiting = 0
-            self.estimator_.partial_fit(self._inputs_of(self._drawn(windows)))
-            self._fit_errors(self._windows([self._last_rows]))
-            self._set_threshold([self._last_rows], None)
+        if self._n_waiting < self.window_size_:
+            return
+        shapes = self._kinds.shapes
+        for shape in shapes:
+            shape.learn_more(self, rows, n_trained, self._seed)
+            shape.fit_errors(self, shape.windows([self._last_rows]))
+        self._n_waiting = 0
+        self._fit_kinds([self._last_rows])
+        self._set_threshold([self._last_rows], None)
 
     def _set_up(self, n_rows):
         """Set what a fit needs before it sees values; the longest series has `n_rows`."""
-        name, stride, views = type(self).__name__, self.stride, self.views
+        name, views = type(self).__name__, self.views
         window_size = self.window_size
         if window_size == "auto":
             window_size = min(_WINDOW_SIZE, max(1, n_rows // _PARTS))
@@ -357,10 +398,10 @@ class WindowedDetector(SeriesScoreMixin, Declared):
                 f"window_size={window_size} of {name} is longer than the series, n_samples="
                 f"{n_rows}; make it shorter, or 'auto'."
             )
-        if stride > window_size:
+        if self.stride != "auto" and self.stride > window_size:
             raise ValueError(
-                f"stride={stride} of {name} is longer than window_size={window_size}, so that no "
-                f"window would see the rows between; set it to {window_size} at most."
+                f"stride={self.stride} of {name} is longer than window_size={window_size}, so "
+                f"that no window would see the rows between; set it to {window_size} at most."
             )
         if not views or not set(views) <= set(VIEWS):
             raise ValueError(
@@ -369,15 +410,25 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             )
         self.window_size_ = window_size
         # So many rows between two parts of a series, and no score in one depends on rows in both.
-        self._gap = (2 if self.aggregation == "causal" else 1) * window_size + stride - 1
+        n_windows = 2 if self.aggregation == "causal" else 1
+        self._gap = n_windows * window_size + self._stride(window_size) - 1
         self._seed = seed_of(self.random_state)
-        self.estimator_ = self._new_estimator()
-        ours = isinstance(self.estimator_, BaseAutoencoder)
-        self._channels = Channels(views, self.standardize, np.float32 if ours else np.float64)
-        self._from_residuals = self._can_use_residuals()
-        independent = self._from_residuals and self.channels == "independent"
-        flat = not get_tags(self.estimator_).input_tags.three_d_array
-        self._layout = Layout(window_size, views, independent, flat)
+        self._begin()
+
+    def _begin(self):
+        """Set up unfitted copies of the estimator, one for each window size."""
+        estimator, size = self._new_estimator(), self.window_size_
+        ours = isinstance(estimator, BaseAutoencoder)
+        dtype = np.float32 if ours else np.float64
+        self._channels = Channels(self.views, self.standardize, dtype)
+        shapes = [Shape(self, estimator, self._channels, size, self._stride(size, learning=True))]
+        while len(shapes) < self.n_scales and shapes[0].from_residuals:
+            size //= _SCALE
+            if size < _SHORTEST:
+                break
+            settings = self._channels, size, self._stride(size, learning=True)
+            shapes.append(Shape(self, self._new_estimator(), *settings))
+        self.estimator_, self._kinds = estimator, Kinds(shapes, None, None)
 
     def _new_estimator(self):
         # Its training_data is about its own scores, which are not used here; "clean" costs least.
@@ -392,22 +443,6 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             estimator.set_params(**dict.fromkeys(seeds, self._seed))
         return estimator
 
-    def _can_use_residuals(self):
-        """Whether errors are squared residuals, instead of minus the scores of the estimator."""
-        estimator = self.estimator_
-        reconstructs = hasattr(estimator, "reconstruction_error") or (
-            hasattr(estimator, "transform") and hasattr(estimator, "inverse_transform")
-        )
-        if self.errors == "auto" and reconstructs:
-            return True
-        if hasattr(estimator, "score_samples"):
-            return False
-        raise ValueError(
-            f"estimator={estimator!r} of {type(self).__name__} cannot judge windows by "
-            f"errors={self.errors!r}: it needs score_samples or, with errors='auto', transform and "
-            f"inverse_transform."
-        )
-
     def _n_held_out(self, n_rows):
         return max(1, round(self.calibration * n_rows))
 
@@ -416,42 +451,12 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             return n_rows
         return max(0, n_rows - self._n_held_out(n_rows) - self._gap)
 
-    def _windows(self, series):
-        """Return the windows of one or more series."""
-        values = [self._channels.transform(rows, rows[:0]) for rows in series]
-        firsts = np.cumsum([0, *map(len, series)])
-        starts = [
-            first + np.arange(0, len(rows) - self.window_size_ + 1, self.stride)
-            for first, rows in zip(firsts, series, strict=False)
-        ]
-        return Windows(np.concatenate(values), np.concatenate(starts), self._layout)
-
-    def _drawn(self, windows):
-        """Return a random sample of the windows if there are more than `max_windows`."""
-        return windows.draw(self.max_windows, generator(self._seed, "sample").initial_seed())
-
-    def _inputs_of(self, windows):
-        """Return windows as a Dataset if the estimator takes one, else as an array."""
-        return windows if isinstance(self.estimator_, BaseAutoencoder) else windows[:]
-
-    def _fit_errors(self, windows):
-        starts = windows.starts[:: math.ceil(len(windows.starts) / _ERROR_WINDOWS)]
-        self._errors = WindowErrors(
-            self.estimator_,
-            self._from_residuals,
-            self._channels,
-            self._layout,
-            self.reduction,
-            self.training_data,
-        ).fit(Windows(windows.values, starts, self._layout))
-        self.delay_ = self._new_stream("anomaly").aggregator.delay
-
     def _set_threshold(self, training, calibration):
         """Set the threshold, from training series and the sorted scores of other rows."""
-        excerpts = [excerpt for rows in training for excerpt in _excerpts(rows)]
-        scores = np.sort(np.hstack([self._scores(excerpt) for excerpt in excerpts]))
+        scores = np.sort(np.hstack([self._scores(part) for part in _all_excerpts(training)]))
         varies = not self._channels.constant.all()
-        if self._from_residuals and -scores[0] < _ROUNDING and varies:
+        from_residuals = self._kinds.shapes[0].from_residuals
+        if from_residuals and -scores[0] < _ROUNDING and varies:
             warnings.warn(
                 f"{self.estimator_!r} reproduces the windows of the fit exactly, so that scores of "
                 f"{type(self).__name__} are those of rounding; give it a smaller code than "
@@ -463,7 +468,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         if self.contamination is None:
             reference = scores if calibration is None else calibration
             # An anomaly of 0 is a perfect reconstruction, but scores of estimators have no zero.
-            zero = 0.0 if self._from_residuals else np.median(reference)
+            zero = 0.0 if from_residuals else np.median(reference)
             self.offset_ = float(zero + _MARGIN * (reference[0] - zero))
         else:
             self.offset_ = threshold(self, scores, calibration)
@@ -474,7 +479,22 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     def _keep_last_rows(self, rows):
         """Keep the last rows of a series for `partial_fit`, from the start of a window on."""
         n = max(_MEMORY, 2 * self.window_size_)
-        self._last_rows = rows[max(0, len(rows) - n) // self.stride * self.stride :].copy()
+        stride = self._stride(self.window_size_, learning=True)
+        self._last_rows = rows[max(0, len(rows) - n) // stride * stride :].copy()
+
+
+def _copied(shape):
+    """Return a shape whose estimator may learn, without a change to the one given."""
+    copied, estimator = copy.copy(shape), shape.estimator
+    # Other libraries' estimators change in place, ours swap their state in one step.
+    ours = isinstance(estimator, BaseAutoencoder)
+    copied.estimator = copy.copy(estimator) if ours else copy.deepcopy(estimator)
+    return copied
+
+
+def _all_excerpts(series):
+    """Return excerpts of each series that has rows."""
+    return [excerpt for rows in series for excerpt in _excerpts(rows)]
 
 
 def _excerpts(rows):

@@ -112,18 +112,6 @@ class WindowErrors:
         squares = np.moveaxis(self._join_inputs(self._squares(inputs)), -1, 1)
         return self._weighted(squares / self.scale)
 
-    def pooled(self, errors: np.ndarray) -> np.ndarray:
-        """Return the anomaly of rows, (t, 1): the quadratic mean of channels' errors (t, c)."""
-        if not self.from_residuals:
-            return errors
-        return np.sqrt(np.square(errors).mean(axis=1, keepdims=True))
-
-    def contributions(self, errors: np.ndarray) -> np.ndarray:
-        """Return the share of each channel in the anomaly of rows, (t, c)."""
-        squares = np.square(errors)
-        total = squares.sum(axis=1, keepdims=True)
-        return squares * (self.pooled(errors) / np.where(total > 0, total, 1.0))
-
     def _normalized(self, errors: np.ndarray) -> np.ndarray:
         """Return errors of windows (m, views, c) divided by the scale.
 

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktae.timeseries.kinds import KINDS
+
 
 def find_events(
     scores: np.ndarray,
     threshold: float,
     max_distance: int,
     labels: Sequence[Any],
-    contributions: np.ndarray | None,
+    reasons: Sequence[np.ndarray] | None,
     names: Sequence[Any],
 ) -> pd.DataFrame:
     """List the events of one series.
@@ -31,9 +33,9 @@ def find_events(
     labels : sequence of length n
         The labels of rows by which events are given.
 
-    contributions : ndarray of shape (n, n_channels) or None
-        What each channel adds to the anomaly of a row. None if scores are not by channel; then
-        events name no channels.
+    reasons : pair of ndarray of shape (n, n_channels) and (n, n_kinds), or None
+        What each channel and each kind adds to the anomaly of a row. None if scores are not by
+        channel; then events name no channels, and are shapes.
 
     names : sequence of length n_channels
         Names of the channels.
@@ -41,17 +43,27 @@ def find_events(
     Returns
     -------
     events : DataFrame
-        Columns are `start`, `end`, `peak`, `score` of the peak, and `channels`.
+        Columns are `start`, `end`, `peak`, `score` of the peak, `kind`, and `channels`.
     """
     events = []
     for start, end in _intervals(np.flatnonzero(scores < threshold), max_distance):
         rows = slice(start, end + 1)
         peak = start + int(scores[rows].argmin())
         channels: tuple[Any, ...] = ()
-        if contributions is not None:
-            channels = tuple(names[i] for i in leading_channels(contributions[rows].sum(axis=0)))
-        events.append((labels[start], labels[end], labels[peak], scores[peak], channels))
-    return pd.DataFrame(events, columns=["start", "end", "peak", "score", "channels"])
+        kind = "shape"
+        if reasons is not None:
+            by_channel, by_kind = reasons
+            channels = tuple(names[i] for i in leading_channels(by_channel[rows].sum(axis=0)))
+            kind = _kind(by_kind[rows], by_kind[peak])
+        events.append((labels[start], labels[end], labels[peak], scores[peak], kind, channels))
+    return pd.DataFrame(events, columns=["start", "end", "peak", "score", "kind", "channels"])
+
+
+def _kind(parts: np.ndarray, peak: np.ndarray) -> str:
+    """Return of which kind an event is, from what kinds add to its rows, (n, 3), and its peak."""
+    if (parts[:, KINDS.index("level")] > 0).mean() > 0.5:
+        return "level"
+    return "jump" if peak[KINDS.index("jump")] > peak[KINDS.index("shape")] else "shape"
 
 
 def concat_events(events: Sequence[pd.DataFrame], column: str, groups: Sequence[Any]) -> Any:

@@ -4,20 +4,7 @@ Results are bit-identical whatever the chunks are: the order in which errors are
 the rows alone.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-
-from sktae.timeseries.channels import Channels
-from sktae.timeseries.windows import Layout, Windows, windows_per_chunk
-
-# From windows to their errors by channel: one for each window, (m, c), for `WindowAverage`, or one
-# for each row of each window, (m, window_size, c), for `OverlapAverage`.
-Evaluate = Callable[[np.ndarray], np.ndarray]
-# From errors of rows by channel, (t, c), to what is returned for rows, (t, k).
-Combine = Callable[[np.ndarray], np.ndarray]
-
-_NO_ERRORS = np.empty((0, 0))
 
 
 def sliding_sums(values: np.ndarray, length: int) -> np.ndarray:
@@ -148,62 +135,3 @@ class OverlapAverage:
         result = self.sums[rows - self.n_final] / counts[:, np.newaxis]
         self.n_final, self.sums = n_final, self.sums[len(rows) :]
         return result
-
-
-class Stream:
-    """Processes one series, chunk by chunk. What it returns for a row is final.
-
-    Parameters
-    ----------
-    channels : Channels
-        The fitted scaling of channels.
-
-    aggregator : WindowAverage or OverlapAverage
-        Brings errors of windows to rows.
-
-    layout : Layout
-        How windows become inputs of the estimator.
-    """
-
-    def __init__(
-        self, channels: Channels, aggregator: WindowAverage | OverlapAverage, layout: Layout
-    ):
-        self.channels, self.aggregator, self.layout = channels, aggregator, layout
-        self.previous = np.empty((0, channels.shift.shape[1]))  # the last row
-        # Scaled rows from the start of the next window on.
-        self.values = np.zeros((0, *channels.shift.shape), channels.dtype)
-        self.n_rows = 0
-
-    def process(
-        self, rows: np.ndarray, evaluate: Evaluate, combine: Combine, last: bool
-    ) -> np.ndarray:
-        """Take the next rows (t, c), and return the results of rows that are now final, (n, k).
-
-        `last` says whether the series ends with them. Then all rows are final.
-        """
-        n_numbers = self.layout.window_size * self.channels.shift.size
-        size = windows_per_chunk(n_numbers) * self.aggregator.stride
-        results = []
-        for start in range(0, max(1, len(rows)), size):
-            ends = last and start + size >= len(rows)
-            errors = self._process_chunk(rows[start : start + size], evaluate, ends)
-            results.append(combine(errors))
-        return np.concatenate(results)
-
-    def _process_chunk(self, rows: np.ndarray, evaluate: Evaluate, last: bool) -> np.ndarray:
-        window_size, stride = self.layout.window_size, self.aggregator.stride
-        if len(rows):
-            self.n_rows += len(rows)
-            self._append(rows)
-        if last and self.aggregator.pads_short_series and 0 < self.n_rows < window_size:
-            self._append(np.repeat(self.previous, window_size - self.n_rows, axis=0))
-        starts = np.arange(0, len(self.values) - window_size + 1, stride)
-        windows = Windows(self.values, starts, self.layout)
-        errors = evaluate(windows[:]) if len(starts) else _NO_ERRORS
-        self.values = self.values[len(starts) * stride :]
-        return self.aggregator.add(errors, self.n_rows, last)
-
-    def _append(self, rows: np.ndarray) -> None:
-        scaled = self.channels.transform(rows, self.previous)
-        self.values = np.concatenate([self.values, scaled])
-        self.previous = rows[-1:].astype(np.float64)

@@ -8,11 +8,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktae._outliers.scores import check_scored_as_in_fit, p_values
 from sktae.inputs.scaling import FLOATS, from_tensor
 from sktae.timeseries.channels import Channels
-from sktae.timeseries.errors import WindowErrors
 from sktae.timeseries.events import concat_events, find_events
-from sktae.timeseries.reverse_windowing import OverlapAverage, Stream, WindowAverage
+from sktae.timeseries.kinds import Kinds
+from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
+from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.validation import check_times, split_series, time_index
-from sktae.timeseries.windows import Layout
+
+# The automatic stride is one part of a window, of so many. Errors are smoothed over a window, so
+# that smaller strides gain nothing.
+_STRIDES = 16
 
 
 class SeriesScoreMixin(OutlierMixin):
@@ -26,8 +30,7 @@ class SeriesScoreMixin(OutlierMixin):
     offset_: float
     calibration_scores_: np.ndarray | None
     _channels: Channels
-    _layout: Layout
-    _errors: WindowErrors
+    _kinds: Kinds
     _stream: tuple | None  # of `score_next`: the stream, and the time of its last row if known
 
     def score_samples(self, X):
@@ -142,11 +145,11 @@ class SeriesScoreMixin(OutlierMixin):
         Returns
         -------
         errors : ndarray of shape (n_timepoints, n_channels), or list of such
-            Means over the windows that cover a row, on the scale of the score: with
-            `aggregation="mean"`, the score is minus the quadratic mean of a row.
+            Means over the windows that cover a row, of `window_size`, on the scale of the shape:
+            with `aggregation="mean"`, the quadratic mean of a row is its shape by these windows.
         """
         self._check_errors_by_channel()
-        return self._compute(X, "errors")
+        return self._compute(X, "map")
 
     def explain(self, X):
         """Compute which channels make timepoints unusual.
@@ -182,7 +185,9 @@ class SeriesScoreMixin(OutlierMixin):
         events : DataFrame, or list of such
             One row for each event, in order of time. `start`, `end` and `peak` are the labels of
             its first, its last and its most unusual row: from the index of a DataFrame, else row
-            numbers. `score` is that of the peak. `channels` are the fewest that make up half of the
+            numbers. `score` is that of the peak. `kind` is "level" if most rows of the event
+            are outside of the levels of training, else "shape" or "jump", whichever is more of the
+            peak's anomaly. `channels` are the fewest that make up half of the
             anomaly, the largest first; empty if scores are not by channel. With `group`, a first
             column names the series.
         """
@@ -237,35 +242,56 @@ class SeriesScoreMixin(OutlierMixin):
         return self._new_stream(output).process(rows, *self._functions(output), last=True)
 
     def _new_stream(self, output):
-        default, sizes = self._errors.training_mean, (self.window_size_, int(self.stride))
-        if self._by_time(output):
-            aggregator = OverlapAverage(*sizes, len(default))
+        kinds, causal = self._kinds, self.aggregation == "causal"
+        if output == "map":
+            return Streams([self._window_stream(kinds.shapes[0], by_time=True, causal=False)])
+        by_time = self.aggregation == "mean"
+        return Streams(
+            [
+                *(self._window_stream(shape, by_time, causal) for shape in kinds.shapes),
+                *(RowStream(measure, causal) for measure in kinds.rows.values()),
+            ]
+        )
+
+    def _window_stream(self, shape, by_time, causal):
+        default, size = shape.errors.training_mean, shape.layout.window_size
+        stride = self._stride(size)
+        if by_time:
+            aggregator = OverlapAverage(size, stride, len(default))
         else:
-            aggregator = WindowAverage(*sizes, default, causal=self.aggregation == "causal")
-        return Stream(self._channels, aggregator, self._layout)
+            aggregator = WindowAverage(size, stride, default, causal)
+        return WindowStream(self._channels, aggregator, shape.layout)
+
+    def _stride(self, window_size, learning=False):
+        """Return the stride of windows of some size; `stride` is that of the longest."""
+        if self.stride == "auto":
+            return 1 if learning else max(1, window_size // _STRIDES)
+        return max(1, int(self.stride) * window_size // self.window_size_)
 
     def _functions(self, output):
-        """Return the functions that evaluate windows and combine channels for an output.
+        """Return what the streams of an output measure by, and what combines the measures.
 
         "anomaly" is one number for each row, (n, 1), "contributions" are the channels' shares of
-        it, (n, c), and "errors" are the channels' errors, (n, c), whatever the aggregation.
+        it, (n, c), and "kinds" those of kinds, (n, 3). "sizes" are the errors by window size,
+        (n, sizes). "map" are the channels' errors, (n, c), whatever the aggregation.
         """
-        errors = self._errors
-        evaluate = errors.by_time if self._by_time(output) else errors.by_window
+        kinds = self._kinds
+        if output == "map":
+            shape = kinds.shapes[0]
+            return [shape.errors.by_time], lambda errors: errors[0] / shape.largest
+        by_time = self.aggregation == "mean"
+        windows = [s.errors.by_time if by_time else s.errors.by_window for s in kinds.shapes]
         combine = {
-            "anomaly": errors.pooled,
-            "contributions": errors.contributions,
-            "errors": np.asarray,
+            "anomaly": kinds.anomaly,
+            "contributions": kinds.contributions,
+            "kinds": kinds.parts,
+            "sizes": kinds.by_size,
         }
-        return evaluate, combine[output]
-
-    def _by_time(self, output):
-        """Whether windows have an error at each of their rows, instead of one for all."""
-        return output == "errors" or self.aggregation == "mean"
+        return [*windows, *kinds.rows.values()], combine[output]
 
     def _check_errors_by_channel(self):
         check_is_fitted(self)
-        if not self._errors.from_residuals:
+        if not self._kinds.shapes[0].from_residuals:
             raise ValueError(
                 f"{type(self).__name__} has no errors by channel here, since "
                 f"{type(self.estimator_).__name__} gives one score for each window; use an "
@@ -283,12 +309,12 @@ class SeriesScoreMixin(OutlierMixin):
 
     def _events(self, X, rows, scores):
         """Return the events of one series, X as it was given and its rows as an array."""
-        contributions = None
-        if self._errors.from_residuals and (scores < self.offset_).any():
-            contributions = self._process(rows, "contributions")
+        reasons = None
+        if self._kinds.shapes[0].from_residuals and (scores < self.offset_).any():
+            reasons = [self._process(rows, output) for output in ("contributions", "kinds")]
         labels = X.index if isinstance(X, pd.DataFrame) else range(len(scores))
         names = self._channel_names(X)
-        return find_events(scores, self.offset_, self.window_size_, labels, contributions, names)
+        return find_events(scores, self.offset_, self.window_size_, labels, reasons, names)
 
 
 def _each(function, values):
