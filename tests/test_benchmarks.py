@@ -243,6 +243,16 @@ def test_detectors_of_series(run, waves):
 
 
 @pytest.mark.slow
+def test_kinds_of_anomalies(run, waves):
+    """Detectors are measured on series of all kinds, each source once."""
+    detectors = ["PCA", "values", "chance"]
+    found, text = run(quality, "kinds", *waves, "--only", *detectors)
+    assert set(found.detector) == set(detectors)
+    assert found.vus_pr.between(0, 1).all()
+    assert text.count("| PCA | ") == 2
+
+
+@pytest.mark.slow
 def test_chart_of_series(waves):
     """Series of either kind are drawn."""
     titles = [axes.get_title("left") for axes in series_chart(Path(waves[1])).axes]

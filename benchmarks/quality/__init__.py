@@ -13,4 +13,5 @@ NAMES = (  # in the page's order
     "wide",
     "disentangling",
     "series",
+    "kinds",
 )

@@ -16,7 +16,7 @@ from benchmarks.quality import NAMES, categories, oneclass, series, tabular
 DATA = (
     f"where it is needed. For tabular, ablation, missing and, if you like, wide, a {tabular.DATA} "
     f"For categories, a {categories.DATA} For oneclass, a "
-    f"{oneclass.DATA} For series, a {series.DATA}"
+    f"{oneclass.DATA} For series and kinds, a {series.DATA}"
 )
 
 

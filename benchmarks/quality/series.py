@@ -164,14 +164,20 @@ def measured(series, key, size):
     """Fit a detector, have it judge, and compare with the labels."""
     X, y = loaded(series)
     model = CONTESTANTS[key["detector"]](FITS[key["fit"]], key["seed"])
+    n_train = len(X) if key["fit"] == "whole" else series.train_len
+    return measured_by(model, X, y, n_train, series.vus_window, key, size)
+
+
+def measured_by(model, X, y, n_train, vus_window, key, size):
+    """Fit a detector to the first rows, have it judge all, and compare with the labels."""
     if size == "tiny" and hasattr(getattr(model, "estimator", None), "max_steps"):
         model = clone(model).set_params(estimator__max_steps=2)
     begin = time.perf_counter()
-    model.fit(X if key["fit"] == "whole" else X[: series.train_len])
+    model.fit(X[:n_train])
     found = -model.score_samples(X)
     row = {**key, "seconds": time.perf_counter() - begin}
     for name, measure in (("vus_pr", vus_pr), ("vus_roc", vus_roc)):
-        row[name] = measure(y, found, window=series.vus_window)
+        row[name] = measure(y, found, window=vus_window)
     return [row]
 
 
