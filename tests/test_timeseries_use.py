@@ -1,9 +1,11 @@
 """Several series, thresholds, reasons, chunks and scales, and what stands around a detector."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 import torch
 from series import detector, each_aggregation, waves
@@ -56,6 +58,21 @@ def test_series_are_scored_as_if_alone(aggregation):
     assert events.columns[0] == "machine"
     assert set(events["machine"]) <= set("abc")
     assert [list(e) for e in listed.events(list(frames.values()))] == [list(events)[1:]] * 3
+
+
+def test_groups_may_be_levels_of_the_index():
+    """A level of the index, or a column of a frame of polars, tells series apart, too."""
+    whole, _ = groups()
+    model = detector(group="machine", contamination=0.1).fit(whole)
+    expected, events = model.score_samples(whole), model.events(whole)
+    assert len(events)
+    for frame in (whole.set_index("machine", append=True), polars.from_dict(whole.to_dict("list"))):
+        again = detector(group="machine", contamination=0.1).fit(frame)
+        np.testing.assert_array_equal(again.score_samples(frame), expected)
+        assert again.events(frame)["machine"].tolist() == events["machine"].tolist()
+    unnamed = whole.assign(machine=whole["machine"].where(whole.index != 3))
+    with pytest.raises(ValueError, match=r"'machine' of X, .* has 1 missing values"):
+        model.fit(unnamed)
 
 
 def test_windows_never_cross():
@@ -148,7 +165,7 @@ def test_events_speak_of_time():
     frame.loc[index[850:855], ["p", "r"]] -= 4
     model = detector(quick(max_steps=200), contamination=1e-3).fit(frame[:500])
     events = model.events(frame)[lambda e: e["score"] < 1.5 * model.offset_]
-    assert list(events) == ["start", "end", "peak", "score", "kind", "channels"]
+    assert list(events) == [*("start", "end", "duration", "peak", "score", "kind", "channels")]
     assert events["channels"].tolist()[0] == ("q",)
     assert set(events["channels"].tolist()[1]) <= {"p", "r"}
     assert len(events) == 2
@@ -165,7 +182,20 @@ def test_events_speak_of_time():
         index.get_loc(peak) for peak in model.events(frame)["peak"]
     ]
     model.offset_ = -np.inf
-    assert model.events(frame).shape == (0, 6)
+    assert model.events(frame).shape == (0, 7)
+
+
+def test_events_have_the_same_types_without_any():
+    """An empty list of events can be joined with others, or subtracted from."""
+    frame = pd.DataFrame(waves(400), index=pd.date_range("2026-01-01", periods=400, freq="h"))
+    model = detector(contamination=0.05).fit(frame)
+    found = model.events(frame)
+    assert (found["duration"] == found["end"] - found["start"]).all()
+    arrays = model.events(frame.to_numpy())
+    assert (arrays["duration"] == arrays["end"] - arrays["start"] + 1).all()
+    model.offset_ = -np.inf
+    assert model.events(frame).dtypes.equals(found.dtypes)
+    assert model.events(frame.to_numpy()).dtypes.equals(arrays.dtypes)
 
 
 def test_labels_stay_what_they_are():
@@ -372,6 +402,12 @@ def test_misuse_is_refused():
         detector().fit(waves()).score_samples(waves(50, 3))
     with pytest.raises(ValueError, match="divide them by a constant"):
         detector().fit(1e300 * waves())
+    with pytest.raises(ValueError, match=r"has the levels None, 'machine', .* name the level"):
+        detector().fit(whole.set_index("machine", append=True))
+    with pytest.raises(ValueError, match=r"dim 3, of shape \(5, 2, 60\), .* \[x.T for x in X\]"):
+        detector().fit(np.zeros((5, 2, 60)))
+    with pytest.raises(ValueError, match=r"contains NaN, .* X.interpolate\(limit=5\)"):
+        detector().fit(np.where(waves() > 0, waves(), np.nan))
     for n in (50, 60):
         with pytest.raises(ValueError, match=r"shapes \(50,\), .* x.reshape\(-1, 1\), and if they"):
             detector().fit([np.arange(50.0), np.arange(float(n))])
@@ -418,6 +454,29 @@ def test_rows_out_of_order_are_refused():
         with pytest.raises(ValueError, match=r"'time' of X holds times, .* X.set_index\('time'\)"):
             method(frame.reset_index(names="time"))
     assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50
+
+
+def test_rows_that_are_not_equally_spaced():
+    """Windows take rows to be equally spaced; where they are not, a warning says where."""
+    frame = pd.DataFrame(waves(400), index=pd.date_range("2026-01-01", periods=400, freq="h"))
+    model = detector().fit(frame.rename(columns=str))
+    frame = frame.rename(columns=str)
+    for other, message in (
+        (frame.drop(frame.index[100:160]), r"1 of 339 steps are not about 0 days 01:00:00, as fro"),
+        (frame.loc[frame.index.repeat(2)], r"of 799 steps are not about"),
+        (frame[::2], r"Rows of X are 0 days 02:00:00 apart, but those of the fit were 0 days 01:"),
+    ):
+        with pytest.warns(UserWarning, match=message):
+            model.score_samples(other)
+    times = pd.date_range("2026-01-01", periods=400, freq="B")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector().fit(frame.set_index(times))
+        detector().fit(frame.set_index(times.to_period("D")))
+        dated = polars.DataFrame({"time": frame.index.to_numpy(), "u": frame["0"], "v": frame["1"]})
+        own = detector(contamination=0.1).fit(dated)
+    assert own.n_features_in_ == 2
+    assert own.events(dated)["start"].dtype.kind == "M"
 
 
 def test_tensors_are_arrays():

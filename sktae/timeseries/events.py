@@ -43,20 +43,34 @@ def find_events(
     Returns
     -------
     events : DataFrame
-        Columns are `start`, `end`, `peak`, `score` of the peak, `kind`, and `channels`.
+        Columns are `start`, `end`, `duration`, `peak`, `score` of the peak, `kind`, and
+        `channels`. Their dtypes are the same without any event.
     """
-    events = []
-    for start, end in _intervals(np.flatnonzero(scores < threshold), max_distance):
-        rows = slice(start, end + 1)
-        peak = start + int(scores[rows].argmin())
-        channels: tuple[Any, ...] = ()
-        kind = "shape"
-        if reasons is not None:
-            by_channel, by_kind = reasons
-            channels = tuple(names[i] for i in leading_channels(by_channel[rows].sum(axis=0)))
-            kind = _kind(by_kind[rows], by_kind[peak])
-        events.append((labels[start], labels[end], labels[peak], scores[peak], kind, channels))
-    return pd.DataFrame(events, columns=["start", "end", "peak", "score", "kind", "channels"])
+    intervals = list(_intervals(np.flatnonzero(scores < threshold), max_distance))
+    peaks = [start + int(scores[start : end + 1].argmin()) for start, end in intervals]
+    index, (starts, ends) = pd.Index(labels), np.reshape(intervals, (-1, 2)).astype(int).T
+    is_time = isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
+    events = pd.DataFrame(
+        {
+            "start": index[starts],
+            "end": index[ends],
+            "duration": index[ends] - index[starts] if is_time else ends - starts + 1,
+            "peak": index[np.array(peaks, dtype=int)],
+            "score": scores[peaks] if peaks else np.zeros(0),
+        }
+    )
+    kinds: list[str] = ["shape"] * len(peaks)
+    channels: list[tuple[Any, ...]] = [()] * len(peaks)
+    if reasons is not None:
+        by_channel, by_kind = reasons
+        for i, (start, end) in enumerate(intervals):
+            rows = slice(start, end + 1)
+            kinds[i] = _kind(by_kind[rows], by_kind[peaks[i]])
+            leading = leading_channels(by_channel[rows].sum(axis=0))
+            channels[i] = tuple(names[channel] for channel in leading)
+    events["kind"] = pd.Series(kinds, dtype=object)
+    events["channels"] = pd.Series(channels, dtype=object)
+    return events
 
 
 def _kind(parts: np.ndarray, peak: np.ndarray) -> str:
@@ -68,10 +82,10 @@ def _kind(parts: np.ndarray, peak: np.ndarray) -> str:
 
 def concat_events(events: Sequence[pd.DataFrame], column: str, groups: Sequence[Any]) -> Any:
     """Join the events of several series. A first column of this name holds their groups."""
+    dtype = pd.Index(groups).dtype
     for frame, group in zip(events, groups, strict=True):
-        frame.insert(0, column, [group] * len(frame))
-    # Frames without events would turn the labels of the others into floats.
-    return pd.concat([frame for frame in events if len(frame)] or events, ignore_index=True)
+        frame.insert(0, column, pd.Series([group] * len(frame), dtype=dtype))
+    return pd.concat(events, ignore_index=True)
 
 
 def leading_channels(contributions: np.ndarray) -> np.ndarray:

@@ -3,16 +3,24 @@
 import numpy as np
 import pandas as pd
 from sklearn.base import OutlierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sktae._outliers.scores import check_scored_as_in_fit, p_values
-from sktae.inputs.scaling import FLOATS, from_tensor
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.events import concat_events, find_events
 from sktae.timeseries.kinds import Kinds
 from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
-from sktae.timeseries.validation import check_times, split_series, time_index
+from sktae.timeseries.validation import (
+    check_spacing,
+    check_times,
+    groups_of,
+    rows_of,
+    spacing_of,
+    split_series,
+    time_index,
+    validated_rows,
+)
 
 # The automatic stride is one part of a window, of so many. Errors are smoothed over a window, so
 # that smaller strides gain nothing.
@@ -31,6 +39,7 @@ class SeriesScoreMixin(OutlierMixin):
     calibration_scores_: np.ndarray | None
     _channels: Channels
     _kinds: Kinds
+    _spacing: float | None  # of the rows of the fit, in seconds, if their times are known
     _stream: tuple | None  # of `score_next`: the stream, and the time of its last row if known
 
     def score_samples(self, X):
@@ -125,6 +134,7 @@ class SeriesScoreMixin(OutlierMixin):
         if rows is None:
             rows = np.empty((0, self.n_features_in_))
         else:
+            rows = rows_of(rows)
             check_times(rows, after=last_time)
             times = time_index(rows)
             if times is not None and len(times):
@@ -185,7 +195,8 @@ class SeriesScoreMixin(OutlierMixin):
         events : DataFrame, or list of such
             One row for each event, in order of time. `start`, `end` and `peak` are the labels of
             its first, its last and its most unusual row: from the index of a DataFrame, else row
-            numbers. `score` is that of the peak. `kind` is "level" if most rows of the event
+            numbers. `duration` is the time from start to end, if labels are times, else the number
+            of rows. `score` is that of the peak. `kind` is "level" if most rows of the event
             are outside of the levels of training, else "shape" or "jump", whichever is more of the
             peak's anomaly. `channels` are the fewest that make up half of the
             anomaly, the largest first; empty if scores are not by channel. With `group`, a first
@@ -202,7 +213,7 @@ class SeriesScoreMixin(OutlierMixin):
         ]
         if self.group is None:
             return events[0]
-        groups = [X[self.group].iloc[own[0]] for own in positions]
+        groups = [groups_of(X, self.group).iloc[own[0]] for own in positions]
         return concat_events(events, self.group, groups)
 
     # -- the private twins ---------------------------------------------------------------------
@@ -210,10 +221,14 @@ class SeriesScoreMixin(OutlierMixin):
     def _series(self, X, reset=False):
         """Return the series in X as arrays, and the positions of their rows; None for a list."""
         parts, positions = split_series(X, self.group)
-        settings = {"dtype": FLOATS, "reset": False}
         check_times(*parts)
-        first = validate_data(self, parts[0], **{**settings, "reset": reset})
-        return [first, *(validate_data(self, part, **settings) for part in parts[1:])], positions
+        spacing = spacing_of(*parts)
+        if reset:
+            self._spacing = spacing
+        else:
+            check_spacing(spacing, self._spacing)
+        series = [validated_rows(self, parts[0], reset=reset)]
+        return [*series, *(validated_rows(self, x, reset=False) for x in parts[1:])], positions
 
     def _one_series(self, X, reset):
         """Return the rows of one series, the only one that a method goes on with, as an array."""
@@ -222,9 +237,11 @@ class SeriesScoreMixin(OutlierMixin):
                 f"{type(self).__name__} goes on with one series here, but the rows have a column "
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
-        X = from_tensor(X)
+        X = rows_of(X)
         check_times(X)
-        return validate_data(self, X, dtype=FLOATS, reset=reset)
+        if reset:
+            self._spacing = spacing_of(X)
+        return validated_rows(self, X, reset=reset)
 
     def _compute(self, X, output):
         """Return an output for each row of X (see `_functions`), (n, k), or a list of such."""

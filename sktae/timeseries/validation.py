@@ -1,16 +1,19 @@
 """Series as users give them: one array, a list, or a DataFrame with groups and times."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import validate_data
 
-from sktae.inputs.scaling import from_tensor
+from sktae.inputs.columns import container_of
+from sktae.inputs.scaling import FLOATS, from_tensor
 
 
 def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
     """Return the series in X, and the positions of their rows in it; None if X is a list."""
-    X = [from_tensor(x) for x in X] if isinstance(X, list | tuple) else from_tensor(X)
+    X = [rows_of(x) for x in X] if isinstance(X, list | tuple) else rows_of(X)
     if isinstance(X, list) and X:
         shapes = [getattr(x, "shape", ()) for x in X]
         if all(len(shape) == 2 for shape in shapes):
@@ -22,17 +25,60 @@ def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
                 f"x.reshape(-1, 1), and if they are rows, give np.array(X)."
             )
     if group is None:
+        _check_one_series(X)
         return [X], [slice(None)]
-    if not isinstance(X, pd.DataFrame) or group not in X:
-        raise ValueError(
-            f"group={group!r} is a column that says to which series a row belongs, so X must be a "
-            f"DataFrame that has it, or a list of series."
-        )
-    codes, _ = pd.factorize(X[group], use_na_sentinel=False)
+    codes, _ = pd.factorize(groups_of(X, group), use_na_sentinel=False)
     order = np.argsort(codes, kind="stable")
     positions = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
-    channels = X.drop(columns=group)
+    channels = X.drop(columns=group) if group in X else X.droplevel(group)
     return [channels.iloc[rows] for rows in positions], positions
+
+
+def groups_of(X: Any, group: str) -> pd.Series:
+    """Return to which series each row belongs, by a column or a level of the index."""
+    X = rows_of(X)
+    named = isinstance(X, pd.DataFrame) and (group in X or group in X.index.names)
+    if not named:
+        raise ValueError(
+            f"group={group!r} is a column that says to which series a row belongs, or a level of "
+            f"the index, so X must be a DataFrame that has it, or a list of series."
+        )
+    groups = X[group] if group in X else X.index.get_level_values(group).to_series(index=X.index)
+    if missing := int(groups.isna().sum()):
+        raise ValueError(
+            f"{group!r} of X, which says to which series a row belongs, has {missing} "
+            f"missing values; fill them in, or leave these rows out."
+        )
+    return groups
+
+
+def rows_of(X: Any) -> Any:
+    """Return rows as they are, but tensors as arrays, and frames of polars as those of pandas.
+
+    These have no index, so a column of times is the index.
+    """
+    if container_of(X) != "polars":
+        return from_tensor(X)
+    frame = pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
+    times = [name for name, dtype in frame.dtypes.items() if dtype.kind in "mM"]
+    return frame.set_index(times[0]) if len(times) == 1 else frame
+
+
+def _check_one_series(X: Any) -> None:
+    """Raise if X is no series, (n_timepoints, n_channels), but several."""
+    if isinstance(getattr(X, "index", None), pd.MultiIndex) and X.index.nlevels > 1:
+        names = ", ".join(map(repr, X.index.names))
+        raise ValueError(
+            f"The index of X has the levels {names}, so X may hold several series: name the level "
+            f"that tells them apart as group, or leave one level only, as in X.droplevel(0)."
+        )
+    shape = getattr(X, "shape", ())
+    if len(shape) == 3:
+        raise ValueError(
+            f"Found array with dim 3, of shape {shape}, but a series has the shape (n_timepoints, "
+            f"n_channels). Give several as a list; of series as aeon has them, (n_series, "
+            f"n_channels, n_timepoints), give [x.T for x in X]."
+        )
 
 
 def time_index(X: Any) -> Any:
@@ -40,6 +86,49 @@ def time_index(X: Any) -> Any:
     index = X.index if isinstance(X, pd.DataFrame) else None
     types = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
     return index if isinstance(index, types) else None
+
+
+def spacing_of(*series: Any) -> float | None:
+    """Return the usual time between rows, in seconds, if the index of series holds times.
+
+    Warn if the rows are not equally spaced, as windows take them to be.
+    """
+    found = []
+    for X in series:
+        times = time_index(X)
+        if times is None or len(times) < 2:
+            continue
+        if isinstance(times, pd.PeriodIndex):
+            times = times.to_timestamp()
+        steps = np.diff(times) / np.timedelta64(1, "s")
+        usual = float(np.median(steps))
+        found.append(usual)
+        unequal = np.flatnonzero(abs(steps - usual) > usual / 2)
+        # Steps of a calendar, such as those from a Friday to a Monday, are no gaps.
+        if len(unequal) and (len(times) < 3 or pd.infer_freq(times) is None):
+            place = unequal[steps[unequal].argmax()]
+            warnings.warn(
+                f"Rows count as equally spaced, but in the index of X, {len(unequal)} of "
+                f"{len(steps)} steps are not about {pd.Timedelta(seconds=usual)}, as from "
+                f"{times[place]} to {times[place + 1]}; resample the series, as in "
+                f"X.resample(...).mean(), or give the parts between long gaps as a list.",
+                UserWarning,
+                stacklevel=5,  # where the user calls a method
+            )
+    return float(np.median(found)) if found else None
+
+
+def check_spacing(spacing: float | None, fitted: float | None) -> None:
+    """Warn if rows are farther apart, or closer, than those of the fit."""
+    if not spacing or not fitted or 2 / 3 < spacing / fitted < 3 / 2:
+        return
+    new, old = (pd.Timedelta(seconds=seconds) for seconds in (spacing, fitted))
+    warnings.warn(
+        f"Rows of X are {new} apart, but those of the fit were {old}, so windows cover another "
+        f"time; resample X, as in X.resample(...).mean().",
+        UserWarning,
+        stacklevel=4,  # where the user calls a method
+    )
 
 
 def check_times(*series: Any, after: Any = None) -> None:
@@ -71,3 +160,16 @@ def check_times(*series: Any, after: Any = None) -> None:
                 f"to {times[i + 1]}; sort it, as in X.sort_index(), or give several series as a "
                 f"list."
             )
+
+
+def validated_rows(detector: Any, X: Any, **settings: Any) -> np.ndarray:
+    """Return the rows of a series as an array; of missing values, say what to do."""
+    try:
+        return validate_data(detector, X, dtype=FLOATS, **settings)
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(
+            f"Input X contains NaN, which {type(detector).__name__} does not take: fill short "
+            f"gaps, as in X.interpolate(limit=5), and give the parts between long gaps as a list."
+        ) from None
