@@ -1,6 +1,7 @@
 """Series and detectors for the tests of time series."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from shared import quick
 from sklearn.ensemble import IsolationForest
@@ -46,3 +47,17 @@ AGGREGATIONS = [
 each_aggregation = pytest.mark.parametrize(
     "how", AGGREGATIONS, ids=lambda how: "-".join(map(str, how.values()))
 )
+
+
+def groups():
+    """Make one frame of three machines whose rows are mixed, and the series of each."""
+    parts = {"c": waves(90), "a": waves(50, seed=1), "b": waves(12, seed=2)}
+    frames = [pd.DataFrame(part, columns=["u", "v"]) for part in parts.values()]
+    whole = pd.concat(
+        [
+            frame.assign(machine=name, at=np.arange(len(frame)))
+            for name, frame in zip(parts, frames, strict=True)
+        ]
+    )
+    whole = whole.sort_values("at", kind="stable").drop(columns="at").reset_index(drop=True)
+    return whole, dict(zip(parts, frames, strict=True))

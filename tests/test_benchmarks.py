@@ -253,6 +253,14 @@ def test_kinds_of_anomalies(run, waves):
 
 
 @pytest.mark.slow
+def test_false_events(run):
+    """Events in clean rows, and faults that are found, are counted for each process."""
+    found, text = run(quality, "alarms", "--sets", "drift")
+    assert found.faults_found.between(0, 5).all()
+    assert text.count("| one in 30 days | ") == 2
+
+
+@pytest.mark.slow
 def test_chart_of_series(waves):
     """Series of either kind are drawn."""
     titles = [axes.get_title("left") for axes in series_chart(Path(waves[1])).axes]

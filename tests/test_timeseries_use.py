@@ -1,14 +1,12 @@
-"""Several series, thresholds, reasons, chunks and scales, and what stands around a detector."""
+"""Thresholds, reasons, chunks and scales, and what stands around a detector."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
-import polars
 import pytest
 import torch
-from series import detector, each_aggregation, waves
+from series import detector, each_aggregation, groups, waves
 from shared import quick
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -20,69 +18,6 @@ from sklearn.preprocessing import StandardScaler
 
 from sktae import Autoencoder, AutoencoderEnsemble, WindowedDetector
 from sktae.timeseries.channels import Channels
-
-# -- several series --------------------------------------------------------------------------------
-
-
-def groups():
-    """Make one frame of three machines whose rows are mixed, and the series of each."""
-    parts = {"c": waves(90), "a": waves(50, seed=1), "b": waves(12, seed=2)}
-    frames = [pd.DataFrame(part, columns=["u", "v"]) for part in parts.values()]
-    whole = pd.concat(
-        [
-            frame.assign(machine=name, at=np.arange(len(frame)))
-            for name, frame in zip(parts, frames, strict=True)
-        ]
-    )
-    whole = whole.sort_values("at", kind="stable").drop(columns="at").reset_index(drop=True)
-    return whole, dict(zip(parts, frames, strict=True))
-
-
-@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
-def test_series_are_scored_as_if_alone(aggregation):
-    """Lists and groups are learnt together and scored one by one, each in its own place."""
-    whole, frames = groups()
-    listed = detector(aggregation=aggregation).fit(list(frames.values()))
-    grouped = detector(aggregation=aggregation, group="machine").fit(whole)
-    assert grouped.n_features_in_ == 2
-    assert grouped.offset_ == listed.offset_
-    for method in ("score_samples", "decision_function", "predict", "error_map", "explain"):
-        parts = getattr(listed, method)(list(frames.values()))
-        together = getattr(grouped, method)(whole)
-        assert len(together) == len(whole)
-        for (name, frame), part in zip(frames.items(), parts, strict=True):
-            np.testing.assert_array_equal(part, getattr(listed, method)(frame))
-            np.testing.assert_array_equal(together[whole["machine"] == name], part)
-    assert list(grouped.explain(whole)) == ["u", "v"]
-    events = grouped.events(whole)
-    assert events.columns[0] == "machine"
-    assert set(events["machine"]) <= set("abc")
-    assert [list(e) for e in listed.events(list(frames.values()))] == [list(events)[1:]] * 3
-
-
-def test_groups_may_be_levels_of_the_index():
-    """A level of the index, or a column of a frame of polars, tells series apart, too."""
-    whole, _ = groups()
-    model = detector(group="machine", contamination=0.1).fit(whole)
-    expected, events = model.score_samples(whole), model.events(whole)
-    assert len(events)
-    for frame in (whole.set_index("machine", append=True), polars.from_dict(whole.to_dict("list"))):
-        again = detector(group="machine", contamination=0.1).fit(frame)
-        np.testing.assert_array_equal(again.score_samples(frame), expected)
-        assert again.events(frame)["machine"].tolist() == events["machine"].tolist()
-    unnamed = whole.assign(machine=whole["machine"].where(whole.index != 3))
-    with pytest.raises(ValueError, match=r"'machine' of X, .* has 1 missing values"):
-        model.fit(unnamed)
-
-
-def test_windows_never_cross():
-    """No window that is learnt from holds rows of two series."""
-    parts = [np.full((n, 1), float(number)) for number, n in enumerate((30, 25, 7, 40))]
-    model = detector(PCA(1), standardize=False, views=("raw",)).fit(parts)
-    windows = model._kinds.shapes[0].windows(parts)
-    assert len(windows) == 11 + 6 + 21
-    assert (windows[:] == windows[:][:, :1]).all()
-
 
 # -- thresholds and reasons ------------------------------------------------------------------------
 
@@ -98,6 +33,26 @@ def test_thresholds_are_shares():
     model = detector(false_alarm_rate=0.1, calibration=0.3).fit(X)
     assert (model.p_values(X[-600:]) <= 0.1).mean() == pytest.approx(0.1, abs=0.01)
     assert (model.predict(X[-600:]) == -1).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("calibration", ["cross", 0.4])
+def test_false_events_are_as_rare_as_promised(calibration):
+    """On clean rows, there is about one event in so many rows, or in so much time, or fewer."""
+    found = []
+    for seed in range(4):
+        X = waves(24_000, 1, seed)
+        how = {"calibration": calibration, "false_alarms_per": 2000}
+        model = detector(PCA(4), **how).fit(X[:4000])
+        found.append(len(model.events(X[4100:])))
+    assert 0.2 < np.mean(found) / 10 < 1.5
+    index = pd.date_range("2026-01-01", periods=4000, freq="h")
+    how["false_alarms_per"] = "2000h"
+    again = detector(PCA(4), **how).fit(pd.DataFrame(X[:4000], index=index))
+    assert again.offset_ == model.offset_
+    rare = detector(PCA(4), **{**how, "false_alarms_per": 20_000}).fit(X[:4000])
+    assert rare.offset_ < model.offset_
+    with pytest.warns(UserWarning, match=r"times as long as the \d+ rows that"):
+        detector(PCA(4), **{**how, "false_alarms_per": 1_000_000}).fit(X[:4000])
 
 
 @pytest.mark.parametrize("how", [{}, {"aggregation": "causal"}, {"stride": 4}])
@@ -183,19 +138,6 @@ def test_events_speak_of_time():
     ]
     model.offset_ = -np.inf
     assert model.events(frame).shape == (0, 7)
-
-
-def test_events_have_the_same_types_without_any():
-    """An empty list of events can be joined with others, or subtracted from."""
-    frame = pd.DataFrame(waves(400), index=pd.date_range("2026-01-01", periods=400, freq="h"))
-    model = detector(contamination=0.05).fit(frame)
-    found = model.events(frame)
-    assert (found["duration"] == found["end"] - found["start"]).all()
-    arrays = model.events(frame.to_numpy())
-    assert (arrays["duration"] == arrays["end"] - arrays["start"] + 1).all()
-    model.offset_ = -np.inf
-    assert model.events(frame).dtypes.equals(found.dtypes)
-    assert model.events(frame.to_numpy()).dtypes.equals(arrays.dtypes)
 
 
 def test_labels_stay_what_they_are():
@@ -379,6 +321,9 @@ def test_a_failed_fit_leaves_what_was_there():
             {"calibration": 0.97},
             r"leaves too little to learn from: 0 rows of n_samples=600",
         ),
+        ({"false_alarms_per": 100}, r"false_alarms_per=100 .* set calibration to 'cross'"),
+        ({"false_alarms_per": "soon"}, r"a duration such as '30D'. Got 'soon' instead"),
+        ({"false_alarms_per": "30D"}, r"DataFrame whose index holds times; or give a number"),
         ({"aggregation": "middle"}, r"'aggregation' parameter of WindowedDetector must be a str"),
     ],
 )
@@ -433,50 +378,6 @@ def test_few_rows_at_a_time_are_learnt_together():
     for start in range(200, 300, 20):
         other.partial_fit(X[start : start + 20])
     np.testing.assert_array_equal(one.score_samples(X), other.score_samples(X))
-
-
-def test_rows_out_of_order_are_refused():
-    """An index of times that goes back is no series, in a fit, in a score and in a stream."""
-    frame = pd.DataFrame(waves(100), index=pd.date_range("2026-01-01", periods=100, freq="h"))
-    shuffled = frame.sample(frac=1, random_state=0)
-    model = detector().fit(frame)
-    for method in (model.fit, model.score_samples, model.score_next, model.partial_fit):
-        with pytest.raises(ValueError, match=r"goes from .* back to .* X\.sort_index\(\)"):
-            method(shuffled)
-    model.score_next(frame[50:])
-    with pytest.raises(ValueError, match=r"goes from 2026-01-05 03:00:00 back to 2026-01-01"):
-        model.score_next(frame[:50])
-    model.score_next(last=True)
-    model.score_next(frame[:50])
-    with pytest.raises(ValueError, match=r"some are missing \(NaT\)"):
-        model.fit(frame.set_index(frame.index.where(frame.index.hour > 0)))
-    for method in (model.fit, model.score_next):
-        with pytest.raises(ValueError, match=r"'time' of X holds times, .* X.set_index\('time'\)"):
-            method(frame.reset_index(names="time"))
-    assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50
-
-
-def test_rows_that_are_not_equally_spaced():
-    """Windows take rows to be equally spaced; where they are not, a warning says where."""
-    frame = pd.DataFrame(waves(400), index=pd.date_range("2026-01-01", periods=400, freq="h"))
-    model = detector().fit(frame.rename(columns=str))
-    frame = frame.rename(columns=str)
-    for other, message in (
-        (frame.drop(frame.index[100:160]), r"1 of 339 steps are not about 0 days 01:00:00, as fro"),
-        (frame.loc[frame.index.repeat(2)], r"of 799 steps are not about"),
-        (frame[::2], r"Rows of X are 0 days 02:00:00 apart, but those of the fit were 0 days 01:"),
-    ):
-        with pytest.warns(UserWarning, match=message):
-            model.score_samples(other)
-    times = pd.date_range("2026-01-01", periods=400, freq="B")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        detector().fit(frame.set_index(times))
-        detector().fit(frame.set_index(times.to_period("D")))
-        dated = polars.DataFrame({"time": frame.index.to_numpy(), "u": frame["0"], "v": frame["1"]})
-        own = detector(contamination=0.1).fit(dated)
-    assert own.n_features_in_ == 2
-    assert own.events(dated)["start"].dtype.kind == "M"
 
 
 def test_tensors_are_arrays():

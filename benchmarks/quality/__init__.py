@@ -14,4 +14,5 @@ NAMES = (  # in the page's order
     "disentangling",
     "series",
     "kinds",
+    "alarms",
 )

@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils.metaestimators import available_if
 
 from sktae._outliers.scores import score_settings
-from sktae._outliers.threshold import threshold
 from sktae._training.checkpoint import check_seed
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
@@ -29,6 +28,7 @@ from sktae.timeseries.channels import VIEWS, Channels
 from sktae.timeseries.kinds import Jumps, Kinds, Levels, row_channels
 from sktae.timeseries.scorer import SeriesScoreMixin
 from sktae.timeseries.shape import Shape
+from sktae.timeseries.thresholds import check_promise, excerpts, series_threshold
 
 # The automatic window size, and at most one of so many parts of the longest series.
 _WINDOW_SIZE, _PARTS = 200, 4
@@ -41,13 +41,6 @@ _LEVEL_PARTS = 3
 
 # After `partial_fit`, the scale of errors and the threshold come from so many last rows.
 _MEMORY = 10_000
-
-# The threshold comes from so many excerpts of so many rows, if there are more.
-_N_EXCERPTS, _EXCERPT = 8, 8192
-
-# With contamination=None, the threshold is so many times the largest training anomaly. New normal
-# rows look more unusual than training rows, but seldom by this factor.
-_MARGIN = 1.5
 
 # With `calibration="cross"`, halves of series judge each other if the longest has so many windows
 # side by side; fewer are overfitted, and scores of other rows are far too low.
@@ -171,6 +164,12 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         is at least 1 / (n + 1), for n rows in `calibration_scores_`. If there are none, it is a
         share of the training rows.
 
+    false_alarms_per : int, str or None, default=None
+        How seldom a false event may be: one, on average, in so many normal rows, or in a duration
+        such as "30D", if the index of the DataFrame holds times. It sets the threshold instead of
+        `contamination` and needs `calibration`. The fewer rows there are for that, the further the
+        threshold is from them.
+
     calibration : "cross", float or None, default=None
         Where the scores come from that new rows are compared with, for the threshold of `predict`
         and for `p_values`. None: there are no such scores, so no `p_values`, and the threshold
@@ -237,6 +236,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     group: str | None = None
     contamination: Literal["auto"] | Contamination | None = "auto"
     false_alarm_rate: Fraction = 0.01
+    false_alarms_per: Count | str | None = None
     calibration: Literal["cross"] | Fraction | None = None
     random_state: Seed = None
 
@@ -290,7 +290,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         """
         fresh = plain_copy(self)
         if hasattr(self, "estimator_"):
-            shapes = [_copied(shape) for shape in self._kinds.shapes]
+            shapes = [shape.copied() for shape in self._kinds.shapes]
             fresh.estimator_ = shapes[0].estimator
             fresh._kinds = Kinds(shapes, self._kinds.jumps, self._kinds.levels)
         fresh._train_chunk(X)
@@ -317,8 +317,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         if self.calibration == "cross":
             calibration = self._crossed(series)
         elif self.calibration is not None:
-            ends = [self._scores(rows)[-self._n_held_out(len(rows)) :] for rows in series]
-            calibration = np.sort(np.hstack(ends))
+            calibration = [self._scores(rows)[-self._n_held_out(len(rows)) :] for rows in series]
         self._set_threshold(training, calibration)
         self._keep_last_rows(series[-1])
         self._stream, self._n_waiting = None, 0
@@ -335,9 +334,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         shapes, jumps, levels = self._kinds.shapes, None, None
         self._kinds = Kinds(shapes, None, None)
         if shapes[0].from_residuals:
-            errors = np.concatenate(
-                [self._process(part, "sizes") for part in _all_excerpts(series)]
-            )
+            errors = np.concatenate([self._process(part, "sizes") for part in excerpts(series)])
             self._kinds.fit_scales(errors, self.training_data)
             channels = row_channels([rows for rows in series if len(rows)])
             scaled = [channels.transform(rows, rows[:0])[:, 0] for rows in series]
@@ -363,8 +360,8 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the fit of the detector itself has warned
                 part._learn(half)
-            scores += [part._scores(rows) for rows in _all_excerpts(other)]
-        return np.sort(np.hstack(scores))
+            scores += [part._scores(rows) for rows in excerpts(other)]
+        return scores
 
     def _train_chunk(self, X):
         first = not hasattr(self, "estimator_")
@@ -408,6 +405,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
                 f"The 'views' parameter of {name} must be a tuple of "
                 f"{', '.join(map(repr, VIEWS))}. Got {views!r} instead."
             )
+        check_promise(self)
         self.window_size_ = window_size
         # So many rows between two parts of a series, and no score in one depends on rows in both.
         n_windows = 2 if self.aggregation == "causal" else 1
@@ -451,12 +449,11 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             return n_rows
         return max(0, n_rows - self._n_held_out(n_rows) - self._gap)
 
-    def _set_threshold(self, training, calibration):
-        """Set the threshold, from training series and the sorted scores of other rows."""
-        scores = np.sort(np.hstack([self._scores(part) for part in _all_excerpts(training)]))
+    def _set_threshold(self, training, held_out):
+        """Set the threshold, from training series and the scores of others."""
+        scores = np.sort(np.hstack([self._scores(part) for part in excerpts(training)]))
         varies = not self._channels.constant.all()
-        from_residuals = self._kinds.shapes[0].from_residuals
-        if from_residuals and -scores[0] < _ROUNDING and varies:
+        if self._kinds.shapes[0].from_residuals and -scores[0] < _ROUNDING and varies:
             warnings.warn(
                 f"{self.estimator_!r} reproduces the windows of the fit exactly, so that scores of "
                 f"{type(self).__name__} are those of rounding; give it a smaller code than "
@@ -464,14 +461,9 @@ class WindowedDetector(SeriesScoreMixin, Declared):
                 UserWarning,
                 stacklevel=5,  # where the user calls fit
             )
-        self.calibration_scores_, self._scored_by = calibration, score_settings(self)
-        if self.contamination is None:
-            reference = scores if calibration is None else calibration
-            # An anomaly of 0 is a perfect reconstruction, but scores of estimators have no zero.
-            zero = 0.0 if from_residuals else np.median(reference)
-            self.offset_ = float(zero + _MARGIN * (reference[0] - zero))
-        else:
-            self.offset_ = threshold(self, scores, calibration)
+        self.calibration_scores_ = None if held_out is None else np.sort(np.hstack(held_out))
+        self.offset_ = series_threshold(self, scores, held_out)
+        self._scored_by = score_settings(self)
 
     def _scores(self, rows):
         return -self._process(rows, "anomaly")[:, 0]
@@ -481,25 +473,3 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         n = max(_MEMORY, 2 * self.window_size_)
         stride = self._stride(self.window_size_, learning=True)
         self._last_rows = rows[max(0, len(rows) - n) // stride * stride :].copy()
-
-
-def _copied(shape):
-    """Return a shape whose estimator may learn, without a change to the one given."""
-    copied, estimator = copy.copy(shape), shape.estimator
-    # Other libraries' estimators change in place, ours swap their state in one step.
-    ours = isinstance(estimator, BaseAutoencoder)
-    copied.estimator = copy.copy(estimator) if ours else copy.deepcopy(estimator)
-    return copied
-
-
-def _all_excerpts(series):
-    """Return excerpts of each series that has rows."""
-    return [excerpt for rows in series for excerpt in _excerpts(rows)]
-
-
-def _excerpts(rows):
-    """Return evenly spaced excerpts of a series, whose scores stand for those of all rows."""
-    if len(rows) <= _N_EXCERPTS * _EXCERPT:
-        return [rows] if len(rows) else []
-    firsts = np.linspace(0, len(rows) - _EXCERPT, _N_EXCERPTS).astype(int)
-    return [rows[first : first + _EXCERPT] for first in firsts]

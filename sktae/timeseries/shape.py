@@ -1,5 +1,6 @@
 """Windows of one size: an estimator that learns them, and its errors on the scale of training."""
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -72,6 +73,14 @@ class Shape:
         windows = self.windows([rows])
         windows.starts = windows.starts[windows.starts + self.layout.window_size > n_known]
         self.estimator.partial_fit(self._inputs(params, windows, seed))
+
+    def copied(self) -> "Shape":
+        """Return a copy whose estimator may learn more, without a change to this one."""
+        shape = copy.copy(self)
+        # Other libraries' estimators change in place, ours swap their state in one step.
+        ours = isinstance(self.estimator, BaseAutoencoder)
+        shape.estimator = copy.copy(self.estimator) if ours else copy.deepcopy(self.estimator)
+        return shape
 
     def fit_errors(self, params: Any, windows: Windows) -> None:
         """Learn the scale of errors from a sample of the training windows."""

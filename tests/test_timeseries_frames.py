@@ -1,0 +1,113 @@
+"""Series as users have them: lists, groups, indexes of times, frames of pandas and polars."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+from series import detector, groups, waves
+from sklearn.decomposition import PCA
+
+
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
+def test_series_are_scored_as_if_alone(aggregation):
+    """Lists and groups are learnt together and scored one by one, each in its own place."""
+    whole, frames = groups()
+    listed = detector(aggregation=aggregation).fit(list(frames.values()))
+    grouped = detector(aggregation=aggregation, group="machine").fit(whole)
+    assert grouped.n_features_in_ == 2
+    assert grouped.offset_ == listed.offset_
+    for method in ("score_samples", "decision_function", "predict", "error_map", "explain"):
+        parts = getattr(listed, method)(list(frames.values()))
+        together = getattr(grouped, method)(whole)
+        assert len(together) == len(whole)
+        for (name, frame), part in zip(frames.items(), parts, strict=True):
+            np.testing.assert_array_equal(part, getattr(listed, method)(frame))
+            np.testing.assert_array_equal(together[whole["machine"] == name], part)
+    assert list(grouped.explain(whole)) == ["u", "v"]
+    events = grouped.events(whole)
+    assert events.columns[0] == "machine"
+    assert set(events["machine"]) <= set("abc")
+    assert [list(e) for e in listed.events(list(frames.values()))] == [list(events)[1:]] * 3
+
+
+def test_groups_may_be_levels_of_the_index():
+    """A level of the index, or a column of a frame of polars, tells series apart, too."""
+    whole, _ = groups()
+    model = detector(group="machine", contamination=0.1).fit(whole)
+    expected, events = model.score_samples(whole), model.events(whole)
+    assert len(events)
+    for frame in (whole.set_index("machine", append=True), polars.from_dict(whole.to_dict("list"))):
+        again = detector(group="machine", contamination=0.1).fit(frame)
+        np.testing.assert_array_equal(again.score_samples(frame), expected)
+        assert again.events(frame)["machine"].tolist() == events["machine"].tolist()
+    unnamed = whole.assign(machine=whole["machine"].where(whole.index != 3))
+    with pytest.raises(ValueError, match=r"'machine' of X, .* has 1 missing values"):
+        model.fit(unnamed)
+
+
+def test_windows_never_cross():
+    """No window that is learnt from holds rows of two series."""
+    parts = [np.full((n, 1), float(number)) for number, n in enumerate((30, 25, 7, 40))]
+    model = detector(PCA(1), standardize=False, views=("raw",)).fit(parts)
+    windows = model._kinds.shapes[0].windows(parts)
+    assert len(windows) == 11 + 6 + 21
+    assert (windows[:] == windows[:][:, :1]).all()
+
+
+def test_events_have_the_same_types_without_any():
+    """An empty list of events can be joined with others, or subtracted from."""
+    frame = pd.DataFrame(waves(400), index=pd.date_range("2026-01-01", periods=400, freq="h"))
+    model = detector(contamination=0.05).fit(frame)
+    found = model.events(frame)
+    assert (found["duration"] == found["end"] - found["start"]).all()
+    arrays = model.events(frame.to_numpy())
+    assert (arrays["duration"] == arrays["end"] - arrays["start"] + 1).all()
+    model.offset_ = -np.inf
+    assert model.events(frame).dtypes.equals(found.dtypes)
+    assert model.events(frame.to_numpy()).dtypes.equals(arrays.dtypes)
+
+
+def test_rows_out_of_order_are_refused():
+    """An index of times that goes back is no series, in a fit, in a score and in a stream."""
+    frame = pd.DataFrame(waves(100), index=pd.date_range("2026-01-01", periods=100, freq="h"))
+    shuffled = frame.sample(frac=1, random_state=0)
+    model = detector().fit(frame)
+    for method in (model.fit, model.score_samples, model.score_next, model.partial_fit):
+        with pytest.raises(ValueError, match=r"goes from .* back to .* X\.sort_index\(\)"):
+            method(shuffled)
+    model.score_next(frame[50:])
+    with pytest.raises(ValueError, match=r"goes from 2026-01-05 03:00:00 back to 2026-01-01"):
+        model.score_next(frame[:50])
+    model.score_next(last=True)
+    model.score_next(frame[:50])
+    with pytest.raises(ValueError, match=r"some are missing \(NaT\)"):
+        model.fit(frame.set_index(frame.index.where(frame.index.hour > 0)))
+    for method in (model.fit, model.score_next):
+        with pytest.raises(ValueError, match=r"'time' of X holds times, .* X.set_index\('time'\)"):
+            method(frame.reset_index(names="time"))
+    assert len(detector().fit([frame, frame[50:]]).score_samples(frame[::2])) == 50
+
+
+def test_rows_that_are_not_equally_spaced():
+    """Windows take rows to be equally spaced; where they are not, a warning says where."""
+    frame = pd.DataFrame(waves(400), index=pd.date_range("2026-01-01", periods=400, freq="h"))
+    model = detector().fit(frame.rename(columns=str))
+    frame = frame.rename(columns=str)
+    for other, message in (
+        (frame.drop(frame.index[100:160]), r"1 of 339 steps are not about 0 days 01:00:00, as fro"),
+        (frame.loc[frame.index.repeat(2)], r"of 799 steps are not about"),
+        (frame[::2], r"Rows of X are 0 days 02:00:00 apart, but those of the fit were 0 days 01:"),
+    ):
+        with pytest.warns(UserWarning, match=message):
+            model.score_samples(other)
+    times = pd.date_range("2026-01-01", periods=400, freq="B")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector().fit(frame.set_index(times))
+        detector().fit(frame.set_index(times.to_period("D")))
+        dated = polars.DataFrame({"time": frame.index.to_numpy(), "u": frame["0"], "v": frame["1"]})
+        own = detector(contamination=0.1).fit(dated)
+    assert own.n_features_in_ == 2
+    assert own.events(dated)["start"].dtype.kind == "M"
