@@ -103,7 +103,7 @@ def test_events_say_of_which_kind_they_are(aggregation):
     """A spike is a jump, another pace a shape, and a level is seen as long as it lasts."""
     X, places = kinds_of_anomalies()
     model = detector(PCA(4), 93, aggregation=aggregation, contamination=None).fit(waves(2400, 1, 1))
-    kinds = pd.DataFrame(model._process(X, "kinds"), columns=["shape", "jump", "level"])
+    kinds = pd.DataFrame(model._process(X, "reasons")[:, :3], columns=["shape", "jump", "level"])
     events = model.events(X)
     for kind, (start, end) in places.items():
         found = events[(events["start"] < end) & (events["end"] >= start)]

@@ -30,9 +30,10 @@ events = detector.events(X[1000:])
 print(events.to_string(index=False))
 
 # %%
-# `events` merges flagged timestamps into intervals and names the leading channels. Scores are
-# smoothed over a window, and intervals are wider than what happened by about as much; `error_map`,
-# below, says exactly where in each channel the reconstruction fails.
+# `events` merges flagged timestamps into intervals and names the kind and the leading channels. The
+# broad hills are shapes, whose scores are smoothed over a window, so intervals are wider than what
+# happened by about as much. The narrow peaks are jumps, where a value is farther from its neighbors
+# than any before. `error_map`, below, says where in each channel the reconstruction fails.
 
 figure, panels = plt.subplots(
     3, 1, figsize=(10, 6), sharex=True, height_ratios=[2, 2, 1], layout="constrained"

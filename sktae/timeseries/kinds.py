@@ -187,6 +187,19 @@ class Kinds:
             found += parts[:, [kind]] * _shares(excess)
         return found
 
+    def reasons(self, errors: Sequence[np.ndarray]) -> np.ndarray:
+        """Return parts and contributions side by side, (t, 3 + c), or the anomaly, (t, 1)."""
+        if not self.shapes[0].from_residuals:
+            return errors[0]
+        return np.hstack([self.parts(errors), self.contributions(errors)])
+
+    def split(self, reasons: np.ndarray) -> tuple[np.ndarray, list[np.ndarray] | None]:
+        """Return the anomaly of rows, (t,), and their contributions and parts, if there are any."""
+        if not self.shapes[0].from_residuals:
+            return reasons[:, 0], None
+        parts, contributions = reasons[:, : len(KINDS)], reasons[:, len(KINDS) :]
+        return parts.sum(axis=1), [contributions, parts]
+
     def _excess(self, errors: Sequence[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the numbers of the kinds of rows, and the errors that belong to them, (t, c)."""
         return zip(map(KINDS.index, self.rows), errors[len(self.shapes) :], strict=True)

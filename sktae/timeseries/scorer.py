@@ -10,8 +10,10 @@ from sktae.timeseries.channels import Channels
 from sktae.timeseries.events import concat_events, find_events
 from sktae.timeseries.kinds import Kinds
 from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
+from sktae.timeseries.series_stream import SeriesStream
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.validation import (
+    check_one_series,
     check_spacing,
     check_times,
     groups_of,
@@ -129,20 +131,19 @@ class SeriesScoreMixin(OutlierMixin):
         scores : ndarray of shape (n_final,)
             The higher, the more normal.
         """
+        found, _, self._stream = self._advance(self._stream, rows, last, "anomaly")
+        return -found[:, 0]
+
+    def stream(self):
+        """Return an object that follows one series, so that many can be scored by one detector.
+
+        Returns
+        -------
+        stream : SeriesStream
+            Its `score` takes the next rows, and its `events` lists what happened so far.
+        """
         check_is_fitted(self)
-        stream, last_time = self._stream or (self._new_stream("anomaly"), None)
-        if rows is None:
-            rows = np.empty((0, self.n_features_in_))
-        else:
-            rows = rows_of(rows)
-            check_times(rows, after=last_time)
-            times = time_index(rows)
-            if times is not None and len(times):
-                last_time = times[-1]
-            rows = self._one_series(rows, reset=False)
-        anomalies = stream.process(rows, *self._functions("anomaly"), last)
-        self._stream = None if last else (stream, last_time)
-        return -anomalies[:, 0]
+        return SeriesStream(self)
 
     def error_map(self, X):
         """Compute the error of each timepoint in each channel.
@@ -238,10 +239,28 @@ class SeriesScoreMixin(OutlierMixin):
                 f"{self.group!r}, which is its group; give those of one group without it."
             )
         X = rows_of(X)
+        check_one_series(X)
         check_times(X)
         if reset:
             self._spacing = spacing_of(X)
         return validated_rows(self, X, reset=reset)
+
+    def _advance(self, state, rows, last, output):
+        """Go on with a series; return what is final, times of the rows if known, and the state."""
+        check_is_fitted(self)
+        stream, last_time = state or (self._new_stream(output), None)
+        times = None
+        if rows is None:
+            rows = np.empty((0, self.n_features_in_))
+        else:
+            rows = rows_of(rows)
+            check_times(rows, after=last_time)
+            times = time_index(rows)
+            if times is not None and len(times):
+                last_time = times[-1]
+            rows = self._one_series(rows, reset=False)
+        found = stream.process(rows, *self._functions(output), last)
+        return found, times, None if last else (stream, last_time)
 
     def _compute(self, X, output):
         """Return an output for each row of X (see `_functions`), (n, k), or a list of such."""
@@ -288,9 +307,10 @@ class SeriesScoreMixin(OutlierMixin):
     def _functions(self, output):
         """Return what the streams of an output measure by, and what combines the measures.
 
-        "anomaly" is one number for each row, (n, 1), "contributions" are the channels' shares of
-        it, (n, c), and "kinds" those of kinds, (n, 3). "sizes" are the errors by window size,
-        (n, sizes). "map" are the channels' errors, (n, c), whatever the aggregation.
+        "anomaly" is one number for each row, (n, 1), and "contributions" are the channels' shares
+        of it, (n, c). "reasons" are the shares of kinds and channels, if there are any, else the
+        anomaly. "sizes" are the errors by window size, (n, sizes). "map" are the channels' errors,
+        (n, c), whatever the aggregation.
         """
         kinds = self._kinds
         if output == "map":
@@ -301,7 +321,7 @@ class SeriesScoreMixin(OutlierMixin):
         combine = {
             "anomaly": kinds.anomaly,
             "contributions": kinds.contributions,
-            "kinds": kinds.parts,
+            "reasons": kinds.reasons,
             "sizes": kinds.by_size,
         }
         return [*windows, *kinds.rows.values()], combine[output]
@@ -327,8 +347,8 @@ class SeriesScoreMixin(OutlierMixin):
     def _events(self, X, rows, scores):
         """Return the events of one series, X as it was given and its rows as an array."""
         reasons = None
-        if self._kinds.shapes[0].from_residuals and (scores < self.offset_).any():
-            reasons = [self._process(rows, output) for output in ("contributions", "kinds")]
+        if (scores < self.offset_).any():
+            reasons = self._kinds.split(self._process(rows, "reasons"))[1]
         labels = X.index if isinstance(X, pd.DataFrame) else range(len(scores))
         names = self._channel_names(X)
         return find_events(scores, self.offset_, self.window_size_, labels, reasons, names)

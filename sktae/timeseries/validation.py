@@ -25,7 +25,7 @@ def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
                 f"x.reshape(-1, 1), and if they are rows, give np.array(X)."
             )
     if group is None:
-        _check_one_series(X)
+        check_one_series(X)
         return [X], [slice(None)]
     codes, _ = pd.factorize(groups_of(X, group), use_na_sentinel=False)
     order = np.argsort(codes, kind="stable")
@@ -64,8 +64,8 @@ def rows_of(X: Any) -> Any:
     return frame.set_index(times[0]) if len(times) == 1 else frame
 
 
-def _check_one_series(X: Any) -> None:
-    """Raise if X is no series, (n_timepoints, n_channels), but several."""
+def check_one_series(X: Any) -> None:
+    """Raise if X is not one series, (n_timepoints, n_channels), but several."""
     if isinstance(getattr(X, "index", None), pd.MultiIndex) and X.index.nlevels > 1:
         names = ", ".join(map(repr, X.index.names))
         raise ValueError(

@@ -1,0 +1,108 @@
+"""A series that arrives row by row, scored by a detector that many series may share."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sktae._outliers.scores import check_scored_as_in_fit
+from sktae.timeseries.events import find_events
+
+
+class SeriesStream:
+    """Follows one series with a fitted detector, which many of them may share.
+
+    `WindowedDetector.stream` makes one for each machine, say. The detector is read and not changed.
+
+    Parameters
+    ----------
+    detector : WindowedDetector
+        The fitted detector.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktae import WindowedDetector
+    >>> X = np.sin(np.arange(1200) / 5)[:, np.newaxis]
+    >>> detector = WindowedDetector(window_size=30, contamination=None, random_state=0).fit(X)
+    >>> first, second = detector.stream(), detector.stream()
+    >>> first.score(X[:100]).shape, second.score(X[:40]).shape
+    ((71,), (11,))
+    >>> first.score(last=True).shape
+    (29,)
+    >>> len(first.events())
+    0
+    """
+
+    def __init__(self, detector: Any):
+        self.detector = detector
+        self.reset()
+
+    def reset(self):
+        """Forget all rows, so that the next one begins another series."""
+        self._state: Any = None
+        self._n_rows = 0  # that were given
+        self._labels: list[Any] = []  # of rows whose scores are not final, or that may be events
+        self._found = np.zeros((0, 1))  # the parts of the anomaly of rows that may be events
+        self._over: list[pd.DataFrame] = []  # events that no later row can change
+
+    def score(self, rows=None, last=False):
+        """Score the next rows of the series; scores are those of `score_samples`.
+
+        Parameters
+        ----------
+        rows : array-like of shape (n_timepoints, n_channels) or None, default=None
+            The next rows, if there are any.
+
+        last : bool, default=False
+            Whether the series ends with them. Then the scores of all its rows are returned, and
+            the next call begins another series.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_final,)
+            The scores that have become final, up to `delay_` rows before the last row given.
+        """
+        if self._state is None:
+            self.reset()  # what is known of an earlier series is kept until another one begins
+        found, labels, self._state = self.detector._advance(self._state, rows, last, "reasons")
+        n_rows = 0 if rows is None else len(rows)
+        numbers = range(self._n_rows, self._n_rows + n_rows)
+        self._labels += list(numbers if labels is None else labels)
+        self._n_rows += n_rows
+        width = found.shape[1]
+        self._found = np.concatenate([self._found.reshape(-1, width), found])
+        scores = -self.detector._kinds.split(self._found)[0]
+        self._forget(scores)
+        return scores[len(scores) - len(found) :]
+
+    def events(self):
+        """List the events of the series so far, as `WindowedDetector.events` does.
+
+        Returns
+        -------
+        events : DataFrame
+            As of `WindowedDetector.events`, and a last column `over`: False for an event that later
+            rows may prolong. Of a series that has ended, all are over.
+        """
+        check_scored_as_in_fit(self.detector, "offset_ is a threshold for")
+        events = [*self._over, self._events().assign(over=self._state is None)]
+        # Frames without events would turn the labels of the others into objects.
+        return pd.concat([frame for frame in events if len(frame)] or events[:1], ignore_index=True)
+
+    def _events(self):
+        detector = self.detector
+        anomalies, reasons = detector._kinds.split(self._found)
+        labels = pd.Index(self._labels[: len(anomalies)])
+        settings = detector.offset_, detector.window_size_, labels, reasons
+        return find_events(-anomalies, *settings, detector._channel_names(None))
+
+    def _forget(self, scores):
+        """Keep only rows that may be part of an event, or become one."""
+        flagged = np.flatnonzero(scores < self.detector.offset_)
+        distance = self.detector.window_size_
+        n = len(scores) if not len(flagged) else int(flagged[0])
+        if len(flagged) and flagged[-1] + distance + 1 < len(scores):
+            self._over.append(self._events().assign(over=True))
+            n = len(scores)
+        self._labels, self._found = self._labels[n:], self._found[n:]
