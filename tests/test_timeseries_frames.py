@@ -2,12 +2,15 @@
 
 import warnings
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import polars
 import pytest
 from series import detector, groups, waves
 from sklearn.decomposition import PCA
+
+from sktae.plot import SeriesDisplay
 
 
 @pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
@@ -111,3 +114,23 @@ def test_rows_that_are_not_equally_spaced():
         own = detector(contamination=0.1).fit(dated)
     assert own.n_features_in_ == 2
     assert own.events(dated)["start"].dtype.kind == "M"
+
+
+def test_series_are_drawn():
+    """The channels that events name are drawn above the anomaly, with an area for each event."""
+    mpl.use("Agg")
+    whole, _ = groups()
+    whole.loc[whole["machine"] == "c", "v"] += np.where(np.arange(90) // 5 == 14, 4, 0)
+    model = detector(contamination=0.1, group="machine").fit(whole)
+    one = whole[whole["machine"] == "c"]
+    display = SeriesDisplay.from_estimator(model, one, n_channels=1)
+    assert [axes.get_ylabel() for axes in display.axes_] == ["v", "anomaly"]
+    assert len(display.axes_[0].patches) == len(model.events(one)) > 0
+    np.testing.assert_array_equal(display.anomalies, -model.score_samples(one))
+    assert len(SeriesDisplay.from_estimator(detector().fit(waves()), waves()).axes_) == 3
+    for X in (whole, [one, one]):
+        with pytest.raises(ValueError, match="draws one series, but X holds several"):
+            SeriesDisplay.from_estimator(model, X)
+    with pytest.raises(ValueError, match=r"needs 2 axes, .* Got 3 instead"):
+        display.plot(np.zeros(3), n_channels=1)
+    mpl.pyplot.close("all")
