@@ -322,6 +322,24 @@ def test_streams_equal_the_whole(how, window, estimator):
             np.testing.assert_array_equal(found, whole)
 
 
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
+@pytest.mark.parametrize("estimator", [None, PCA(1)])
+def test_extreme_windows_and_values(estimator, aggregation):
+    """Windows of one row, and values whose squares overflow, have scores, and so do streams."""
+    X = waves(90, 3)
+    for size in (1, 2):
+        model = detector(estimator, size, aggregation=aggregation).fit(X)
+        np.testing.assert_allclose(in_chunks(model, X, 1), model.score_samples(X), rtol=1e-9)
+    for how in ({}, {"standardize": False}, {"standardize": False, "views": ("raw",)}):
+        model = detector(estimator, aggregation=aggregation, **how).fit(X)
+        far = np.where(np.arange(90)[:, np.newaxis] > 60, 1e200, 1) * X
+        scores = model.score_samples(far)
+        assert np.isfinite(scores).all()
+        assert 50 < scores.argmin() < 90
+        np.testing.assert_allclose(model.explain(far).sum(axis=1), -scores)
+        assert np.isfinite(model.error_map(far)).all()
+
+
 @each_aggregation
 def test_scores_are_local(how):
     """A score knows nothing of rows beyond `delay_`, and little of those before."""

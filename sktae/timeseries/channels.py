@@ -11,6 +11,9 @@ VIEWS = ("raw", "centered", "difference")
 # Scaled values are clipped at this many standard deviations: beyond, they say no more.
 _CLIP = 20.0
 
+# Values stay below this share of those whose squares overflow.
+_SAFE = 1e-3
+
 # A channel is constant if its values differ by less than this share of the largest. It keeps its
 # units, but none finer than the second share, so that rounding in its values stays small.
 _CONSTANT, _CONSTANT_SCALE = 1e-9, 1e-5
@@ -112,7 +115,9 @@ class Channels:
         """
         joined = np.concatenate([previous, rows], dtype=np.float64)
         scaled = np.zeros((len(rows), *self.shift.shape), self.dtype)
-        limit = self.clip if self.standardize else np.inf
+        # Without a scale, values are clipped where their squares would overflow.
+        largest = np.sqrt(np.finfo(self.dtype).max) * _SAFE
+        limit = self.clip if self.standardize else largest
         for i, view in enumerate(self.views):
             values = _view(view, joined)[-len(rows) :]
             with np.errstate(over="ignore"):  # clipped below

@@ -17,6 +17,9 @@ _FLOOR = 0.1
 # Training errors below this share of the scale are rounding, so they give no lower bound.
 _ROUNDING = 0.01
 
+# Squared residuals count up to so much.
+_LARGEST = 1e36
+
 
 class WindowErrors:
     """Errors of an estimator on windows, normalized by its errors on windows of the training.
@@ -152,5 +155,7 @@ class WindowErrors:
         squares = np.square(inputs - recon)
         if not self.layout.flat:
             squares = np.moveaxis(squares, 1, -1)
+        # What overflows is the most unusual, and its squares do not overflow in turn.
+        squares = np.nan_to_num(squares, nan=_LARGEST, posinf=_LARGEST).clip(max=_LARGEST)
         shape = self.layout.shape(self.n_channels)[1:]
         return squares.reshape(len(inputs), *shape)

@@ -14,6 +14,8 @@ KINDS = "shape", "jump", "level"
 _WEIGHTS = np.array([1.0, 5.0, 0.25])
 # Values count up to so many standard deviations, since logarithms are taken of what is beyond.
 _CLIP = 1e4
+# Errors count up to so much, so that their squares do not overflow.
+_LARGEST = 1e150
 # If training rows have outliers, this share of them is above what counts as normal.
 _OUTLIERS = 0.01
 # Added to what is normal, in standard deviations, since what hardly varies in training has noise.
@@ -212,11 +214,11 @@ class Kinds:
 
 def _pooled(errors: np.ndarray) -> np.ndarray:
     """Return the quadratic mean over channels, (t, c) to (t,)."""
-    return np.sqrt(np.square(errors).mean(axis=1))
+    return np.sqrt(np.square(np.minimum(errors, _LARGEST)).mean(axis=1))
 
 
 def _shares(errors: np.ndarray) -> np.ndarray:
     """Return the share of each channel in the quadratic mean, (t, c); equal ones of nothing."""
-    squares = np.square(errors)
+    squares = np.square(np.minimum(errors, _LARGEST))
     total = squares.sum(axis=1, keepdims=True)
     return np.where(total > 0, squares / np.where(total > 0, total, 1.0), 1 / squares.shape[1])

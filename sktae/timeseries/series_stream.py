@@ -42,7 +42,8 @@ class SeriesStream:
         """Forget all rows, so that the next one begins another series."""
         self._state: Any = None
         self._n_rows = 0  # that were given
-        self._labels: list[Any] = []  # of rows whose scores are not final, or that may be events
+        # Labels of rows whose scores are not final, or that may be events.
+        self._labels = pd.RangeIndex(0)
         self._found = np.zeros((0, 1))  # the parts of the anomaly of rows that may be events
         self._over: list[pd.DataFrame] = []  # events that no later row can change
 
@@ -67,8 +68,10 @@ class SeriesStream:
             self.reset()  # what is known of an earlier series is kept until another one begins
         found, labels, self._state = self.detector._advance(self._state, rows, last, "reasons")
         n_rows = 0 if rows is None else len(rows)
-        numbers = range(self._n_rows, self._n_rows + n_rows)
-        self._labels += list(numbers if labels is None else labels)
+        if labels is None:
+            labels = pd.RangeIndex(self._n_rows, self._n_rows + n_rows)
+        # Of no rows, an index would give its type to those that follow.
+        self._labels = self._labels.append(labels) if len(self._labels) else labels
         self._n_rows += n_rows
         width = found.shape[1]
         self._found = np.concatenate([self._found.reshape(-1, width), found])
@@ -93,7 +96,7 @@ class SeriesStream:
     def _events(self):
         detector = self.detector
         anomalies, reasons = detector._kinds.split(self._found)
-        labels = pd.Index(self._labels[: len(anomalies)])
+        labels = self._labels[: len(anomalies)]
         settings = detector.offset_, detector.window_size_, labels, reasons
         return find_events(-anomalies, *settings, detector._channel_names(None))
 

@@ -97,7 +97,7 @@ class RowStream:
         self.delay = 0 if causal else measure.length - 1
         n_channels = measure.channels.shift.shape[1]
         self.values = np.zeros((0, n_channels))  # scaled rows from the start of the next run on
-        self.latest = np.zeros((0, n_channels))  # the excess of the latest run
+        self.latest = np.zeros((0, n_channels))  # the excess of the latest runs
         self.n_rows = self.n_runs = self.n_final = 0
 
     def process(self, rows: np.ndarray, measure, last: bool) -> np.ndarray:
@@ -109,15 +109,16 @@ class RowStream:
         self.n_rows += len(rows)
         self.n_runs += len(found)
         found = np.concatenate([self.latest, found])
-        end = self.n_runs + self.offset if self.n_runs else 0
-        numbers = np.arange(self.n_final, self.n_rows if last or self.causal else end)
+        # No row is earlier than `delay` says, though those after the first run could be.
+        end = self.n_rows if last or self.causal else self.n_runs
+        numbers = np.arange(self.n_final, end)
         excess = np.zeros((len(numbers), found.shape[1]))
         if self.n_runs:
             run = np.clip(numbers - self.offset, 0, self.n_runs - 1)
             known = numbers >= self.offset if self.causal else slice(None)
             excess[known] = found[run[known] - self.n_runs + len(found)]
         self.n_final += len(numbers)
-        self.latest = found[-1:]
+        self.latest = found[-self.offset - 1 :]
         return excess
 
 
