@@ -251,6 +251,8 @@ def test_windows_are_held_out_in_one_piece():
         (PANEL, {"n_tokens": 5}, "Sequences of tokens have one channel, but X has 2"),
         (ROWS, {"n_tokens": 5}, "Tokens must be integers from 0 on, but X holds"),
         (TOKENS, {"n_tokens": 3}, "X holds the token 4, but n_tokens=3 allows for 0 to 2"),
+        ([["go", "stop"], ["go"]], {"n_tokens": 3}, "X holds the word 'go', but tokens are int"),
+        (np.array([["go", "stop"]] * 9), {}, "number the words, as in .*, and set n_tokens"),
         (np.full((3, 4), np.nan), {}, "Row 0 of X has no values, only NaN"),
         (np.full((3, 4), np.inf), {}, "infinity"),
         ([np.ones((3, 2)), np.ones((4, 1))], {}, r"different numbers of channels: \[1, 2\]"),

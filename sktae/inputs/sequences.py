@@ -73,6 +73,7 @@ class Sequence(Inputs):
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate sequences, and pad panels and lists with NaN to the length of the fit."""
         X = from_tensor(X)
+        _check_no_words(X)
         if isinstance(X, Dataset):
             rows = DatasetRows(X, (1, 2) if reset else (1 if self.as_rows else 2,))
             check_n_features(estimator, rows.shape[-1], reset)
@@ -228,6 +229,21 @@ class Sequence(Inputs):
         counts = x.new_zeros(len(x), self.vocabulary + 2)
         counts = counts.scatter_add(1, tokens.long(), torch.ones_like(tokens))[:, :-1]
         return counts / counts.sum(1, keepdim=True)
+
+
+def _check_no_words(X: Any) -> None:
+    """Raise if sequences hold text, which no validation of numbers would explain."""
+    items: Any = X if isinstance(X, list | tuple) else ()
+    if isinstance(X, np.ndarray) and X.dtype.kind in "OUT":
+        items = X.flat[:1]
+    for item in items:
+        first = item[0] if isinstance(item, list | tuple | np.ndarray) and len(item) else item
+        if isinstance(first, str):
+            raise ValueError(
+                f"X holds the word {str(first)!r}, but tokens are integers from 0 on: number the "
+                f"words, as in numbers = {{word: i for i, word in enumerate(words)}}, and set "
+                f"n_tokens."
+            )
 
 
 def _to_panel(X: Any, n_channels: int, rows: bool) -> Any:
