@@ -172,8 +172,11 @@ def test_variants_of_the_score(run, tables):
     """All variants are measured, and the page shows them in their order."""
     found, text = run(quality, "ablation", *tables)
     assert set(found.detector[found.training_data != "published"]) == set(ablation.CONTESTANTS)
-    rows = [text.index(f"| {name} | ") for name in ablation.CONTESTANTS]
-    assert rows == sorted(rows)
+    for names in (set(ablation.CONTESTANTS) - set(ablation.MASKED), ablation.MASKED):
+        shown = [name.removeprefix("masked, ") for name in ablation.CONTESTANTS if name in names]
+        start = text.index("`MaskedAutoencoder`**") if names is ablation.MASKED else 0
+        rows = [text.index(f"| {name} | ", start) for name in shown]
+        assert rows == sorted(rows)
 
 
 @pytest.mark.slow
