@@ -14,7 +14,8 @@ from benchmarks._lib.results import arguments, machine, store
 from benchmarks.quality import NAMES, categories, oneclass, series, tabular
 
 DATA = (
-    f"where it is needed. For tabular, ablation, missing and, if you like, wide, a {tabular.DATA} "
+    f"where it is needed. For tabular, ablation, false_alarms, labels, missing and, if you like, "
+    f"wide, a {tabular.DATA} "
     f"For categories, a {categories.DATA} For oneclass, a "
     f"{oneclass.DATA} For series and kinds, a {series.DATA}"
 )
