@@ -170,6 +170,11 @@ def test_streams_share_a_detector(estimator):
     model = detector(estimator, contamination=0.01).fit(frames[0][:280])
     streams, found = [model.stream(), model.stream()], [[], []]
     assert len(streams[0].events()) == 0
+    one = model.stream()
+    one.score(frames[1][:930])
+    over = one.events()["over"].tolist()
+    assert over == [True] * (len(over) - 1) + [False]
+    assert len(over) > 1
     for start in range(0, 1200, 50):
         for i, frame in enumerate(frames):
             found[i].append(streams[i].score(frame[start : start + 50]))

@@ -93,19 +93,19 @@ class SeriesStream:
         # Frames without events would turn the labels of the others into objects.
         return pd.concat([frame for frame in events if len(frame)] or events[:1], ignore_index=True)
 
-    def _events(self):
-        detector = self.detector
-        anomalies, reasons = detector._kinds.split(self._found)
-        labels = self._labels[: len(anomalies)]
-        settings = detector.offset_, detector.window_size_, labels, reasons
+    def _events(self, n=None):
+        """Return the events in the first n rows that are kept."""
+        detector, found = self.detector, self._found[:n]
+        anomalies, reasons = detector._kinds.split(found)
+        settings = detector.offset_, detector.window_size_, self._labels[: len(found)], reasons
         return find_events(-anomalies, *settings, detector._channel_names(None))
 
     def _forget(self, scores):
         """Keep only rows that may be part of an event, or become one."""
         flagged = np.flatnonzero(scores < self.detector.offset_)
-        distance = self.detector.window_size_
-        n = len(scores) if not len(flagged) else int(flagged[0])
-        if len(flagged) and flagged[-1] + distance + 1 < len(scores):
-            self._over.append(self._events().assign(over=True))
-            n = len(scores)
+        following = np.append(flagged, len(scores))  # the next row may be flagged
+        ends = np.flatnonzero(np.diff(following) > self.detector.window_size_)
+        n = int(following[ends[-1] + 1 if len(ends) else 0])
+        if len(ends):
+            self._over.append(self._events(n).assign(over=True))
         self._labels, self._found = self._labels[n:], self._found[n:]
