@@ -6,6 +6,7 @@ from pathlib import Path
 import sktae
 import sktae.metrics
 import sktae.plot
+import sktae.timeseries
 
 project = "sktae"
 author = "the sktae developers"
@@ -70,6 +71,7 @@ def write_reference():
     functions = [name for name in names if inspect.isfunction(getattr(sktae, name))]
     page = "API reference\n=============\n\n.. currentmodule:: sktae\n\n"
     page += section("Estimators", classes) + section("Functions", functions)
+    page += ".. currentmodule:: sktae.timeseries\n\n" + section("Streams", ["SeriesStream"])
     page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", sktae.metrics.__all__)
     page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", sktae.plot.__all__)
     page += ".. currentmodule:: sktae\n\n" + section("For authors of autoencoders", AUTHORS, "own")
