@@ -110,6 +110,8 @@ def world():
 def content(X):
     if isinstance(X, torch.Tensor):
         return X.numpy().tobytes()
+    if isinstance(X, pd.DataFrame):  # its types remember what was asked of them, and values do not
+        return pickle.dumps([(name, str(X[name].dtype), X[name].tolist()) for name in X])
     return X.write_json() if isinstance(X, polars.DataFrame) else pickle.dumps(X)
 
 
