@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import polars
 import pytest
-from series import detector, groups, waves
+from series import FOREST, detector, groups, in_chunks, waves
+from shared import quick
 from sklearn.decomposition import PCA
 
+from sktae import RecurrentAutoencoder
 from sktae.plot import SeriesDisplay
 
 
@@ -134,3 +136,60 @@ def test_series_are_drawn():
     with pytest.raises(ValueError, match=r"needs 2 axes, .* Got 3 instead"):
         display.plot(np.zeros(3), n_channels=1)
     mpl.pyplot.close("all")
+
+
+# -- missing values --------------------------------------------------------------------------------
+
+
+def with_holes(X):
+    """Return a series in which, from row 150 on, single values and a long stretch are missing."""
+    holes, r = X.copy(), np.random.default_rng(0)
+    holes[150:][r.uniform(size=X[150:].shape) < 0.05] = np.nan
+    holes[200:290] = np.nan
+    return holes
+
+
+@pytest.mark.parametrize("aggregation", ["center", "causal", "mean"])
+def test_missing_values_have_no_error(aggregation):
+    """Neither before nor after them scores change, and chunks of any size give the same."""
+    X, holes = waves(), with_holes(waves())
+    model = detector(aggregation=aggregation).fit(X)
+    scores = model.score_samples(holes)
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores[:110], model.score_samples(X)[:110])
+    assert (scores[245:250] == 0).all()
+    np.testing.assert_array_equal(in_chunks(model, holes, 7), scores)
+    np.testing.assert_allclose(model.explain(holes).sum(axis=1), -scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [PCA(3), FOREST, quick(max_steps=20), quick(RecurrentAutoencoder)],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_estimators_never_see_missing_values(estimator):
+    """Whatever learns windows gets lines in their place; what else is unusual is still found."""
+    holes = with_holes(waves())
+    model = detector(estimator).fit(holes)
+    holes[420:425] += 30
+    scores = model.score_samples(holes)
+    assert np.isfinite(scores).all()
+    assert 400 < scores.argmin() < 445
+    if hasattr(model, "partial_fit"):
+        assert np.isfinite(model.partial_fit(holes).score_samples(holes)).all()
+        model.partial_fit(np.full((60, 2), np.nan))  # nothing is learned
+
+
+def test_gaps_are_bridged_by_lines_and_not_learned():
+    """A line comes back from its holes; windows of which more than half is missing are left out."""
+    line = np.arange(60.0)[:, np.newaxis]
+    holes = np.where(np.arange(60)[:, np.newaxis] % 4 == 1, np.nan, line)
+    holes[20:45] = np.nan
+    model = detector(PCA(1), window_size=10, standardize=False, views=("raw",)).fit(line)
+    windows = model._kinds.shapes[0].windows([holes])
+    missing = [np.isnan(holes[start : start + 10, 0]) for start in range(51)]
+    assert windows.starts.tolist() == [i for i in range(51) if missing[i].sum() <= 5]
+    for start, window in zip(windows.starts, windows[:], strict=True):
+        known = np.flatnonzero(~missing[start])
+        expected = np.clip(np.arange(10), known[0], known[-1]) + start
+        np.testing.assert_allclose(window, expected)

@@ -47,6 +47,7 @@ class AeonDetector(BaseSeriesAnomalyDetector):
 
     _tags: ClassVar = {
         "anomaly_output_type": "anomaly_scores",
+        "capability:missing_values": True,
         "capability:multivariate": True,
         "fit_is_empty": False,
         "learning_type:semi_supervised": True,

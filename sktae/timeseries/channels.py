@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 VIEWS = ("raw", "centered", "difference")
 
@@ -71,27 +71,26 @@ class Channels:
         self.shift, self.scale, self.variance, self.constant = (
             np.stack(parts) for parts in zip(*statistics, strict=True)
         )
-        low, high = (
-            end([end(rows, axis=0) for rows in series], axis=0) for end in (np.min, np.max)
-        )
+        low, high = _extremes(series)
         binary = low < high
         for rows in series:
-            binary &= ((rows == low) | (rows == high)).all(axis=0)
+            binary &= ((rows == low) | (rows == high) | np.isnan(rows)).all(axis=0)
         weights = np.where(binary, _BINARY_WEIGHT, 1.0)
         self.weights = weights / weights.max()
         return self
 
     def _scale(self, parts: list[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Return shift, scale, variance after scaling, and whether it is constant, by channel."""
-        moments, extremes = StandardScaler(), MinMaxScaler()
+        # A channel without any value counts as constant.
+        parts = [part for part in parts if len(part)] or [np.zeros((1, parts[0].shape[1]))]
+        low, high = (np.nan_to_num(end.astype(np.float64)) for end in _extremes(parts))
+        moments = StandardScaler()
         with np.errstate(over="ignore", invalid="ignore"):
-            for part in [part for part in parts if len(part)] or [np.zeros((1, parts[0].shape[1]))]:
+            for part in parts:
                 moments.partial_fit(part.astype(np.float64, copy=False))
-                extremes.partial_fit(part)
-        low, high = (end.astype(np.float64) for end in (extremes.data_min_, extremes.data_max_))
         largest = np.maximum(abs(low), abs(high))
         constant = high - low <= _CONSTANT * largest
-        if not np.isfinite(moments.var_).all():
+        if not np.isfinite(moments.var_[~constant]).all():
             raise ValueError(
                 f"X has values up to {largest.max():.4g}, whose variance is too large for a "
                 f"float; divide them by a constant."
@@ -124,6 +123,15 @@ class Channels:
                 values = (values - self.shift[i]) / self.scale[i]
             scaled[len(rows) - len(values) :, i] = np.clip(values, -limit, limit)
         return scaled
+
+
+def _extremes(series: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest value of channels, (c,) each; NaN without any."""
+    low, high = (
+        end.reduce([end.reduce(rows, axis=0) for rows in series], axis=0)
+        for end in (np.fmin, np.fmax)
+    )
+    return low, high
 
 
 def _view(view: str, rows: np.ndarray) -> np.ndarray:

@@ -75,6 +75,9 @@ class WindowedDetector(SeriesScoreMixin, Declared):
        :math:`\\log(1 + shape) + 5 \\log(1 + jump) + .25 \\log(1 + level)`. The score is minus
        the anomaly.
 
+    Missing values are NaN. The estimator gets lines from the known values before to those after
+    them, but they have no error, and windows of which more than half is missing are not learned.
+
     Neighboring timepoints are not independent. Do not shuffle them, and split them by
     `TimeSeriesSplit`.
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sktae.timeseries.channels import Channels
-from sktae.timeseries.windows import Layout, Windows
+from sktae.timeseries.windows import Layout, Windows, missing_values
 
 # With reduction="worst", the mean is over this fraction of a window: one part in so many.
 _WORST_PARTS = 8
@@ -74,10 +74,11 @@ class WindowErrors:
         """Learn the scale of errors from a sample of the training windows."""
         chunks = windows.chunks()
         if self.from_residuals:
-            errors = np.concatenate([self._reduced(inputs) for inputs in chunks])
+            parts = zip(*map(self._reduced, chunks), strict=True)
+            errors, complete = (np.concatenate(part) for part in parts)
             self.scale = self._scale(errors)
-            self.lower_bound = self._lower_bound(errors)
-            training = self._weighted(self._normalized(errors))
+            self.lower_bound = self._lower_bound(np.where(complete, errors, np.inf))
+            training = self._weighted(self._normalized(errors, complete))
         else:
             training = np.concatenate([self.by_window(inputs) for inputs in chunks])
         self.training_mean = training.mean(axis=0)
@@ -100,43 +101,49 @@ class WindowErrors:
         if self.training_data != "clean":
             return np.zeros_like(self.scale)
         lowest = errors.min(axis=0)
-        return np.where((lowest > _ROUNDING * self.scale) & ~self.channels.constant, lowest, 0.0)
+        bounded = (lowest > _ROUNDING * self.scale) & ~self.channels.constant & np.isfinite(lowest)
+        return np.where(bounded, lowest, 0.0)
 
     def by_window(self, inputs: np.ndarray) -> np.ndarray:
         """Return the errors of windows by channel, (m, c); of a score, (m, 1)."""
         if not self.from_residuals:
-            return -np.asarray(self.estimator.score_samples(inputs), np.float64)[:, np.newaxis]
-        return self._weighted(self._normalized(self._reduced(inputs)))
+            scores = self.estimator.score_samples(self.layout.filled(inputs))
+            return -np.asarray(scores, np.float64)[:, np.newaxis]
+        return self._weighted(self._normalized(*self._reduced(inputs)))
 
     def by_time(self, inputs: np.ndarray) -> np.ndarray:
         """Return the errors at each time of windows by channel, (m, w, c)."""
         if not self.from_residuals:
             return np.repeat(self.by_window(inputs)[:, np.newaxis], self.layout.window_size, axis=1)
-        squares = np.moveaxis(self._join_inputs(self._squares(inputs)), -1, 1)
+        squares = np.moveaxis(self._join_inputs(self._squares(inputs)[0]), -1, 1)
         return self._weighted(squares / self.scale)
 
-    def _normalized(self, errors: np.ndarray) -> np.ndarray:
+    def _normalized(self, errors: np.ndarray, complete: np.ndarray) -> np.ndarray:
         """Return errors of windows (m, views, c) divided by the scale.
 
         A window that is easier to reproduce than all training windows is unusual, too, as where a
         sensor freezes. So the share by which an error is below the lower bound counts if it is
-        larger.
+        larger, and if no values are missing, since these have no error.
         """
-        bounded = self.lower_bound > 0
-        below = 1 - errors / np.where(bounded, self.lower_bound, 1.0)
+        bounded = (self.lower_bound > 0) & complete
+        below = 1 - errors / np.where(self.lower_bound > 0, self.lower_bound, 1.0)
         return np.maximum(errors / self.scale, np.where(bounded, below, 0.0))
 
     def _weighted(self, errors: np.ndarray) -> np.ndarray:
         """Add up the views (..., views, c) and weight the channels, (..., c)."""
         return errors.sum(axis=-2) * self.channels.weights
 
-    def _reduced(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the errors of windows by view and channel, (m, views, c)."""
-        squares = self._squares(inputs)
+    def _reduced(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the errors of windows by view and channel, and whether all is known there.
+
+        Both have the shape (m, views, c).
+        """
+        squares, complete = self._squares(inputs)
         if self.reduction != "mean":
             n = 1 if self.reduction == "max" else max(1, self.layout.window_size // _WORST_PARTS)
             squares = np.partition(squares, -n, axis=-1)[..., -n:]
-        return self._join_inputs(squares.mean(axis=-1, dtype=np.float64))
+        errors = squares.mean(axis=-1, dtype=np.float64)
+        return self._join_inputs(errors), self._join_inputs(complete)
 
     def _join_inputs(self, values: np.ndarray) -> np.ndarray:
         """Join inputs (n_inputs, views, c, ...) that hold single channels to windows, (m, ...)."""
@@ -145,17 +152,28 @@ class WindowErrors:
         parts = values.reshape(-1, self.n_channels, *values.shape[1:])
         return np.ascontiguousarray(np.moveaxis(parts[:, :, :, 0], 1, 2))
 
-    def _squares(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the squared residuals of inputs, (n_inputs, views, c, times)."""
-        estimator = self.estimator
+    def _squares(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the squared residuals of inputs, 0 if missing, and whether all is known.
+
+        Their shapes are (n_inputs, views, c, times) and (n_inputs, views, c).
+        """
+        estimator, filled = self.estimator, self.layout.filled(inputs)
         if hasattr(estimator, "reconstruct"):
-            recon = estimator.reconstruct(inputs)
+            recon = estimator.reconstruct(filled)
         else:
-            recon = np.asarray(estimator.inverse_transform(np.asarray(estimator.transform(inputs))))
-        squares = np.square(inputs - recon)
-        if not self.layout.flat:
-            squares = np.moveaxis(squares, 1, -1)
+            recon = np.asarray(estimator.inverse_transform(np.asarray(estimator.transform(filled))))
+        squares = np.square(filled - recon)
         # What overflows is the most unusual, and its squares do not overflow in turn.
         squares = np.nan_to_num(squares, nan=_LARGEST, posinf=_LARGEST).clip(max=_LARGEST)
-        shape = self.layout.shape(self.n_channels)[1:]
-        return squares.reshape(len(inputs), *shape)
+        missing = missing_values(inputs)
+        if missing is None:
+            squares = self._by_view(squares)
+            return squares, np.ones(squares.shape[:-1], dtype=bool)
+        squares[missing] = 0.0
+        return self._by_view(squares), np.logical_and.reduce(self._by_view(~missing), axis=-1)
+
+    def _by_view(self, values: np.ndarray) -> np.ndarray:
+        """Return what belongs to the values of inputs as (n_inputs, views, c, times)."""
+        if not self.layout.flat:
+            values = np.moveaxis(values, 1, -1)
+        return values.reshape(len(values), *self.layout.shape(self.n_channels)[1:])

@@ -65,8 +65,8 @@ class Jumps:
         return np.abs(values[1:-1] - (values[:-2] + values[2:]) / 2)
 
     def evaluate(self, runs: np.ndarray) -> np.ndarray:
-        """Return how far deviations are beyond normal ones, as a share of these."""
-        return np.maximum(runs / self.largest - 1, 0) * self.weights
+        """Return how far deviations are beyond normal ones, as a share of these; 0 if missing."""
+        return np.fmax(runs / self.largest - 1, 0) * self.weights
 
 
 class Levels:
@@ -105,21 +105,29 @@ class Levels:
         return self
 
     def runs(self, values: np.ndarray) -> np.ndarray:
-        """Return the mean of each run of rows, (t, c) to (t - length + 1, c)."""
-        return sliding_sums(values, self.length) / self.length
+        """Return the mean of each run of rows, (t, c) to (t - length + 1, c).
+
+        Of what is known; if that is less than half, it is NaN.
+        """
+        missing = np.isnan(values)
+        if not missing.any():
+            return sliding_sums(values, self.length) / self.length
+        sums = sliding_sums(np.where(missing, 0, values), self.length)
+        n_known = sliding_sums(np.where(missing, 0.0, 1.0), self.length)
+        return np.where(2 * n_known < self.length, np.nan, sums / np.maximum(n_known, 1))
 
     def evaluate(self, runs: np.ndarray) -> np.ndarray:
-        """Return how far levels are outside of the range, as a share of its scale."""
-        excess = np.maximum(np.maximum(runs - self.high, self.low - runs), 0) / self.scale
+        """Return how far levels are outside of the range, as a share of its scale; 0 if missing."""
+        excess = np.fmax(np.maximum(runs - self.high, self.low - runs), 0) / self.scale
         return excess * self.channels.weights
 
 
 def _ends(values: np.ndarray, training_data: str) -> np.ndarray:
     """Return the least and the largest normal values, (2, c), of values (t, c)."""
-    if not len(values):
-        return np.stack([np.full(values.shape[1], -np.inf), np.full(values.shape[1], np.inf)])
     share = 0.0 if training_data == "clean" else _OUTLIERS
-    return np.quantile(values, [share, 1 - share], axis=0)
+    known = [column[~np.isnan(column)] for column in values.T]
+    ends = [np.quantile(v, [share, 1 - share]) if len(v) else (-np.inf, np.inf) for v in known]
+    return np.stack(ends, axis=1)
 
 
 def _drift(levels: np.ndarray) -> np.ndarray:
@@ -128,9 +136,9 @@ def _drift(levels: np.ndarray) -> np.ndarray:
     for cut in range(2, _CUTS):
         before, after = np.split(levels, [len(levels) * cut // _CUTS])
         if len(before) and len(after):
-            above = after.max(axis=0) - before.max(axis=0)
-            below = before.min(axis=0) - after.min(axis=0)
-            drift = np.maximum(drift, np.maximum(above, below))
+            above = np.fmax.reduce(after) - np.fmax.reduce(before)
+            below = np.fmin.reduce(before) - np.fmin.reduce(after)
+            drift = np.fmax(drift, np.fmax(above, below))
     return drift
 
 

@@ -13,6 +13,7 @@ from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
 from sktae.timeseries.series_stream import SeriesStream
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.validation import (
+    check_channels,
     check_one_series,
     check_spacing,
     check_times,
@@ -217,6 +218,11 @@ class SeriesScoreMixin(OutlierMixin):
         groups = [groups_of(X, self.group).iloc[own[0]] for own in positions]
         return concat_events(events, self.group, groups)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     # -- the private twins ---------------------------------------------------------------------
 
     def _series(self, X, reset=False):
@@ -229,7 +235,10 @@ class SeriesScoreMixin(OutlierMixin):
         else:
             check_spacing(spacing, self._spacing)
         series = [validated_rows(self, parts[0], reset=reset)]
-        return [*series, *(validated_rows(self, x, reset=False) for x in parts[1:])], positions
+        series += [validated_rows(self, x, reset=False) for x in parts[1:]]
+        if reset:
+            check_channels(self, series)
+        return series, positions
 
     def _one_series(self, X, reset):
         """Return the rows of one series, the only one that a method goes on with, as an array."""
@@ -243,7 +252,10 @@ class SeriesScoreMixin(OutlierMixin):
         check_times(X)
         if reset:
             self._spacing = spacing_of(X)
-        return validated_rows(self, X, reset=reset)
+        rows = validated_rows(self, X, reset=reset)
+        if reset:
+            check_channels(self, [rows])
+        return rows
 
     def _advance(self, state, rows, last, output):
         """Go on with a series; return what is final, times of the rows if known, and the state."""

@@ -14,6 +14,9 @@ from sktae.timeseries.channels import Channels
 from sktae.timeseries.errors import WindowErrors
 from sktae.timeseries.windows import Layout, Windows
 
+# Windows are learned if at least this share of their values is known.
+_KNOWN = 0.5
+
 # The scale of errors is learned from about so many windows.
 _ERROR_WINDOWS = 4096
 
@@ -72,7 +75,8 @@ class Shape:
         """Go on with the windows that end after the known rows."""
         windows = self.windows([rows])
         windows.starts = windows.starts[windows.starts + self.layout.window_size > n_known]
-        self.estimator.partial_fit(self._inputs(params, windows, seed))
+        if len(windows):
+            self.estimator.partial_fit(self._inputs(params, windows, seed))
 
     def copied(self) -> "Shape":
         """Return a copy whose estimator may learn more, without a change to this one."""
@@ -91,14 +95,25 @@ class Shape:
         )
 
     def windows(self, series: Sequence[np.ndarray]) -> Windows:
-        """Return the windows of one or more series."""
-        values = [self.channels.transform(rows, rows[:0]) for rows in series]
+        """Return the windows of one or more series in which not too much is missing."""
+        size = self.layout.window_size
+        values = np.concatenate([self.channels.transform(rows, rows[:0]) for rows in series])
         firsts = np.cumsum([0, *map(len, series)])
-        starts = [
-            first + np.arange(0, len(rows) - self.layout.window_size + 1, self.stride)
-            for first, rows in zip(firsts, series, strict=False)
-        ]
-        return Windows(np.concatenate(values), np.concatenate(starts), self.layout)
+        starts = np.concatenate(
+            [
+                first + np.arange(0, len(rows) - size + 1, self.stride)
+                for first, rows in zip(firsts, series, strict=False)
+            ]
+        )
+        n_known = np.append(0, np.cumsum((~np.isnan(values)).sum(axis=(1, 2))))
+        enough = n_known[starts + size] - n_known[starts] >= _KNOWN * size * values[0].size
+        starts = starts[enough]
+        if not len(starts):
+            raise ValueError(
+                f"In each of the windows of {size} rows, more than half of the values of X are "
+                f"missing, so there is nothing to learn from."
+            )
+        return Windows(values, starts, self.layout)
 
     def _inputs(self, params: Any, windows: Windows, seed: int) -> Any:
         """Return a random sample of windows, as a Dataset if the estimator takes one."""

@@ -56,6 +56,7 @@ class SktimeDetector(BaseDetector):
     _tags: ClassVar = {
         "authors": "the sktae developers",
         "maintainers": "the sktae developers",
+        "capability:missing_values": True,
         "capability:multivariate": True,
         "learning_type": "unsupervised",
         "task": "anomaly_detection",

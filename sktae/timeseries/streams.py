@@ -67,7 +67,7 @@ class WindowStream:
             self._append(np.repeat(self.previous, window_size - self.n_rows, axis=0))
         starts = np.arange(0, len(self.values) - window_size + 1, stride)
         windows = Windows(self.values, starts, self.layout)
-        errors = evaluate(windows[:]) if len(starts) else _NO_ERRORS
+        errors = evaluate(windows.extract(windows.numbers)) if len(starts) else _NO_ERRORS
         self.values = self.values[len(starts) * stride :]
         return self.aggregator.add(errors, self.n_rows, last)
 

@@ -163,13 +163,14 @@ def check_times(*series: Any, after: Any = None) -> None:
 
 
 def validated_rows(detector: Any, X: Any, **settings: Any) -> np.ndarray:
-    """Return the rows of a series as an array; of missing values, say what to do."""
-    try:
-        return validate_data(detector, X, dtype=FLOATS, **settings)
-    except ValueError as error:
-        if "contains NaN" not in str(error):
-            raise
-        raise ValueError(
-            f"Input X contains NaN, which {type(detector).__name__} does not take: fill short "
-            f"gaps, as in X.interpolate(limit=5), and give the parts between long gaps as a list."
-        ) from None
+    """Return the rows of a series as an array, in which missing values are NaN."""
+    return validate_data(detector, X, dtype=FLOATS, ensure_all_finite="allow-nan", **settings)
+
+
+def check_channels(detector: Any, series: list[np.ndarray]) -> None:
+    """Raise if a channel has no value in any of the series."""
+    empty = np.all([np.isnan(rows).all(axis=0) for rows in series], axis=0)
+    if empty.any():
+        names = getattr(detector, "feature_names_in_", range(len(empty)))
+        name = names[int(empty.argmax())]
+        raise ValueError(f"Channel {name!r} of X has no value, all of it is missing: leave it out.")
