@@ -109,6 +109,9 @@ def test_events_say_of_which_kind_they_are(aggregation):
         found = events[(events["start"] < end) & (events["end"] >= start)]
         assert kind in set(found["kind"])
         assert kinds.loc[start : end + 60, kind].max() > 0.1
+    jumps = events.loc[events["kind"] == "jump", ["start", "end"]].to_numpy() - 400
+    # The neighbors of a spike jump, too, half as much. If causal, rows are judged one row later.
+    assert jumps.tolist() == [[0, 2] if aggregation == "causal" else [-1, 1]]
     assert (kinds.loc[1800:1920, "level"] > 0.05).all()
     np.testing.assert_allclose(kinds.sum(axis=1), -model.score_samples(X))
     for kind in ("jump", "level"):

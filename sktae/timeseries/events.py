@@ -13,6 +13,7 @@ def find_events(
     scores: np.ndarray,
     threshold: float,
     max_distance: int,
+    reach: int,
     labels: Sequence[Any],
     reasons: Sequence[np.ndarray] | None,
     names: Sequence[Any],
@@ -29,6 +30,9 @@ def find_events(
 
     max_distance : int
         Outliers that are at most so many rows apart belong to one event.
+
+    reach : int
+        A row changes scores of others that are at most so many rows away.
 
     labels : sequence of length n
         The labels of rows by which events are given.
@@ -48,17 +52,6 @@ def find_events(
     """
     intervals = list(_intervals(np.flatnonzero(scores < threshold), max_distance))
     peaks = [start + int(scores[start : end + 1].argmin()) for start, end in intervals]
-    index, (starts, ends) = pd.Index(labels), np.reshape(intervals, (-1, 2)).astype(int).T
-    is_time = isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
-    events = pd.DataFrame(
-        {
-            "start": index[starts],
-            "end": index[ends],
-            "duration": index[ends] - index[starts] if is_time else ends - starts + 1,
-            "peak": index[np.array(peaks, dtype=int)],
-            "score": scores[peaks] if peaks else np.zeros(0),
-        }
-    )
     kinds: list[str] = ["shape"] * len(peaks)
     channels: list[tuple[Any, ...]] = [()] * len(peaks)
     if reasons is not None:
@@ -68,9 +61,21 @@ def find_events(
             kinds[i] = _kind(by_kind[rows], by_kind[peaks[i]])
             leading = leading_channels(by_channel[rows].sum(axis=0))
             channels[i] = tuple(names[channel] for channel in leading)
-    events["kind"] = pd.Series(kinds, dtype=object)
-    events["channels"] = pd.Series(channels, dtype=object)
-    return events
+            if kinds[i] == "jump":
+                intervals[i] = _jumps_only(start, end, by_kind[rows], reach)
+    index, (starts, ends) = pd.Index(labels), np.reshape(intervals, (-1, 2)).astype(int).T
+    is_time = isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
+    return pd.DataFrame(
+        {
+            "start": index[starts],
+            "end": index[ends],
+            "duration": index[ends] - index[starts] if is_time else ends - starts + 1,
+            "peak": index[np.array(peaks, dtype=int)],
+            "score": scores[peaks] if peaks else np.zeros(0),
+            "kind": pd.Series(kinds, dtype=object),
+            "channels": pd.Series(channels, dtype=object),
+        }
+    )
 
 
 def _kind(parts: np.ndarray, peak: np.ndarray) -> str:
@@ -78,6 +83,16 @@ def _kind(parts: np.ndarray, peak: np.ndarray) -> str:
     if (parts[:, KINDS.index("level")] > 0).mean() > 0.5:
         return "level"
     return "jump" if peak[KINDS.index("jump")] > peak[KINDS.index("shape")] else "shape"
+
+
+def _jumps_only(start: int, end: int, parts: np.ndarray, reach: int) -> tuple[int, int]:
+    """Return the ends of an event without the rows around its first and its last jump.
+
+    Shapes show a jump in all windows that hold it, so that these rows are outliers, too.
+    """
+    jumps = start + np.flatnonzero(parts[:, KINDS.index("jump")] > 0)
+    first, last = int(jumps[0]), int(jumps[-1])
+    return first if first - start <= reach else start, last if end - last <= reach else end
 
 
 def concat_events(events: Sequence[pd.DataFrame], column: str, groups: Sequence[Any]) -> Any:

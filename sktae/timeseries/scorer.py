@@ -41,6 +41,7 @@ class SeriesScoreMixin(OutlierMixin):
     offset_: float
     calibration_scores_: np.ndarray | None
     _channels: Channels
+    _gap: int  # a row changes scores of others that are at most so many rows away
     _kinds: Kinds
     _spacing: float | None  # of the rows of the fit, in seconds, if their times are known
     _stream: tuple | None  # of `score_next`: the stream, and the time of its last row if known
@@ -200,9 +201,10 @@ class SeriesScoreMixin(OutlierMixin):
             numbers. `duration` is the time from start to end, if labels are times, else the number
             of rows. `score` is that of the peak. `kind` is "level" if most rows of the event
             are outside of the levels of training, else "shape" or "jump", whichever is more of the
-            peak's anomaly. `channels` are the fewest that make up half of the
-            anomaly, the largest first; empty if scores are not by channel. With `group`, a first
-            column names the series.
+            peak's anomaly. A jump is as long as the rows that jump, though rows around it are
+            outliers, too, since their windows hold it. `channels` are the fewest that make up half
+            of the anomaly, the largest first; empty if scores are not by channel. With `group`, a
+            first column names the series.
         """
         scores = self.score_samples(X)
         check_scored_as_in_fit(self, "offset_ is a threshold for")
@@ -362,8 +364,9 @@ class SeriesScoreMixin(OutlierMixin):
         if (scores < self.offset_).any():
             reasons = self._kinds.split(self._process(rows, "reasons"))[1]
         labels = X.index if isinstance(X, pd.DataFrame) else range(len(scores))
+        distances = self.window_size_, self._gap
         names = self._channel_names(X)
-        return find_events(scores, self.offset_, self.window_size_, labels, reasons, names)
+        return find_events(scores, self.offset_, *distances, labels, reasons, names)
 
 
 def _each(function, values):

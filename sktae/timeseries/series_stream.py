@@ -97,8 +97,9 @@ class SeriesStream:
         """Return the events in the first n rows that are kept."""
         detector, found = self.detector, self._found[:n]
         anomalies, reasons = detector._kinds.split(found)
-        settings = detector.offset_, detector.window_size_, self._labels[: len(found)], reasons
-        return find_events(-anomalies, *settings, detector._channel_names(None))
+        distances = detector.window_size_, detector._gap
+        labels, names = self._labels[: len(found)], detector._channel_names(None)
+        return find_events(-anomalies, detector.offset_, *distances, labels, reasons, names)
 
     def _forget(self, scores):
         """Keep only rows that may be part of an event, or become one."""
