@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from importlib.metadata import version
+from inspect import get_annotations
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,7 @@ def _decoded(decoder: Decoder, format: int, versions: Any, estimator: Any, check
     checked = set()
     for check in decoder.decode(checks):
         part = decoder.objects[check["number"]]
+        _check_complete(part)
         scores = _check_scores(part, check["rows"])
         if not np.allclose(scores, check["scores"], rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ValueError(f"{part!r} gives other scores than when it was saved")
@@ -192,6 +194,15 @@ def _is_detector(part: Any) -> bool:
     """Return whether an object of a file is a fitted detector, whose scores are checked."""
     kinds = BaseAutoencoder, AutoencoderEnsemble, WindowedDetector
     return isinstance(part, kinds) and hasattr(part, "offset_")
+
+
+def _check_complete(detector: Any) -> None:
+    """Raise if a detector of series has not all attributes that its classes declare."""
+    if isinstance(detector, WindowedDetector):
+        declared = [name for cls in type(detector).__mro__ for name in get_annotations(cls)]
+        missing = [name for name in declared if not hasattr(detector, name)]
+        if missing:
+            raise ValueError(f"{detector!r} has no {', '.join(missing)}")
 
 
 def _check_rows(detector: Any) -> np.ndarray:

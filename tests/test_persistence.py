@@ -346,6 +346,24 @@ def test_mistakes_in_descriptions_are_refused(mistake, written, tmp_path):
         load(tmp_path / "x")
 
 
+@pytest.mark.parametrize("E", [Autoencoder, WindowedDetector])
+def test_everything_that_a_fit_learns_is_needed(E, X, tmp_path):
+    """No attribute may be left out of a file, also if the scores that are checked do without."""
+    model = E(random_state=0) if E is WindowedDetector else E(**SMALL)
+    save(model.fit(X), tmp_path / "x")
+    text, arrays = container.read(tmp_path / "x")
+    description = json.loads(text)
+    state = description["estimator"]["state"]
+    learned = state.keys() - model.get_params()
+    assert learned
+    for name in learned:
+        fewer = {k: v for k, v in state.items() if k != name}
+        description["estimator"]["state"] = fewer
+        container.write(tmp_path / "x", json.dumps(description), arrays)
+        with pytest.raises(ValueError, match="is damaged"):
+            load(tmp_path / "x")
+
+
 def test_other_files_are_refused(written, tmp_path):
     """Pickles, other safetensors, parts of files, text, nothing at all; what they are is said."""
     path, text, arrays, *_ = written

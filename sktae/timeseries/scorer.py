@@ -1,5 +1,7 @@
 """The methods of a detector for series: scores, labels, reasons and events of each row."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.base import OutlierMixin
@@ -37,14 +39,21 @@ class SeriesScoreMixin(OutlierMixin):
     the attributes below.
     """
 
+    estimator_: Any
     window_size_: int
+    delay_: int
+    n_features_in_: int
     offset_: float
     calibration_scores_: np.ndarray | None
     _channels: Channels
     _gap: int  # a row changes scores of others that are at most so many rows away
     _kinds: Kinds
     _spacing: float | None  # of the rows of the fit, in seconds, if their times are known
+    _scored_by: dict[str, Any]  # the settings that `offset_` belongs to
     _stream: tuple | None  # of `score_next`: the stream, and the time of its last row if known
+    _last_rows: np.ndarray  # what `partial_fit` goes on with
+    _n_waiting: int  # of these, rows that have not been trained on
+    _seed: int
 
     def score_samples(self, X):
         """Score each timepoint by how well the rows around it are reproduced.
