@@ -73,9 +73,10 @@ class BaseAutoencoder(
         Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
         (128,), and (128, 64) where the code has fewer numbers than a row.
 
-    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
-default="silu"
-        Activation function of the hidden layers.
+    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"} or \
+tuple, default="silu"
+        Activation function of the hidden layers. A tuple is ("leaky_relu", slope), with the slope
+        below 0; that of "leaky_relu" is 0.01.
 
     standardize : bool, default=True
         Whether columns are scaled to mean 0 and variance 1 before they enter the network. Results

@@ -33,7 +33,7 @@ def explained(X, train, k, scale):
     E=[Autoencoder, DenoisingAutoencoder],
     k=[4, 8],
     standardize=[True, False],
-    activation=["silu", "relu", "gelu", "leaky_relu", "identity"],
+    activation=["silu", "relu", "gelu", "leaky_relu", "identity", ("leaky_relu", 0.2)],
     sizes=["auto", (), (40, 30, 20)],
 )
 def test_new_rows_are_reproduced_as_well_as_by_pca(table, E, k, standardize, activation, sizes):

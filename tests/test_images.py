@@ -26,10 +26,18 @@ from sktae import (
 from sktae._engine import net as engine
 from sktae._outliers.measures import Ellipsoid
 from sktae.families.image import ImageMixin
+from sktae.nn.images import BatchNorm
 from sktae.plot import LatentDisplay, ReconstructionDisplay
 
 IMAGING = [E for E in all_estimators() if issubclass(E, ImageMixin)]
 every_kind = pytest.mark.parametrize("E", IMAGING)
+# Options of the stages that differ from the default.
+OTHER = {
+    "norm": "batch",
+    "residual_blocks": False,
+    "upsampling": "bilinear",
+    "activation": ("leaky_relu", 0.2),
+}
 
 
 def discs(n=120, size=(12, 10), channels=3, seed=0):
@@ -67,7 +75,9 @@ def test_layouts_are_one(E, params):
 
 @every_kind
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (5, 6), (17, 3)])
-@pytest.mark.parametrize("params", [{}, {"code_channels": 1}], ids=["vector", "map"])
+@pytest.mark.parametrize(
+    "params", [{}, {"code_channels": 1}, OTHER], ids=["vector", "map", "other stages"]
+)
 def test_images_do_not_see_each_other(E, size, params):
     """Odd sizes come back whole, and a result does not depend on place or neighbours."""
     X = discs(300, size, 2)
@@ -80,8 +90,8 @@ def test_images_do_not_see_each_other(E, size, params):
         np.testing.assert_array_equal(method(X[123:124]), whole[123:124])
 
 
-@in_turn(E=IMAGING, threads=[1, 2])
-def test_recorded_images(E, threads, monkeypatch):
+@in_turn(E=IMAGING, threads=[1, 2], stages=[{}, OTHER])
+def test_recorded_images(E, threads, stages, monkeypatch):
     """Replayed steps give the bits of plain ones."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -89,7 +99,7 @@ def test_recorded_images(E, threads, monkeypatch):
         X, models = discs(), []
         for many_steps in (0, 10**9):
             monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
-            models.append(quick(E, max_steps=5).fit(X))
+            models.append(quick(E, max_steps=5, **stages).fit(X))
     finally:
         torch.set_num_threads(before)
     assert [model.training_path_ for model in models] == ["traced", "plain"]
@@ -97,10 +107,11 @@ def test_recorded_images(E, threads, monkeypatch):
 
 
 @every_kind
-def test_stacked_images(E):
+@pytest.mark.parametrize("stages", [{}, OTHER], ids=["default", "other stages"])
+def test_stacked_images(E, stages):
     """Models trained as one are those trained alone."""
     X = discs()
-    seeds = [quick(E, random_state=seed, max_steps=5) for seed in range(2)]
+    seeds = [quick(E, random_state=seed, max_steps=5, **stages) for seed in range(2)]
     # In the range from 0 to 1 or not, which makes other networks of the same parameters.
     tables = [X, X, 2 * X, 2 * X]
     both = fit_many([*map(clone, seeds), *map(clone, seeds)], tables)
@@ -111,6 +122,40 @@ def test_stacked_images(E):
         away = one.transform(X) - other.transform(X)
         # Not number by number: at first, Adam goes by the signs of gradients, near 0, too.
         assert np.abs(away).mean() < 0.01 * other.transform(X).std()
+
+
+def test_batch_norms_are_calibrated():
+    """They do what torch's do: in training by the batch, later by images of the training."""
+    h, theirs, ours = 3 + 2 * torch.randn(9, 4, 5, 6), torch.nn.BatchNorm2d(4), BatchNorm(4)
+    torch.testing.assert_close(ours(h), theirs(h))
+    X = discs()
+    model = quick(ConvolutionalAutoencoder, norm="batch", early_stopping=True).fit(X)
+    assert model.history_["valid_loss"].notna().all()
+    network, x = model.net_.module_, model._rows(X).load().x
+    first = network.encoder[0](x).detach()
+    norm = network.encoder[1].norm
+    kept = first.mean((0, 2, 3)), first.var((0, 2, 3), correction=0)
+    for ours, expected in zip((norm.mean, norm.variance), kept, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0.2, atol=0.02)  # a tenth was held out
+    expected = (first - norm.mean[:, None, None]) / (norm.variance[:, None, None] + 1e-5).sqrt()
+    expected = expected * norm.weight[:, None, None] + norm.bias[:, None, None]
+    torch.testing.assert_close(norm(first), expected)
+
+
+def test_stages_are_made_as_asked():
+    """Each option changes the layers that it names; the default is residual with group norms."""
+    for params, there, gone in [
+        ({}, ("Residual", "GroupNorm", "ConvTranspose2d"), ("BatchNorm", "mode=")),
+        ({"norm": None}, ("Residual", "Identity"), ("GroupNorm",)),
+        ({"residual_blocks": False}, ("GroupNorm",), ("Residual",)),
+        ({"upsampling": "nearest"}, ("mode='nearest'",), ("ConvTranspose2d",)),
+        (OTHER, ("negative_slope=0.2", "BatchNorm", "mode='bilinear'"), ("GroupNorm",)),
+    ]:
+        network = repr(quick(ConvolutionalAutoencoder, **params).fit(discs(20)).net_.module_)
+        assert all(words in network for words in there)
+        assert not any(words in network for words in gone)
+    with pytest.raises(ValueError, match=r"must be a name or, as a tuple, .* Got \('relu', 2\)"):
+        quick(ConvolutionalAutoencoder, activation=("relu", 2)).fit(discs(20))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from sktae.base import BaseAutoencoder
 from sktae.families.image import ImageMixin
+from sktae.nn.images import ImageModule
 from sktae.nn.layers import Coded
 from sktae.nn.losses import squared
-from sktae.nn.module import AutoencoderModule
 
 
-class Network(AutoencoderModule):
+class Network(ImageModule):
     def __init__(self, encoder, decoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder

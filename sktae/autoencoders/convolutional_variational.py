@@ -4,9 +4,15 @@ from functools import partial
 
 from sktae.families.density import DensityAutoencoder
 from sktae.families.image import ImageMixin
+from sktae.nn.images import ImageModule
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
+from sktae.nn.posteriors import NormalCode
 from sktae.parameters import NonNegative
+
+
+class Network(ImageModule, NormalCode):
+    """The code of an image is a normal distribution."""
 
 
 def negative_elbo(likelihood, x, out, *, beta):
@@ -49,6 +55,9 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
     """
 
     beta: NonNegative = 1.0
+
+    def network(self, spec):
+        return Network(*self._network_arguments(spec))
 
     def inputs(self):
         return self._images(unit_interval=self.likelihood == "bernoulli")

@@ -8,7 +8,15 @@ import torch
 
 from sktae._training.spec import Auto
 from sktae.inputs.images import Image
-from sktae.nn.images import Bounded, image_decoder, image_encoder, stage_shapes
+from sktae.nn.images import (
+    Bounded,
+    Norm,
+    Style,
+    Upsampling,
+    image_decoder,
+    image_encoder,
+    stage_shapes,
+)
 from sktae.nn.layers import Activation
 from sktae.parameters import Count, Declared, SomeWidths, Widths
 
@@ -38,9 +46,22 @@ class ImageMixin(Declared):
         or three if the code is a map. The first stage has 32 channels, or 16 if a side has more
         than 32 pixels. Each later stage has twice as many, up to 256.
 
-    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, \
-default="leaky_relu"
-        Activation between the layers.
+    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"} or \
+tuple, default="leaky_relu"
+        Activation between the layers. A tuple is ("leaky_relu", slope), with the slope below 0;
+        that of "leaky_relu" is 0.01.
+
+    norm : {"group", "batch"} or None, default="group"
+        Norm before each activation. "group" takes mean and variance of groups of 8 channels of one
+        image, "batch" those of a channel in all images of a batch. After the fit, these are the
+        statistics of training images, so that images are scored one by one. None for no norm.
+
+    residual_blocks : bool, default=True
+        Whether a stage has a second convolution, whose output is added to that of the first.
+
+    upsampling : {"transposed", "bilinear", "nearest"}, default="transposed"
+        How stages of the decoder double height and width: by a transposed convolution, or by
+        upsampling and a convolution.
 
     standardize : bool, default=True
         Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
@@ -91,6 +112,9 @@ default="leaky_relu"
 
     hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     activation: Activation = "leaky_relu"
+    norm: Norm | None = "group"
+    residual_blocks: bool = True
+    upsampling: Upsampling = "transposed"
     batch_size: Count = 32
     image_shape: Widths | None = None
     code_channels: Count | None = None
@@ -160,8 +184,9 @@ default="leaky_relu"
         """Build an encoder, with one or more outputs for each component, and a decoder."""
         as_map, n = self.code_channels is not None, self.code_channels or spec.n_components
         n_out = outputs_per_component * n
-        encoder = image_encoder(spec.shape, spec.widths, n_out, as_map, self.activation)
-        decoder = image_decoder(spec.shape, spec.widths, n, as_map, self.activation)
+        style = Style(self.activation, self.norm, self.residual_blocks, self.upsampling)
+        encoder = image_encoder(spec.shape, spec.widths, n_out, as_map, style)
+        decoder = image_decoder(spec.shape, spec.widths, n, as_map, style)
         images = spec.inputs
         if images.range is not None and not images.unit_interval:
             ends = np.transpose([images.range] * len(images.shift))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sktae.nn.layers import activation_layer
+from sktae.nn.layers import Activation, activation_layer
 from sktae.nn.sequences import NumberEmbedding, TokenEmbedding
 
 Positions = Literal["sinusoidal", "learned"]
@@ -153,7 +153,9 @@ class Block(nn.Module):
     With `context_width`, cross-attention to a second sequence of this width comes between them.
     """
 
-    def __init__(self, width: int, n_heads: int, activation: str, context_width: int | None = None):
+    def __init__(
+        self, width: int, n_heads: int, activation: Activation, context_width: int | None = None
+    ):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, n_heads)
@@ -206,7 +208,7 @@ class Transformer(nn.Module):
     n_heads : int
         Heads of each block.
 
-    activation : str
+    activation : str or tuple
         Activation in the perceptrons.
 
     positions : {"sinusoidal", "learned"} or None
@@ -235,7 +237,7 @@ class Transformer(nn.Module):
         steps: int,
         widths: Sequence[int],
         n_heads: int,
-        activation: str,
+        activation: Activation,
         positions: Positions | None,
         reach: int | None = None,
         causal: bool = False,

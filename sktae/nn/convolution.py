@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sktae.nn.layers import activation_layer
+from sktae.nn.layers import Activation, activation_layer
 
 
 class DilatedConvolutions(nn.Module):
@@ -17,7 +17,7 @@ class DilatedConvolutions(nn.Module):
     under its kernel.
     """
 
-    def __init__(self, widths: Sequence[int], kernel_size: int, activation: str):
+    def __init__(self, widths: Sequence[int], kernel_size: int, activation: Activation):
         super().__init__()
         self.kernel_size = kernel_size
         pairs = list(pairwise((widths[0], *widths)))

@@ -3,25 +3,84 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sktae.nn.codes import straight_through
-from sktae.nn.layers import activation_layer
+from sktae.nn.layers import Activation, activation_layer
+from sktae.nn.module import AutoencoderModule
+
+Norm = Literal["group", "batch"]
+Upsampling = Literal["transposed", "bilinear", "nearest"]
 
 # Groups of a GroupNorm, if the channels can be divided into so many.
 _GROUPS = 8
 
+# What batch norms divide by is the variance plus this.
+_EPSILON = 1e-5
+
+# Batch norms are calibrated on so many images that no layer has more numbers (64 MB in float32).
+_CALIBRATION_NUMBERS = 2**24
+
+
+class Style(NamedTuple):
+    """What the stages of an encoder and a decoder are made of."""
+
+    activation: Activation = "leaky_relu"
+    norm: Norm | None = "group"
+    residual: bool = True
+    upsampling: Upsampling = "transposed"
+
+
+class BatchNorm(nn.Module):
+    """Batch norm of images, (n, c, h, w), whose statistics are set after the training.
+
+    In training, means and variances are those of the batch. Later they are those that `calibrate`
+    has set, so that no image depends on others.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight, self.bias = (
+            nn.Parameter(torch.ones(channels)),
+            nn.Parameter(torch.zeros(channels)),
+        )
+        # Until then, they are NaN, and validation images are a batch as well.
+        for name in ("mean", "variance"):
+            self.register_buffer(name, torch.full((channels,), torch.nan))
+        self.calibrates = False
+
+    def forward(self, h: Tensor) -> Tensor:
+        mean, variance = h.mean((0, 2, 3)), h.var((0, 2, 3), correction=0)
+        if self.calibrates:
+            self.mean.copy_(mean)
+            self.variance.copy_(variance)
+        elif not self.training:
+            mean = torch.where(self.mean.isnan(), mean, self.mean)
+            variance = torch.where(self.variance.isnan(), variance, self.variance)
+        scale = self.weight * (variance + _EPSILON).rsqrt()
+        return h * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+
+
+def norm_layer(norm: Norm | None, channels: int) -> nn.Module:
+    """Return a norm of images with so many channels."""
+    if norm == "group":
+        return nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
+    return nn.Identity() if norm is None else BatchNorm(channels)
+
 
 class Residual(nn.Module):
-    """Residual block, (n, c, h, w): group norm, activation and convolution, plus the input."""
+    """Residual block, (n, c, h, w): norm, activation and convolution, plus the input."""
 
-    def __init__(self, channels: int, activation: str):
+    def __init__(self, channels: int, style: Style):
         super().__init__()
-        self.norm = nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
-        self.activation = activation_layer(activation)
+        self.norm = norm_layer(style.norm, channels)
+        self.activation = activation_layer(style.activation)
         self.filters = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -29,19 +88,44 @@ class Residual(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Transposed convolution that doubles height and width.
+    """Doubles height and width: by a transposed convolution, or by upsampling and a convolution.
 
     `size` is the height and width of the output: those of an odd size are one less than double.
     """
 
-    def __init__(self, n_in: int, n_out: int, size: tuple[int, int]):
+    def __init__(self, n_in: int, n_out: int, size: tuple[int, int], upsampling: Upsampling):
         super().__init__()
-        self.filters = nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)
+        self.larger: nn.Module = nn.Identity()
+        self.filters: nn.Module = nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)
+        if upsampling != "transposed":
+            self.larger = nn.Upsample(scale_factor=2, mode=upsampling)
+            self.filters = nn.Conv2d(n_in, n_out, 3, padding=1)
         self.size = size
 
     def forward(self, h: Tensor) -> Tensor:
         height, width = self.size
-        return self.filters(h)[..., :height, :width]
+        return self.filters(self.larger(h))[..., :height, :width]
+
+
+class ImageModule(AutoencoderModule):
+    """Base of networks for images, which may have batch norms."""
+
+    encoder: Any
+
+    def calibrate(self, x: Tensor) -> None:
+        """Set the statistics of batch norms to those of some images, as one batch."""
+        norms = [layer for layer in self.modules() if isinstance(layer, BatchNorm)]
+        if not norms:
+            return
+        size = max(1, _CALIBRATION_NUMBERS // self.encoder.layer_size)
+        for norm in norms:
+            norm.calibrates = True
+        try:
+            with torch.no_grad():
+                self(x[:: math.ceil(len(x) / size)])
+        finally:
+            for norm in norms:
+                norm.calibrates = False
 
 
 class Bounded(nn.Module):
@@ -83,7 +167,7 @@ def stage_shapes(shape: Sequence[int], widths: Sequence[int]) -> list[tuple[int,
 
 
 def image_encoder(
-    shape: Sequence[int], widths: Sequence[int], n_out: int, as_map: bool, activation: str
+    shape: Sequence[int], widths: Sequence[int], n_out: int, as_map: bool, style: Style
 ) -> nn.Sequential:
     """Stack convolutions of stride 2.
 
@@ -92,8 +176,7 @@ def image_encoder(
     shapes = stage_shapes(shape, widths)
     layers: list[nn.Module] = []
     for (n_in, *_), (channels, *_) in pairwise(shapes):
-        layers += [nn.Conv2d(n_in, channels, 3, stride=2, padding=1)]
-        layers += [Residual(channels, activation)]
+        layers += [nn.Conv2d(n_in, channels, 3, stride=2, padding=1), *_block(channels, style)]
     if as_map:
         layers += [nn.Conv2d(widths[-1], n_out, 1), nn.Flatten()]
     else:
@@ -104,9 +187,9 @@ def image_encoder(
 
 
 def image_decoder(
-    shape: Sequence[int], widths: Sequence[int], n_in: int, as_map: bool, activation: str
+    shape: Sequence[int], widths: Sequence[int], n_in: int, as_map: bool, style: Style
 ) -> nn.Sequential:
-    """Stack transposed convolutions that mirror the encoder; `n_in` is its `n_out`."""
+    """Stack layers that double height and width and mirror the encoder; `n_in` is its `n_out`."""
     shapes = stage_shapes(shape, widths)
     channels, *size = shapes[-1]
     layers: list[nn.Module]
@@ -115,5 +198,13 @@ def image_decoder(
     else:
         layers = [nn.Linear(n_in, math.prod(shapes[-1])), nn.Unflatten(1, shapes[-1])]
     for (channels, *_), (n_out, height, width) in pairwise(shapes[::-1]):
-        layers += [Residual(channels, activation), Upsample(channels, n_out, (height, width))]
+        larger = Upsample(channels, n_out, (height, width), style.upsampling)
+        layers += [*_block(channels, style), larger]
     return nn.Sequential(*layers)
+
+
+def _block(channels: int, style: Style) -> list[nn.Module]:
+    """Return what is between the convolutions that change height and width."""
+    if style.residual:
+        return [Residual(channels, style)]
+    return [norm_layer(style.norm, channels), activation_layer(style.activation)]

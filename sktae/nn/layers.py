@@ -11,7 +11,10 @@ from torch.nn import functional as F
 
 from sktae.nn.module import AutoencoderModule
 
-Activation = Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+# A name, or ("leaky_relu", slope).
+Activation = (
+    Literal["identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"] | tuple
+)
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -44,7 +47,6 @@ def _sigmoid_derivative(z: Tensor) -> Tensor:
 _DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": torch.ones_like,
     "relu": lambda z: (z > 0).to(z.dtype),
-    "leaky_relu": lambda z: 0.01 + 0.99 * (z > 0),
     "elu": lambda z: z.clamp(max=0).exp(),
     "gelu": _gelu_derivative,
     "silu": _silu_derivative,
@@ -54,7 +56,10 @@ _DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 # For these, activation(z) - activation(-z) is a multiple of z, so two units can carry a number on.
-_SLOPES = {"identity": 2.0, "relu": 1.0, "leaky_relu": 1.01, "gelu": 1.0, "silu": 1.0}
+_MULTIPLES = {"identity": 2.0, "relu": 1.0, "gelu": 1.0, "silu": 1.0}
+
+# The slope of "leaky_relu" below 0, if none is given.
+_SLOPE = 0.01
 
 
 class Coded(NamedTuple):
@@ -72,17 +77,34 @@ class EncoderDecoderOutput(NamedTuple):
     logits: Tensor  # (n, ...), the reconstruction before the sigmoid, if there is one
 
 
-def activation_layer(name: str) -> nn.Module:
-    """Return the activation of this name as a layer."""
-    return _ACTIVATIONS[name]()
+def activation_layer(activation: Activation) -> nn.Module:
+    """Return an activation as a layer."""
+    slope = _leaky_slope(activation)
+    return _ACTIVATIONS[str(activation)]() if slope is None else nn.LeakyReLU(slope)
 
 
-def activation_derivative(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the derivative of the activation of this name."""
-    return _DERIVATIVES[name]
+def activation_derivative(activation: Activation) -> Callable[[Tensor], Tensor]:
+    """Return the derivative of an activation."""
+    slope = _leaky_slope(activation)
+    if slope is None:
+        return _DERIVATIVES[str(activation)]
+    return lambda z: slope + (1 - slope) * (z > 0)
 
 
-def mlp(*sizes: int, activation: str = "silu") -> nn.Sequential:
+def _leaky_slope(activation: Activation) -> float | None:
+    """Return the slope of a leaky ReLU below 0, None for other activations."""
+    if isinstance(activation, str):
+        return _SLOPE if activation == "leaky_relu" else None
+    match activation:
+        case ("leaky_relu", int() | float() as slope) if 0 <= slope < 1:
+            return float(slope)
+    raise ValueError(
+        f"The activation must be a name or, as a tuple, ('leaky_relu', slope) with a slope from 0 "
+        f"to 1. Got {activation!r} instead."
+    )
+
+
+def mlp(*sizes: int, activation: Activation = "silu") -> nn.Sequential:
     """Stack linear layers with an activation between them; the last one stays linear."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
@@ -120,7 +142,7 @@ def set_linear(
 class TiedDecoder(nn.Module):
     """A decoder whose weights are those of the encoder, transposed; its biases are its own."""
 
-    def __init__(self, encoder: nn.Sequential, activation: str):
+    def __init__(self, encoder: nn.Sequential, activation: Activation):
         super().__init__()
         # In a list, so that the encoder's parameters are not registered a second time.
         self._linears = [layer for layer in encoder if isinstance(layer, nn.Linear)][::-1]
@@ -150,7 +172,7 @@ class EncoderDecoder(AutoencoderModule):
     hidden_layer_sizes : sequence of int
         Widths of the encoder's hidden layers.
 
-    activation : str
+    activation : str or tuple
         Activation between the layers.
 
     tied_weights : bool, default=False
@@ -168,7 +190,7 @@ class EncoderDecoder(AutoencoderModule):
         n_features: int,
         n_components: int,
         hidden_layer_sizes: Sequence[int],
-        activation: str,
+        activation: Activation,
         tied_weights: bool = False,
         linear_skip: bool = False,
         sigmoid_output: bool = False,
@@ -184,7 +206,9 @@ class EncoderDecoder(AutoencoderModule):
         self.skip_in = nn.Linear(n_features, n_components, bias=False) if linear_skip else None
         self.skip_out = nn.Linear(n_components, n_features, bias=False) if linear_skip else None
         self.output_activation = nn.Sigmoid() if sigmoid_output else None
-        self.slope = _SLOPES.get(activation, 0.0)
+        slope = _leaky_slope(activation)
+        # activation(z) - activation(-z), as a multiple of z; 0 if it is none.
+        self.slope = _MULTIPLES.get(str(activation), 0.0) if slope is None else 1 + slope
         # Half of the units of the narrowest layer can carry a number, or all of the code's.
         self.carried = min([n_components, *(width // 2 for width in hidden_layer_sizes)])
         self.projects = not (tied_weights or sigmoid_output) and min(self.slope, self.carried) > 0
