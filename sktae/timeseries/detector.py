@@ -42,9 +42,10 @@ _LEVEL_PARTS = 3
 # After `partial_fit`, the scale of errors and the threshold come from so many last rows.
 _MEMORY = 10_000
 
-# With `calibration="cross"`, halves of series judge each other if the longest has so many windows
-# side by side; fewer are overfitted, and scores of other rows are far too low.
-_FEWEST_WINDOWS = 2
+# With `calibration="cross"`, each of so many parts of a series is judged by a detector that has
+# learned the others, if their longest stretch has so many windows side by side; fewer are
+# overfitted, and scores of other rows are far too low.
+_FOLDS, _FEWEST_WINDOWS = 4, 2
 
 # If the largest training anomaly is smaller than this, it is a rounding error.
 _ROUNDING = 1e-9
@@ -170,16 +171,15 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     false_alarms_per : int, str or None, default=None
         How seldom a false event may be: one, on average, in so many normal rows, or in a duration
         such as "30D", if the index of the DataFrame holds times. It sets the threshold instead of
-        `contamination` and needs `calibration`. The fewer rows there are for that, the further the
-        threshold is from them.
+        `contamination` and needs `calibration`.
 
     calibration : "cross", float or None, default=None
         Where the scores come from that new rows are compared with, for the threshold of `predict`
         and for `p_values`. None: there are no such scores, so no `p_values`, and the threshold
-        comes from the training rows. "cross": each half of a series is scored by a detector that
-        is trained on the other half; the detector itself is trained on all rows. That takes two
-        more fits. Where halves are shorter than two windows, and after `partial_fit`, there are no
-        such scores. A float: this share of the rows, at the end of each series, is held out of the
+        comes from the training rows. "cross": each quarter of a series is scored by a detector that
+        is trained on the others; the detector itself is trained on all rows. That takes four more
+        fits. If a series is too short for that, and after `partial_fit`, there are no such scores.
+        A float: this share of the rows, at the end of each series, is held out of the
         fit. Rows in the middle, or right before the end, whose windows would overlap with both
         sides, are left out.
 
@@ -350,20 +350,23 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         self.delay_ = self._new_stream("anomaly").delay
 
     def _crossed(self, series):
-        """Return the scores that halves of the series, each by a detector, give each other."""
-        gap, scores = self._gap, []
-        cut = [(rows[: len(rows) // 2], rows[len(rows) // 2 :]) for rows in series]
-        learnt = [first[: max(0, len(first) - gap)] for first, _ in cut], [e[gap:] for _, e in cut]
-        judged = [last for _, last in cut], [first for first, _ in cut]
-        if min(max(map(len, half)) for half in learnt) < _FEWEST_WINDOWS * self.window_size_:
+        """Return the scores that parts of the series get by detectors that have not seen them."""
+        folds: list[tuple[list, list]] = [([], []) for _ in range(_FOLDS)]
+        for rows in series:
+            cuts = [len(rows) * number // _FOLDS for number in range(_FOLDS + 1)]
+            for (others, own), first, end in zip(folds, cuts, cuts[1:], strict=False):
+                others += [rows[: max(0, first - self._gap)], rows[end + self._gap :]]
+                own.append(rows[first:end])
+        if min(max(map(len, o)) for o, _ in folds) < _FEWEST_WINDOWS * self.window_size_:
             return None
-        for half, other in zip(learnt, judged, strict=True):
+        scores = []
+        for others, own in folds:
             part = copy.copy(self)
             part._begin()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the fit of the detector itself has warned
-                part._learn(half)
-            scores += [part._scores(rows) for rows in excerpts(other)]
+                part._learn(others)
+            scores += [part._scores(rows) for rows in excerpts(own)]
         return scores
 
     def _train_chunk(self, X):

@@ -71,14 +71,13 @@ def _by_events(detector: Any, held_out: Sequence[np.ndarray] | None) -> float:
     """Return the threshold below which there is one false event in `false_alarms_per`.
 
     The largest anomalies of blocks of rows, as far as they are above their median, are taken to be
-    exponential. Their mean is known from few blocks only, so the threshold is the quantile of a
-    new one given these, which is that of a Lomax distribution: the fewer blocks, the higher.
+    exponential, with the mean of those that are known.
     """
     name, per = type(detector).__name__, detector.false_alarms_per
     if held_out is None:
         raise ValueError(
             f"false_alarms_per={per!r} of {name} needs scores of rows that were not learned, and "
-            f"here are none: call fit, on series of at least four windows."
+            f"here are none: call fit, on series of at least eight windows."
         )
     n_rows, block = _rows_in(detector, per), _BLOCK_WINDOWS * detector.window_size_
     largest = np.sort(
@@ -101,8 +100,7 @@ def _by_events(detector: Any, held_out: Sequence[np.ndarray] | None) -> float:
     if not len(excess):
         return -float(largest[-1])
     share = min(1.0, 2 * block / n_rows)  # of blocks above the median, those that are false events
-    n = len(excess)
-    return -float(median + n * excess.mean() * (share ** (-1 / n) - 1))
+    return -float(median - excess.mean() * np.log(share))
 
 
 def _rows_in(detector: Any, per: int | str) -> float:
