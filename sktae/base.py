@@ -92,9 +92,10 @@ tuple, default="silu"
         Largest step size of the optimizer. "auto" is 0.002, and 0.01 where the code has fewer
         numbers than a row.
 
-    schedule : {"cosine", "constant"}, default="cosine"
+    schedule : {"cosine", "one_cycle", "constant"}, default="cosine"
         How the learning rate changes during a fit: "cosine" lowers it to 0 along half a cosine.
-        `partial_fit`, which has no last step, keeps it constant.
+        "one_cycle" first raises it, from a 25th, in 30 % of the steps. `partial_fit`, which has no
+        last step, keeps it constant.
 
     weight_decay : float, default=0.0
         Weight decay of the optimizer, decoupled from the gradient as in AdamW.
@@ -249,7 +250,7 @@ tuple, default="silu"
     standardize: bool = True
     categorical_features: Literal["from_dtype"] | Table | None = "from_dtype"
     learning_rate: Literal["auto"] | Positive = "auto"
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
     weight_decay: NonNegative = 0.0
     max_grad_norm: Positive | None = 1.0
     batch_size: Count = 128
@@ -452,7 +453,7 @@ tuple, default="silu"
     # -- the contract --------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None):
         """Train the autoencoder.
 
         Parameters
@@ -473,13 +474,17 @@ tuple, default="silu"
             draw it twice as often. A row of weight 0 is left out. In `calibration_scores_`, all
             rows count alike. None for equal weights.
 
+        X_val : array-like of shape (n_validation_samples, n_features) or None, default=None
+            Rows whose loss `history_` has for each epoch, as `valid_loss`. With `early_stopping`,
+            they take the place of the rows that are held out.
+
         Returns
         -------
         self : object
             The fitted estimator.
         """
         resume = self.warm_start and hasattr(self, "_fitted")
-        return self._train(X, y, sample_weight, resume)
+        return self._train(X, y, sample_weight, resume, X_val=X_val)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -572,12 +577,18 @@ tuple, default="silu"
     # -- a fit, and what it leaves -------------------------------------------------------------
 
     def _train(
-        self, X: Any, y: Any, sample_weight: Any, resume: bool, one_pass: bool = False
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        resume: bool,
+        one_pass: bool = False,
+        X_val: Any = None,
     ) -> Self:
         source = self if resume else fitted_source(self)
         seed = self._fitted.seed if resume else seed_of(self.random_state)
         with usual_settings():
-            prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight)
+            prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight, X_val)
             fit = Fit(self, prepared, seed, source, one_pass)
             fit.calibrate()
             fit.run()

@@ -91,10 +91,19 @@ def test_history_names_the_terms(X):
 
 
 def test_schedules(X):
-    """The learning rate falls to 0 along a cosine, or stays."""
+    """The learning rate falls to 0 along a cosine, at once or after it has risen, or stays."""
     cosine = quick(max_steps=100).fit(X).history_["learning_rate"]
     assert cosine.is_monotonic_decreasing
     assert cosine.iloc[-1] < 1e-5
+    one_cycle = quick(schedule="one_cycle", learning_rate=0.01, max_steps=300).fit(X).history_
+    optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
+    theirs, rates = OneCycleLR(optimizer, 0.01, 300, final_div_factor=1e9), []
+    for _ in range(299):
+        rates += theirs.get_last_lr()
+        optimizer.step()
+        theirs.step()
+    rates = np.array([*rates, 0.0])[one_cycle["step"] - 1]
+    np.testing.assert_allclose(one_cycle["learning_rate"], rates, atol=3e-4)
     constant = quick(schedule="constant", learning_rate=0.01).fit(X).history_["learning_rate"]
     assert (constant == 0.01).all()
 
@@ -124,6 +133,24 @@ def test_early_stopping_keeps_the_best_weights(X):
         early_stopping=True, max_epochs=int(longer.history_["valid_loss"].argmin()) + 1
     )
     np.testing.assert_array_equal(longer.transform(noise), shorter.fit(noise).transform(noise))
+
+
+@pytest.mark.parametrize("E", kinds())
+def test_validation_rows_are_watched(E, X):
+    """Their loss is in the history, and nothing else changes; with early stopping, they decide."""
+    alone, watched = quick(E, calibration="cross"), quick(E, calibration="cross")
+    alone.fit(X[:400])
+    assert watched.fit(X[:400], X_val=X[400:]) is watched
+    np.testing.assert_array_equal(watched.score_samples(X), alone.score_samples(X))
+    assert watched.offset_ == alone.offset_
+    losses = watched.history_["valid_loss"]
+    assert losses.notna().all()
+    assert "valid_loss" not in alone.history_
+    stopped = quick(E, early_stopping=True, patience=3, max_steps=200).fit(X[:400], X_val=X[400:])
+    losses = stopped.history_["valid_loss"]
+    assert len(losses) in (20, losses.argmin() + 1 + 3)
+    with pytest.raises(ValueError, match="has 7 features"):
+        quick(E).fit(X, X_val=X[:, :7])
 
 
 def test_the_best_weights_are_those_that_were_judged():

@@ -112,6 +112,25 @@ def test_dead_units_are_revived(digits):
     assert torch.equal(revived[:, 10:], out.code[:, 10:] != 0)
 
 
+def test_the_noise_scale_may_be_given(X):
+    """With the square root of 1/2, the loss is the squared error, beta KL and a constant."""
+    settings = {"noise_scale": 0.5**0.5, "beta": 0.1, "max_steps": 200, "random_state": 0}
+    model = VariationalAutoencoder(4, **settings).fit(X)
+    last, size = model.history_.iloc[-1], X.shape[1]
+    mean, std = model.code_distribution(X)
+    np.testing.assert_array_equal(mean, model.transform(X))
+    divergence = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum() / X.size
+    assert last["divergence"] == pytest.approx(divergence, rel=0.05)
+    assert last["train_divergence"] == pytest.approx(0.1 * size * last["divergence"], rel=0.1)
+    constant = 0.5 * np.log(np.pi)
+    expected = size * (last["squared_error"] + constant)
+    assert last["train_reconstruction"] == pytest.approx(expected, rel=0.05)
+    draws = np.random.default_rng(0).normal(mean, std)
+    noisy = model.inverse_transform(draws) - X
+    assert np.mean((noisy / X.std(0)) ** 2) == pytest.approx(last["squared_error"], rel=0.1)
+    assert not [name for name, _ in model.net_.module_.named_parameters() if "scale" in name]
+
+
 @pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli"])
 def test_samples_look_like_the_data(likelihood, X):
     """Drawn rows have the data's means and spread, and are the same at each call."""

@@ -42,6 +42,10 @@ from sktae._engine.replay import Gradient, Replay
 # its kernels, to run them again and to compare, which only many replays make up for.
 MANY_STEPS = 64
 
+# With schedule="one_cycle", the learning rate begins at this share of the largest, and rises in
+# this share of the steps.
+_FIRST, _WARM_UP = 1 / 25, 0.3
+
 
 class AutoencoderNet(NeuralNet):
     """A `skorch.NeuralNet` for reconstruction, to be given to an estimator as `net`.
@@ -60,7 +64,7 @@ class AutoencoderNet(NeuralNet):
     optimizer : type, default=torch.optim.AdamW
         Class of the optimizer.
 
-    schedule : {"cosine", "constant"}, default="constant"
+    schedule : {"cosine", "one_cycle", "constant"}, default="constant"
         Set by the estimator: how the learning rate moves over the steps of a fit.
 
     max_grad_norm : float or None, default=None
@@ -397,9 +401,9 @@ class AutoencoderNet(NeuralNet):
 
     def set_learning_rate(self, steps: TrainingSteps, shift: int = 0) -> None:
         """Set the learning rate of the next step, or of the one `shift` steps from it."""
-        if self.schedule == "cosine":
+        if self.schedule != "constant":
             progress = (steps.step + shift - steps.first) / steps.budget
-            factor = 0.5 * (1 + math.cos(math.pi * progress))
+            factor = _cosine(progress) if self.schedule == "cosine" else _one_cycle(progress)
             for group in self.optimizer_.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
@@ -410,3 +414,15 @@ class AutoencoderNet(NeuralNet):
         record_block(self.history, "train", terms, None if self.hears_batches else n_rows)
         self.history.record("step", steps.step)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+
+
+def _cosine(progress: float) -> float:
+    """Return the factor of the learning rate that falls from 1 to 0."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _one_cycle(progress: float) -> float:
+    """Return the factor of the learning rate that rises from `_FIRST` to 1 and then falls to 0."""
+    if progress < _WARM_UP:
+        return 1 - (1 - _FIRST) * _cosine(progress / _WARM_UP)
+    return _cosine((progress - _WARM_UP) / (1 - _WARM_UP))

@@ -38,5 +38,5 @@ class Probe(Callback):
     @torch.no_grad()
     def on_epoch_end(self, net, **kwargs):
         if net.module_.overrides("diagnose"):
-            for name, value in net.module_.diagnose(self.outputs(net)).items():
+            for name, value in net.module_.diagnose(self.x, self.outputs(net)).items():
                 net.history.record(name, float(value))

@@ -132,17 +132,20 @@ class Fit:
         self.net.schedule = "constant" if one_pass else params.schedule
 
         x = prepared.rows(self.net.device)
-        self.rows, self.held_out, self.valid = x, None, None
+        self.rows, self.held_out, judged = x, None, None
         if prepared.held_out is not None:
             self.held_out = Rows(prepared.held_out, self.inputs.to_tensor, self.net.device)
         if prepared.central is not None:
             x = x.choose(torch.from_numpy(np.flatnonzero(prepared.central)))
         self.few = x if is_few else None
-        stops_early = (params.early_stopping or is_few) and not one_pass
-        if stops_early:
+        self.stops_early = (params.early_stopping or is_few) and not one_pass
+        if self.stops_early and prepared.validation is None:
             share = "validation_fraction", len(x), params.validation_fraction
             train, valid = hold_out(*share, seed, "split", prepared.gap)
             x, x_valid = x.choose(train), x.choose(valid)
+            judged = x_valid.spread(len(x_valid))
+        elif prepared.validation is not None:
+            judged = read_once(Rows(prepared.validation, self.inputs.to_tensor, self.net.device))
         if is_few:
             project(network, x)
         if network.overrides("start") and before is None:
@@ -150,11 +153,10 @@ class Fit:
                 network.start(x.spread(_START_ROWS).load().x)
         noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
+        self.valid = None if judged is None else ValidationBatches(judged, self.plan)
         self.net.batch_size = self.plan.batch_size  # for progress bars
         first = before.n_steps if before is not None and resume else 0
         self.steps = training_steps(params, self.spec, x, self.plan, first, one_pass)
-        if stops_early:
-            self.valid = ValidationBatches(x_valid.spread(len(x_valid)), self.plan)
         self.checkpoint = None
         if params.checkpoint_dir is not None and not one_pass:
             self.checkpoint = Checkpoint(self, params.checkpoint_dir, before)
@@ -177,8 +179,12 @@ class Fit:
         part._skl_callbacks, part.verbose = (), 0
         if part.net is not None:
             part.net = clone(part.net).set_params(callbacks=None)
-        prepared = self.prepared.parts(part.training_data, CROSS_ROWS, self.seed)
-        return [Fit(part, half, self.seed, self.source) for half in prepared]
+        fits = []
+        for half in self.prepared.parts(part.training_data, CROSS_ROWS, self.seed):
+            if not self.stops_early:
+                half.validation = None  # nobody sees their history
+            fits.append(Fit(part, half, self.seed, self.source))
+        return fits
 
     def calibrate(self, train: Callable[[Sequence["Fit"]], None] = _one_by_one) -> None:
         """Take the scores that halves of the rows, once trained, give each other for new rows."""
@@ -311,7 +317,7 @@ class Fit:
                 rows = in_proportion(steps.x.weights, rows, plan.n_rows)
             noise = plan.draws("probe", 0, rows, steps.x)
             callbacks.append(("probe", Probe(steps, steps.x.take(rows), noise, revives)))
-        if self.valid is not None:
+        if self.stops_early:
             settings = {"patience": estimator.patience, "threshold": 0, "load_best": True}
             settings["sink"] = lambda _: None
             stopping = EarlyStopping(**settings)

@@ -58,6 +58,9 @@ class Prepared:
 
     sample_weight : array-like or None, default=None
         Weights of the rows.
+
+    X_val : array-like or None, default=None
+        Rows for the validation loss.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Prepared:
         source: Any = None,
         one_pass: bool = False,
         sample_weight: Any = None,
+        X_val: Any = None,
     ):
         self.data = X, y
         known: np.ndarray | None = None
@@ -109,6 +113,9 @@ class Prepared:
             self._hold_out(float(estimator.calibration), seed)
         self.keeps_scales = source is not None
         self._learn(estimator.training_data)
+        self.validation: Any = None
+        if X_val is not None:
+            self.validation = self.inputs.validate(other or params, X_val, reset=False)
         # Nothing but the last part of scores is learned from known outliers.
         self.outliers: Any = None
         if known is not None and len(known):

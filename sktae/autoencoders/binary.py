@@ -38,7 +38,7 @@ class Network(AutoencoderModule):
             soft = (noisy_logits / self.temperature).sigmoid()
         return Output(self.decode(straight_through(soft, code)), code, probability)
 
-    def diagnose(self, out):
+    def diagnose(self, x, out):
         mean = out.code.mean(0)
         return {"constant_bits": ((mean == 0) | (mean == 1)).sum()}
 

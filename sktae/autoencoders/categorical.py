@@ -35,7 +35,7 @@ class Network(AutoencoderModule):
         soft = (noisy_logits / self.temperature).softmax(1)
         return Output(self.decode(straight_through(soft, code)), code, logits)
 
-    def diagnose(self, out):
+    def diagnose(self, x, out):
         return usage(out.logits.argmax(1), out.logits.shape[1])
 
 

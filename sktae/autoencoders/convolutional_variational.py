@@ -67,7 +67,7 @@ class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
         # pixels that are hard to reconstruct instead of learning them.
         scale_shape = (spec.shape[0], 1, 1)
         coders = self._encoder_and_decoder(spec, outputs_per_component=2)
-        return *coders, scale_shape, spec.n_components, self.likelihood
+        return *coders, scale_shape, spec.n_components, self.likelihood, self.noise_scale
 
     @property
     def objective(self):

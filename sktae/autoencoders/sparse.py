@@ -48,7 +48,7 @@ class Network(AutoencoderModule):
         weighted = code * self.decoder[0].weight.norm(dim=0)
         return Output(self.decode(code), code, pre_activation, weighted)
 
-    def diagnose(self, out):
+    def diagnose(self, x, out):
         return {"dead_units": (out.code == 0).all(0).sum()}
 
     def revive(self, out):

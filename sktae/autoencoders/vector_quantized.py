@@ -42,7 +42,7 @@ class Network(AutoencoderModule):
         recon = self.decode(straight_through(encoded, quantized).flatten(1))
         return Output(recon, quantized.flatten(1), encoded, quantized, indices)
 
-    def diagnose(self, out):
+    def diagnose(self, x, out):
         return usage(out.indices, len(self.codebook))
 
     def revive(self, out):

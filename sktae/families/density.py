@@ -13,7 +13,7 @@ from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, normal_log_ratio
 from sktae.nn.missing import on_observed
 from sktae.nn.posteriors import NormalCode
-from sktae.parameters import Count
+from sktae.parameters import Count, Positive
 from sktae.randomness import generator
 
 Scoring = Literal["combined", "residual", "distance", "elbo", "monte_carlo", "importance"]
@@ -41,6 +41,11 @@ class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
         "bernoulli" is for values between 0 and 1: it ignores `standardize` and clips new rows to
         this range.
 
+    noise_scale : float or "learned", default="learned"
+        Scale of that distribution, in the units of the network: standard deviations, with
+        `standardize`. "learned" learns one for each column. With 0.7071, the reconstruction term of
+        "gaussian" is the sum of squared errors plus a constant. "bernoulli" has no scale.
+
     score_method : {"combined", "residual", "distance", "elbo", "monte_carlo", "importance"}, \
 default="combined"
         What scores measure. "combined", "residual" and "distance" are those of all autoencoders.
@@ -54,6 +59,7 @@ default="combined"
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
+    noise_scale: Literal["learned"] | Positive = "learned"
     score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
     n_draws: Count = 16
 
@@ -73,7 +79,27 @@ default="combined"
         sizes = spec.sizes
         encoder = mlp(*sizes[:-1], 2 * sizes[-1], activation=self.activation)
         decoder = mlp(*sizes[::-1], activation=self.activation)
-        return encoder, decoder, spec.shape, spec.n_components, self.likelihood
+        return encoder, decoder, spec.shape, spec.n_components, self.likelihood, self.noise_scale
+
+    def code_distribution(self, X):
+        """Compute the normal distributions of the codes of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components)
+            What `transform` returns.
+
+        std : ndarray of shape (n_samples, n_components)
+            Standard deviations: `rng.normal(mean, std)` is a draw of the codes.
+        """
+        rows = self._rows(X)
+        mean = self._apply(lambda network, x: network(x).code, rows)
+        return mean, self._apply(lambda network, x: (network(x).logvar / 2).exp(), rows)
 
     def error(self, x, out):
         return LIKELIHOODS[self.likelihood].nll(x, out.decoded, out.log_scale)

@@ -73,13 +73,16 @@ class AutoencoderModule(nn.Module, ABC):
         """Decode codes, (n, k) to (n, ...); by default with the layers in `decoder`."""
         return self.decoder(code)
 
-    def diagnose(self, out: Any) -> dict[str, Tensor]:
+    def diagnose(self, x: Tensor, out: Any) -> dict[str, Tensor]:
         """Measure the state of the network after an epoch, for `history_`.
 
         Parameters
         ----------
+        x : Tensor of shape (n, ...)
+            A fixed sample of rows.
+
         out : NamedTuple
-            What `forward` returned, in training mode and with noise, for a fixed sample of rows.
+            What `forward` returned for them, in training mode and with noise.
 
         Returns
         -------

@@ -1,11 +1,13 @@
 """Networks whose code is a normal distribution."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sktae.nn.likelihoods import LIKELIHOODS
+from sktae.nn.losses import kl_to_normal, masked_squared
 from sktae.nn.module import AutoencoderModule
 from sktae.randomness import Normal
 
@@ -25,7 +27,10 @@ class NormalCode(AutoencoderModule):
     """Encoder and decoder of any kind; the code is a normal distribution.
 
     The encoder returns the means and the log variances of the code side by side, (n, 2 * k).
+    `noise_scale` is "learned" or the scale of rows around their reconstructions.
     """
+
+    fixed_log_scale: Tensor
 
     def __init__(
         self,
@@ -34,14 +39,22 @@ class NormalCode(AutoencoderModule):
         shape: tuple[int, ...],
         n_components: int,
         likelihood: str,
+        noise_scale: Any,
     ):
         super().__init__()
         self.noise = (Normal((n_components,)),)
         self.encoder, self.decoder = encoder, decoder
-        self.tenth_log_scale = nn.Parameter(torch.zeros(shape))
+        self.learns_scale = noise_scale == "learned"
+        if self.learns_scale:
+            self.tenth_log_scale = nn.Parameter(torch.zeros(shape))
+        else:
+            fixed = torch.full(shape, math.log(noise_scale))
+            self.register_buffer("fixed_log_scale", fixed, persistent=False)
         self.likelihood: Any = LIKELIHOODS[likelihood]()
 
     def log_scale(self) -> Tensor:
+        if not self.learns_scale:
+            return self.fixed_log_scale
         # Ten times a parameter, since Adam moves each parameter equally fast, and a scale must keep
         # up with sums of weights. The softplus keeps the result above -4.
         return nn.functional.softplus(20 * self.tenth_log_scale + 8) / 2 - 4
@@ -59,5 +72,9 @@ class NormalCode(AutoencoderModule):
         recon = self.likelihood.mean(decoded)
         return Posterior(recon, mean, logvar, z, decoded, self.log_scale())
 
-    def diagnose(self, out: Any) -> dict[str, Tensor]:
-        return {"active_units": (out.code.var(0, correction=0) > 0.01).sum()}
+    def diagnose(self, x: Tensor, out: Any) -> dict[str, Tensor]:
+        return {
+            "active_units": (out.code.var(0, correction=0) > 0.01).sum(),
+            "squared_error": masked_squared(x, out.recon).mean(),
+            "divergence": kl_to_normal(out.code, out.logvar).sum() / x.numel(),
+        }
