@@ -18,16 +18,19 @@ from torch.utils.data import Dataset
 
 from sktae import (
     Autoencoder,
+    AutoencoderNet,
     ConvolutionalAutoencoder,
     ConvolutionalVariationalAutoencoder,
     all_estimators,
     fit_many,
+    load,
+    save,
 )
 from sktae._engine import net as engine
 from sktae._outliers.measures import Ellipsoid
 from sktae.families.image import ImageMixin
 from sktae.nn.images import BatchNorm
-from sktae.plot import LatentDisplay, ReconstructionDisplay
+from sktae.plot import LatentDisplay, ReconstructionDisplay, ReconstructionWriter
 
 IMAGING = [E for E in all_estimators() if issubclass(E, ImageMixin)]
 every_kind = pytest.mark.parametrize("E", IMAGING)
@@ -417,6 +420,19 @@ def test_reconstructions_are_drawn():
         ReconstructionDisplay.from_estimator(reducer, digits)
 
 
+def test_pictures_are_written_during_a_fit(tmp_path):
+    """Every so many epochs, and at the end; the model is the same, and may go into a file."""
+    X, folder = discs(), tmp_path / "new" / "folder"
+    alone = quick(ConvolutionalAutoencoder, max_steps=7).fit(X)
+    net = AutoencoderNet(callbacks=[ReconstructionWriter(list(X), folder, every=3, n_images=2)])
+    model = quick(ConvolutionalAutoencoder, max_steps=7, net=net).fit(X)
+    names = [f"epoch-{epoch:04d}.png" for epoch in (3, 6, 7)]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    np.testing.assert_array_equal(model.transform(X), alone.transform(X))
+    save(model.set_params(net=None), tmp_path / "x")
+    np.testing.assert_array_equal(load(tmp_path / "x").transform(X), alone.transform(X))
+
+
 def test_codes_are_drawn():
     """Points in two dimensions, coloured by labels or numbers; maps as images."""
     X, y = load_digits(return_X_y=True)
@@ -440,6 +456,15 @@ def test_codes_are_drawn():
         maps.inverse_transform(display.codes), maps.reconstruct(discs())[:4]
     )
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["channel 0", "channel 1"]
+    mean = LatentDisplay.from_estimator(maps, discs(), channels="mean", colorbar=True)
+    assert [t.get_text() for t in mean.ax_.get_yticklabels()] == ["mean"]
+    assert len(mean.figure_.axes) == 2
+    with pytest.raises(ValueError, match="channels must be 'all' or 'mean'"):
+        mean.plot(channels="first")
+    square = LatentDisplay.from_estimator(model, X, squares=True, n_images=3)
+    np.testing.assert_array_equal(square.codes.reshape(3, 4)[:, :3], model.transform(X[:3]))
+    assert np.isnan(square.codes[:, 0, 1, 1]).all()
+    assert (square.ax_.get_images()[0].get_array()[1, 1] == 1).all()  # white
     with pytest.raises(ValueError, match="draws two components"):
         LatentDisplay.from_estimator(quick(n_components=1).fit(X), X)
 

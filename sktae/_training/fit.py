@@ -127,6 +127,7 @@ class Fit:
             freeze(network, few, params.trainable)
         is_few = few_rows(params, self.spec, network, prepared) and before is None and not one_pass
         self.net = new_net(params, self.spec, network, masks, is_few)
+        self.net.inputs_ = self.inputs  # for callbacks
         if before is not None and resume:
             continue_from(self.net, before.net)
         self.net.schedule = "constant" if one_pass else params.schedule

@@ -31,11 +31,16 @@ def _to_images(X: Any, shape: tuple[int, ...] | None) -> np.ndarray:
 
 
 def _to_colors(images: np.ndarray, low: float, high: float, cmap: Any) -> np.ndarray:
-    """Convert images with values between low and high to RGB, (n, height, width, 3)."""
+    """Convert images with values between low and high to RGB, (n, height, width, 3).
+
+    What is missing, NaN, is white.
+    """
     values = np.clip((images - low) / max(high - low, 1e-12), 0, 1)
     if values.shape[1] == 3:
         return values.transpose(0, 2, 3, 1)
-    return _colormap(cmap)(values.mean(axis=1))[..., :3]
+    values = values.mean(axis=1)
+    colors = _colormap(cmap)(values)[..., :3]
+    return np.where(np.isnan(values)[..., np.newaxis], 1.0, colors)
 
 
 def _draw(rows: list[np.ndarray], ax: Any) -> Any:

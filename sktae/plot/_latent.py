@@ -14,6 +14,7 @@ from sktae.plot._axes import (
     _first,
     _name_rows,
     _new_axes,
+    _pyplot,
     _to_colors,
 )
 
@@ -26,7 +27,7 @@ _LEGEND_ROWS = 16
 
 
 class LatentDisplay:
-    """Codes as points in the plane. Codes that are maps are drawn channel by channel.
+    """Codes as points in the plane. Codes that are maps are drawn as pictures.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class LatentDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, components=None, n_images=8, ax=None, **kwargs
+        cls, estimator, X, y=None, *, components=None, squares=False, n_images=8, ax=None, **kwargs
     ):
         """Encode rows and draw their codes.
 
@@ -82,8 +83,12 @@ class LatentDisplay:
             The components to draw. None draws the first two principal components of the codes,
             or the codes themselves if they have two components.
 
+        squares : bool, default=False
+            Whether codes that are vectors are pictures, too: their numbers fill a square, line by
+            line.
+
         n_images : int, default=8
-            Number of images whose maps are drawn, from the first one on.
+            Number of pictures, from the first row on.
 
         ax : matplotlib Axes or None, default=None
             Where to draw; None for a new figure.
@@ -99,9 +104,10 @@ class LatentDisplay:
         check_is_fitted(estimator)
         last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         shape = getattr(last, "code_shape_", ())
-        if len(shape) == 3:
-            codes = np.asarray(estimator.transform(_first(X, n_images)))
-            return cls(codes.reshape(-1, *shape)).plot(ax, **kwargs)
+        if len(shape) == 3 or squares:
+            codes = np.asarray(estimator.transform(_first(X, n_images)), dtype=np.float64)
+            maps = codes.reshape(-1, *shape) if len(shape) == 3 else _squares(codes)
+            return cls(maps).plot(ax, **kwargs)
         codes = np.asarray(estimator.transform(X))
         if codes.shape[1] < 2:
             raise ValueError(
@@ -115,13 +121,19 @@ class LatentDisplay:
         names = f"component {first}", f"component {second}"
         return cls(codes[:, [first, second]], y, names).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, cmap=None, **kwargs):
+    def plot(self, ax=None, *, channels="all", colorbar=False, cmap=None, **kwargs):
         """Draw points, or maps: a column for each image, a row for each channel.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None for a new figure.
+
+        channels : {"all", "mean"}, default="all"
+            Whether all channels of a map are drawn, each on its own scale, or their mean.
+
+        colorbar : bool, default=False
+            Whether a bar beside maps says which colors are which numbers. Then all have one scale.
 
         cmap : str, Colormap or None, default=None
             Colors of labels, numbers or maps.
@@ -135,20 +147,32 @@ class LatentDisplay:
             This display.
         """
         if self.codes.ndim == 4:
-            channels = [
-                _to_colors(channel[:, np.newaxis], channel.min(), channel.max(), cmap or "viridis")
-                for channel in self.codes.swapaxes(0, 1)
-            ]
-            self.ax_ = _draw(channels, ax)
-            _name_rows(
-                self.ax_, [f"channel {i}" for i in range(len(channels))], self.codes.shape[2]
-            )
+            self._draw_maps(ax, channels, colorbar, cmap or "viridis")
         else:
             self.ax_ = _new_axes((5.0, 4.5)) if ax is None else ax
             self._scatter({"s": 12, "linewidths": 0, **kwargs}, cmap)
             self.ax_.set(xlabel=self.names[0], ylabel=self.names[1])
         self.figure_ = self.ax_.figure
         return self
+
+    def _draw_maps(self, ax: Any, channels: str, colorbar: bool, cmap: Any) -> None:
+        maps = self.codes.swapaxes(0, 1)  # (channels, images, height, width)
+        names = [f"channel {i}" for i in range(len(maps))]
+        if channels == "mean":
+            maps, names = maps.mean(axis=0, keepdims=True), ["mean"]
+        elif channels != "all":
+            raise ValueError(f"channels must be 'all' or 'mean'. Got {channels!r} instead.")
+        parts = [maps] * len(maps) if colorbar else maps
+        limits = [(np.nanmin(part), np.nanmax(part)) for part in parts]
+        rows = [
+            _to_colors(row[:, np.newaxis], *ends, cmap)
+            for row, ends in zip(maps, limits, strict=True)
+        ]
+        self.ax_ = _draw(rows, ax)
+        _name_rows(self.ax_, names if len(names) > 1 or channels == "mean" else [""], maps.shape[2])
+        if colorbar:
+            colors = _pyplot().cm.ScalarMappable(_pyplot().Normalize(*limits[0]), _colormap(cmap))
+            self.ax_.figure.colorbar(colors, ax=self.ax_, fraction=0.03)
 
     def _scatter(self, style: dict[str, Any], cmap: Any) -> None:
         if self.labels is None:
@@ -169,3 +193,11 @@ class LatentDisplay:
         beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
         n_columns = math.ceil(len(classes) / _LEGEND_ROWS)
         self.ax_.legend(frameon=False, markerscale=1.5, ncols=n_columns, **beside)
+
+
+def _squares(codes: np.ndarray) -> np.ndarray:
+    """Return vectors as maps, (n, 1, side, side), with NaN where numbers do not fill the square."""
+    n, size = codes.shape
+    side = math.ceil(math.sqrt(size))
+    padded = np.pad(codes, ((0, 0), (0, side**2 - size)), constant_values=np.nan)
+    return padded.reshape(n, 1, side, side)

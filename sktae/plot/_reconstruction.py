@@ -1,9 +1,13 @@
-"""A display of reconstructed images."""
+"""A display of reconstructed images, and a callback that writes it during a fit."""
+
+from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
 
-from sktae.plot._axes import _draw, _first, _name_rows, _to_colors, _to_images
+from sktae.plot._axes import _draw, _first, _name_rows, _pyplot, _to_colors, _to_images
 
 
 class ReconstructionDisplay:
@@ -111,3 +115,63 @@ class ReconstructionDisplay:
         _name_rows(self.ax_, list(rows), self.images.shape[2])
         self.figure_ = self.ax_.figure
         return self
+
+
+class ReconstructionWriter(Callback):
+    """Writes pictures of reconstructed images while a model is trained.
+
+    A callback of skorch, for the `net` of an autoencoder of images. Files are named by the epoch,
+    as in `epoch-0020.png`. They show the network as it is, without noise.
+
+    Parameters
+    ----------
+    X : array-like
+        The images, in any layout that the estimator takes.
+
+    folder : str or path-like
+        Where to write. It is made if it is not there.
+
+    every : int, default=20
+        Number of epochs from one picture to the next. The last epoch has one, too.
+
+    n_images : int, default=8
+        Number of images to draw, from the first one on.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import AutoencoderNet, ConvolutionalAutoencoder
+    >>> from sktae.plot import ReconstructionWriter
+    >>> X, folder = load_digits().images, tempfile.mkdtemp()
+    >>> net = AutoencoderNet(callbacks=[ReconstructionWriter(X, folder, every=5)])
+    >>> model = ConvolutionalAutoencoder(8, net=net, max_steps=20, random_state=0).fit(X)
+    >>> sorted(path.name for path in Path(folder).iterdir())
+    ['epoch-0005.png', 'epoch-0010.png', 'epoch-0015.png', 'epoch-0020.png']
+    """
+
+    def __init__(self, X, folder, *, every=20, n_images=8):
+        self.X, self.folder, self.every, self.n_images = X, folder, every, n_images
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write a picture if it is due."""
+        if len(net.history) % self.every == 0:
+            self._write(net)
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Write the last picture."""
+        if len(net.history) % self.every:
+            self._write(net)
+
+    def _write(self, net):
+        inputs, few = net.inputs_, _first(self.X, self.n_images)
+        images = _to_images(few, inputs.shape)
+        net._set_training(False)
+        with torch.no_grad():
+            x = inputs.to_tensor(torch.from_numpy(images).to(net.device))
+            recon = inputs.to_array(net.module_(x).recon.cpu().numpy(), images.dtype)
+        display = ReconstructionDisplay(images, _to_images(recon, inputs.shape)).plot()
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
+        display.figure_.savefig(Path(self.folder) / f"epoch-{len(net.history):04d}.png")
+        _pyplot().close(display.figure_)
