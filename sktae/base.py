@@ -576,15 +576,7 @@ tuple, default="silu"
 
     # -- a fit, and what it leaves -------------------------------------------------------------
 
-    def _train(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        resume: bool,
-        one_pass: bool = False,
-        X_val: Any = None,
-    ) -> Self:
+    def _train(self, X, y, sample_weight, resume, one_pass=False, X_val=None) -> Self:
         source = self if resume else fitted_source(self)
         seed = self._fitted.seed if resume else seed_of(self.random_state)
         with usual_settings():

@@ -37,14 +37,11 @@ from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shap
 from sktae._engine.history import record_batch, record_block
 from sktae._engine.prototype import cloned_parameters, own_parameters
 from sktae._engine.replay import Gradient, Replay
+from sktae._engine.schedules import SCHEDULES
 
 # From this many steps on, recording a step repays itself: it means to run the step, to bind each of
 # its kernels, to run them again and to compare, which only many replays make up for.
 MANY_STEPS = 64
-
-# With schedule="one_cycle", the learning rate begins at this share of the largest, and rises in
-# this share of the steps.
-_FIRST, _WARM_UP = 1 / 25, 0.3
 
 
 class AutoencoderNet(NeuralNet):
@@ -403,7 +400,7 @@ class AutoencoderNet(NeuralNet):
         """Set the learning rate of the next step, or of the one `shift` steps from it."""
         if self.schedule != "constant":
             progress = (steps.step + shift - steps.first) / steps.budget
-            factor = _cosine(progress) if self.schedule == "cosine" else _one_cycle(progress)
+            factor = SCHEDULES[self.schedule](progress)
             for group in self.optimizer_.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
@@ -414,15 +411,3 @@ class AutoencoderNet(NeuralNet):
         record_block(self.history, "train", terms, None if self.hears_batches else n_rows)
         self.history.record("step", steps.step)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
-
-
-def _cosine(progress: float) -> float:
-    """Return the factor of the learning rate that falls from 1 to 0."""
-    return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _one_cycle(progress: float) -> float:
-    """Return the factor of the learning rate that rises from `_FIRST` to 1 and then falls to 0."""
-    if progress < _WARM_UP:
-        return 1 - (1 - _FIRST) * _cosine(progress / _WARM_UP)
-    return _cosine((progress - _WARM_UP) / (1 - _WARM_UP))

@@ -180,12 +180,10 @@ class Fit:
         part._skl_callbacks, part.verbose = (), 0
         if part.net is not None:
             part.net = clone(part.net).set_params(callbacks=None)
-        fits = []
-        for half in self.prepared.parts(part.training_data, CROSS_ROWS, self.seed):
-            if not self.stops_early:
-                half.validation = None  # nobody sees their history
-            fits.append(Fit(part, half, self.seed, self.source))
-        return fits
+        prepared = list(self.prepared.parts(part.training_data, CROSS_ROWS, self.seed))
+        for half in () if self.stops_early else prepared:
+            half.validation = None  # nobody sees its history
+        return [Fit(part, half, self.seed, self.source) for half in prepared]
 
     def calibrate(self, train: Callable[[Sequence["Fit"]], None] = _one_by_one) -> None:
         """Take the scores that halves of the rows, once trained, give each other for new rows."""

@@ -87,7 +87,7 @@ class Fitted:
 def made_of(estimator: Any) -> dict[str, Any]:
     """Return the parameters by which a network and its net are made again."""
     params = estimator.get_params(deep=False)
-    if params["net"] is not None:
+    if params.get("net") is not None:
         # Callbacks were for the fit. They may hold rows, or what no file can hold.
         params["net"] = clone(params["net"]).set_params(callbacks=None)
     return {name: params[name] for name in params if name not in ("init_from", "random_state")}
