@@ -1,5 +1,8 @@
 """Attention and recursions: nothing leaks, steps taken one by one are those taken at once."""
 
+from types import SimpleNamespace
+
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -16,13 +19,15 @@ from sktae import (
 )
 from sktae._engine import net as engine
 from sktae._engine import stack
-from sktae.nn.attention import (
-    Transformer,
+from sktae.nn.attending import (
+    Weights,
     fused_attention,
+    linear_attention,
     local_attention,
-    sinusoidal,
     unfused_attention,
 )
+from sktae.nn.attention import Style, Transformer, sinusoidal
+from sktae.plot import AttentionDisplay
 
 # Some processors round products of odd widths by their place in memory: these are not recorded.
 SMALL = {"n_components": 4, "hidden_layer_sizes": (16, 16), "n_heads": 2, "patch_size": 2}
@@ -37,6 +42,17 @@ MODELS = {
         TransformerAutoencoder,
         {**SMALL, "decoder": "autoregressive", "bottleneck": "steps"},
     ),
+    "additive": (
+        TransformerAutoencoder,
+        {**SMALL, "similarity": "additive", "attention": "local", "reach": 2},
+    ),
+    "relu": (TransformerAutoencoder, {**SMALL, "weighting": "relu", "dropout": 0.2}),
+    "products": (
+        TransformerAutoencoder,
+        {**SMALL, "attention": "linear", "decoder": "autoregressive", "positions": "recurrent"},
+    ),
+    "short": (TransformerAutoencoder, {**SMALL, "attention": "low_rank", "rank": 3}),
+    "convolved": (TransformerAutoencoder, {**SMALL, "kernel_size": 3, "feedforward": 0.5}),
     "tokens": (TransformerAutoencoder, SPELT),
     "gru": (RecurrentAutoencoder, {"patch_size": 3, "hidden_layer_sizes": (32, 16)}),
     "lstm": (RecurrentAutoencoder, {"patch_size": 3, "cell": "lstm", "hidden_layer_sizes": (16,)}),
@@ -54,6 +70,7 @@ MODELS = {
 }
 # One of each kind is enough for the ways in which steps are computed.
 KINDS = ["causal", "local", "crossed", "tokens", "gru", "convolutional", "next token"]
+KINDS += ["additive", "relu", "products", "short", "convolved"]
 every_model = pytest.mark.parametrize("name", unless_long(KINDS, list(MODELS)))
 
 
@@ -113,7 +130,8 @@ def test_nearby_is_a_band(steps, reach, causal):
     distance = torch.arange(steps) - torch.arange(steps)[:, None]
     band = (distance.abs() <= reach) & (distance <= 0 if causal else True)
     expected = fused_attention(*inputs, known & band | (distance == 0))
-    found = local_attention(*inputs, known, reach, causal)
+    layer = SimpleNamespace(weights=Weights(2, 5, "dot", "softmax"))
+    found = local_attention(*inputs, layer, known, reach, causal)
     torch.testing.assert_close(found, expected)
     weights = normal(*found.shape)
     torch.testing.assert_close(
@@ -121,22 +139,22 @@ def test_nearby_is_a_band(steps, reach, causal):
     )
 
 
-@pytest.mark.parametrize("reach", [None, 2])
+@pytest.mark.parametrize("kind", ["full", "local", "linear"])
 @pytest.mark.parametrize("causal", [False, True])
-def test_what_is_missing_tells_nothing(causal, reach):
+def test_what_is_missing_tells_nothing(causal, kind):
     """No known step changes by a bit with what stands at the missing ones."""
-    network = Transformer(11, (8, 8), 2, "silu", "sinusoidal", reach, causal)
+    network = Transformer(11, (8, 8), Style(2, "silu", attention=kind), "sinusoidal", 2, causal)
     h, known = normal(4, 11, 8), some_known(4, 11)
     other = torch.where(known[..., None], h, 1e6 * normal(4, 11, 8, seed=1))
     assert torch.equal(network(h, known)[known], network(other, known)[known])
 
 
-@pytest.mark.parametrize(("reach", "crossed"), [(None, False), (None, True), (2, False), (2, True)])
-def test_the_future_tells_nothing(reach, crossed):
+@pytest.mark.parametrize("crossed", [False, True])
+@pytest.mark.parametrize("kind", ["full", "local", "linear"])
+def test_the_future_tells_nothing(kind, crossed):
     """No step changes by a bit with those after it, where attention is causal."""
-    network = Transformer(
-        11, (8, 8), 2, "silu", "learned", reach, causal=True, cross_attention=crossed
-    )
+    style = Style(2, "silu", attention=kind)
+    network = Transformer(11, (8, 8), style, "learned", 2, causal=True, cross_attention=crossed)
     h, known = normal(4, 11, 8), torch.ones(4, 11, dtype=torch.bool)
     seen = normal(4, 5, 8, seed=2) if crossed else None
     before = network(h, known, seen)
@@ -152,7 +170,7 @@ def test_what_a_mask_forbids_tells_nothing():
     """Steps of groups that may not look at each other know nothing of each other."""
     groups = np.array([0, 1, 1, 0, 2, 0, 1])
     mask = groups == groups[:, np.newaxis]
-    network = Transformer(7, (8, 8), 2, "silu", None, mask=mask)
+    network = Transformer(7, (8, 8), Style(2, "silu"), None, mask=mask)
     h, known = normal(4, 7, 8), torch.ones(4, 7, dtype=torch.bool)
     before = network(h, known)
     for group in range(3):
@@ -165,7 +183,7 @@ def test_what_a_mask_forbids_tells_nothing():
 
 def test_far_steps_tell_nothing():
     """Through two blocks of local attention, a step knows what is two reaches away, no more."""
-    network = Transformer(20, (8, 8), 2, "silu", None, reach=3)
+    network = Transformer(20, (8, 8), Style(2, "silu", attention="local"), None, reach=3)
     h, known = normal(1, 20, 8), torch.ones(1, 20, dtype=torch.bool)
     other = h.clone()
     other[:, 0] = 5.0
@@ -175,12 +193,11 @@ def test_far_steps_tell_nothing():
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", None])
 @pytest.mark.parametrize("crossed", [False, True])
-@pytest.mark.parametrize("reach", [None, 3])
-def test_step_by_step_is_all_at_once(reach, crossed, positions):
+@pytest.mark.parametrize("kind", ["full", "local", "linear"])
+def test_step_by_step_is_all_at_once(kind, crossed, positions):
     """With what was computed for the steps before, the next one is what a whole pass gives it."""
-    network = Transformer(
-        10, (8, 6), 2, "silu", positions, reach, causal=True, cross_attention=crossed
-    )
+    style = Style(2, "silu", attention=kind)
+    network = Transformer(10, (8, 6), style, positions, 3, causal=True, cross_attention=crossed)
     h, known = normal(4, 10, 8), torch.ones(4, 10, dtype=torch.bool)
     other = normal(4, 5, 8, seed=1) if crossed else None
     past = [[] for _ in network.blocks]
@@ -197,15 +214,108 @@ def test_places_are_told_apart(width):
     assert len(torch.unique(found, dim=0)) == 300
 
 
+def test_weights_are_those_of_the_formulas():
+    """Similarities and weights by hand, also of keys that are not allowed."""
+    query, key, value = normal(3, 2, 7, 5), normal(3, 2, 9, 5, seed=1), normal(3, 2, 9, 4, seed=2)
+    allowed = normal(3, 1, 7, 9, seed=3) > 0
+    allowed[..., 0] = True
+    additive = Weights(2, 5, "additive", "softmax")
+    logits = torch.zeros(3, 2, 7, 9)
+    for head in range(2):
+        sums = torch.tanh(query[:, head, :, None] + key[:, head, None])
+        logits[:, head] = sums @ additive.direction[head, :, 0]
+    expected = torch.where(allowed, logits, -torch.inf).softmax(-1)
+    torch.testing.assert_close(additive(query, key, allowed), expected)
+    torch.testing.assert_close(additive.average(query, key, value, allowed), expected @ value)
+    relu = Weights(2, 5, "dot", "relu")
+    logits = (query @ key.mT / 5**0.5).clamp(min=0)
+    torch.testing.assert_close(relu(query, key), logits / 9)
+    logits = torch.where(allowed, logits, 0.0) / allowed.sum(-1, keepdim=True)
+    torch.testing.assert_close(relu.average(query, key, value, allowed), logits @ value)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_sums_are_taken_once(causal):
+    """Linear attention is attention with products of features as weights, in linear time."""
+    query, key, value = (normal(3, 2, 9, 5, seed=n).requires_grad_() for n in range(3))
+    known = some_known(3, 9)[:, None, None]
+    features = [torch.where(x > 0, x + 1, x.exp()) for x in (query, key)]
+    products = features[0] @ features[1].mT * known
+    products = products.tril() if causal else products
+    expected = products / products.sum(-1, keepdim=True).clamp(min=1e-6)
+    weights = []
+    for recorded in (None, weights):
+        found = linear_attention(query, key, value, None, known, causal, recorded)
+        torch.testing.assert_close(found, expected @ value)
+    torch.testing.assert_close(weights[0], expected)
+
+
+def test_options_of_attention_have_limits():
+    """As many sums as keys, no dropout, a convolution of zeros: each is nothing at all."""
+    h, known = normal(4, 9, 8), some_known(4, 9)
+    plain = Transformer(9, (8,), Style(2, "silu"), None)
+    expected = plain(h)
+    short = Transformer(9, (8,), Style(2, "silu", attention="low_rank", rank=9), None)
+    convolved = Transformer(9, (8,), Style(2, "silu", kernel_size=3), None)
+    for network in (short, convolved):
+        network.load_state_dict(plain.state_dict(), strict=False)
+    nn.init.eye_(short.blocks[0].attention.shorten.weight)
+    nn.init.zeros_(convolved.blocks[0].convolution.filters[0].weight)
+    nn.init.zeros_(convolved.blocks[0].convolution.filters[0].bias)
+    torch.testing.assert_close(short(h), expected)
+    torch.testing.assert_close(convolved(h), expected)
+    torch.testing.assert_close(plain(h, known, kept=torch.ones(4, plain.n_kept)), plain(h, known))
+    nothing = plain(h, kept=torch.zeros(4, plain.n_kept))
+    torch.testing.assert_close(nothing, plain.norm(h))
+    assert plain.blocks[0].mlp[1].out_features == 16
+    wide = Transformer(9, (8,), Style(2, "silu", feedforward=4.0), None)
+    assert wide.blocks[0].mlp[1].out_features == 32
+
+
+def test_attention_is_shown(monkeypatch):
+    """Weights add up to 1, obey masks, and are those that the encoder used."""
+    monkeypatch.setitem(mpl.rcParams, "backend", "agg")
+    X = waves(20)
+    for name in ("full", "causal", "local", "additive", "products", "crossed"):
+        E, params = MODELS[name]
+        model = quick(E, **params).fit(X)
+        weights = model.attention_map(X)
+        n = model.net_.module_.embedding.n_patches
+        assert weights.shape == (20, n, n)
+        np.testing.assert_allclose(weights.sum(axis=2), 1, rtol=1e-5)
+        display = AttentionDisplay.from_estimator(model, X, names=[f"{i}" for i in range(n)])
+        np.testing.assert_allclose(display.weights, weights.mean(axis=0))
+        assert display.ax_.get_yticklabels()[n - 1].get_text() == f"{n - 1}"
+        if name == "causal":
+            assert (np.triu(weights[0], 1) == 0).all()
+    with pytest.raises(ValueError, match="has no weights for patches"):
+        quick(TransformerAutoencoder, attention="low_rank").fit(X).attention_map(X)
+
+
+@pytest.mark.parametrize(
+    ("params", "needed"),
+    [
+        ({"attention": "linear", "weighting": "relu"}, "needs similarity='dot', softmax"),
+        ({"attention": "linear", "mask": np.eye(16)}, "softmax and no mask"),
+        ({"attention": "low_rank", "decoder": "autoregressive"}, "and decoder='parallel'"),
+        ({"kernel_size": 3, "attention": "causal"}, "sees later patches; set it to None"),
+    ],
+)
+def test_options_that_exclude_each_other(params, needed):
+    """A sentence says which, instead of one being ignored."""
+    with pytest.raises(ValueError, match=needed):
+        quick(TransformerAutoencoder, **params).fit(waves(20))
+
+
 def test_without_positions_order_is_nothing():
     """Blocks move with their steps; with positions, they do not. Learned ones are parameters."""
     h, known = normal(4, 9, 8), torch.ones(4, 9, dtype=torch.bool)
-    for positions in (None, "sinusoidal", "learned"):
-        network = Transformer(9, (8, 8), 2, "silu", positions)
+    for positions in (None, "sinusoidal", "learned", "recurrent"):
+        network = Transformer(9, (8, 8), Style(2, "silu"), positions)
         turned = network(h.flip(1), known).flip(1)
         assert torch.allclose(turned, network(h, known), atol=1e-5) == (positions is None)
         names = [name for name, _ in network.named_parameters()]
-        assert ("positions" in names) == (positions == "learned")
+        assert ("positions" in names) == (positions in ("learned", "recurrent"))
 
 
 # -- roads -----------------------------------------------------------------------------------------
@@ -254,7 +364,8 @@ def test_widths_may_change(bottleneck, decoder):
 
 
 @pytest.mark.parametrize(
-    "name", ["autoregressive", "crossed", "told tokens", "linear", "neural", "next token"]
+    "name",
+    ["autoregressive", "crossed", "products", "told tokens", "linear", "neural", "next token"],
 )
 def test_what_is_generated_is_what_is_predicted(name):
     """A sequence made step by step, told to the decoder all at once, is what it predicts."""

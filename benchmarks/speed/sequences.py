@@ -84,7 +84,7 @@ class Recurrence(nn.Module):
 
 @case(
     "Sequences",
-    full=[(64, 32, 20), (256, 8, 12), (512, 4, 8), (2048, 2, 3)],
+    full=[(64, 32, 20), (256, 8, 12), (512, 4, 8), (2048, 2, 3), (4096, 1, 2)],
     tiny=[(24, 4, 1)],
 )
 def sequences(args, length, batch_size, steps):
@@ -94,9 +94,9 @@ def sequences(args, length, batch_size, steps):
     width 64 and patches of one step. Those of torch are trained by the bare loop. In one, the
     layers of the decoder look at the code; in the other, which is more like ours, the code is
     widened to all steps and goes through layers of an encoder again. Local attention looks 16 steps
-    far. The second table compares other models of sequences: recurrent ones with 64 units, torch's
-    GRU among them, in the bare loop; four convolutions with 32 filters; a linear recursion with an
-    encoder of 64 units.
+    far, and low-rank attention has 32 sums. The second table compares other models of sequences:
+    recurrent ones with 64 units, torch's GRU among them, in the bare loop; four convolutions with
+    32 filters; a linear recursion with an encoder of 64 units.
     """
     X = waves(8 * batch_size, length)
 
@@ -119,6 +119,8 @@ def sequences(args, length, batch_size, steps):
     others = {
         "full attention": full,
         "local attention": ours(TransformerAutoencoder, **transformer, **local),
+        "linear attention": ours(TransformerAutoencoder, **transformer, attention="linear"),
+        "low-rank attention": ours(TransformerAutoencoder, **transformer, attention="low_rank"),
         "convolutional": ours(ConvolutionalSequenceAutoencoder, **single),
         "autoregressive": ours(AutoregressiveAutoencoder, hidden_layer_sizes=(WIDTH,)),
     }

@@ -23,7 +23,7 @@ from sktae._engine.flat import clip, fused_update, moments, shapes, views
 from sktae._engine.net import MANY_STEPS, AutoencoderNet, StopTraining
 from sktae._engine.objective import Objective
 from sktae._engine.replay import Gradient
-from sktae.nn.attention import unfused_attention
+from sktae.nn.attending import unfused_attention
 
 # The most rows in a step, over the batches of all models, and the most models. That many keep a CPU
 # busy and leave what a step works on in its cache; a GPU takes more.

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sktae.base import Auto, BaseAutoencoder
-from sktae.nn.attention import FeatureTokenizer, Transformer
-from sktae.nn.layers import mlp
+from sktae.nn.attention import Style, Transformer
+from sktae.nn.layers import FeatureTokenizer, mlp
 from sktae.nn.losses import squared
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, NonNegative, Rate, SomeWidths, Table
@@ -25,7 +25,7 @@ class Network(AutoencoderModule):
     def __init__(self, d, k, widths, n_heads, activation, dropout, contraction, mask):
         super().__init__()
         self.noise = (Mask((d,), 1 - dropout),) + contraction * (Normal((k,)),)
-        settings = {"n_heads": n_heads, "activation": activation, "positions": None}
+        settings = {"style": Style(n_heads, activation), "positions": None}
         self.row_tokenizer = FeatureTokenizer(d, widths[0])
         self.code_tokenizer = FeatureTokenizer(k, widths[-1], max_vectors=k)
         t = self.row_tokenizer.n_vectors

@@ -4,115 +4,46 @@ The letters of shapes: n rows, h heads, t queries, s keys, d numbers of a head.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from sktae.nn.attending import (
+    AttentionFunction,
+    Similarity,
+    Weighting,
+    Weights,
+    full_attention,
+    linear_attention,
+    local_attention,
+    low_rank_attention,
+    recording_attention,
+)
+from sktae.nn.convolution import DilatedConvolutions
 from sktae.nn.layers import Activation, activation_layer
+from sktae.nn.recurrent import Recurrent
 from sktae.nn.sequences import NumberEmbedding, TokenEmbedding
 
-Positions = Literal["sinusoidal", "learned"]
-# From queries, keys and values, (n, h, t or s, d) each, to weighted means of the values.
-AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+Positions = Literal["sinusoidal", "learned", "recurrent"]
+Kind = Literal["full", "causal", "local", "linear", "low_rank"]
 
 
-def fused_attention(
-    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
-) -> Tensor:
-    """Average values, weighted by softmax(query key^T / sqrt(d)) over the keys that are allowed.
+class Style(NamedTuple):
+    """What the blocks of a transformer are made of."""
 
-    Queries are (n, h, t, d), keys and values (n, h, s, d), `allowed` is a mask that broadcasts to
-    (n, h, t, s). torch's fused kernel does not return the weights, and there is none for stacks of
-    models, which use `unfused_attention`.
-    """
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-
-
-def unfused_attention(
-    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
-) -> Tensor:
-    """Compute the same as `fused_attention` from matrix products."""
-    return attention_weights(query, key, allowed) @ value
-
-
-def attention_weights(query: Tensor, key: Tensor, allowed: Tensor | None) -> Tensor:
-    """Return the weights of values, (n, h, t, s), which add up to 1 over s."""
-    logits = query @ key.mT / math.sqrt(query.shape[-1])
-    if allowed is not None:
-        logits = torch.where(allowed, logits, -torch.inf)
-    return logits.softmax(-1)
-
-
-def recording_attention(weights: list[Tensor], allowed: Tensor | None = None) -> AttentionFunction:
-    """Return an attention function that appends its weights, (n, h, t, s), to a list."""
-
-    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        weights.append(attention_weights(query, key, allowed))
-        return weights[-1] @ value
-
-    return attend
-
-
-def local_attention(
-    query: Tensor, key: Tensor, value: Tensor, observed: Tensor, reach: int, causal: bool
-) -> Tensor:
-    """Attend to keys at most `reach` steps away, at a cost that is linear in the length.
-
-    Queries are taken in blocks of `reach` steps, so the keys that they may attend to lie in the
-    same block and in its neighbors. `observed` is a mask for keys, (n, 1, 1, t). A query may always
-    attend to its own step.
-    """
-    n, _, steps, _ = query.shape
-    n_blocks = math.ceil(steps / reach)
-    padding = n_blocks * reach - steps
-    n_neighbors = 2 if causal else 3  # the block before, the block itself, the block after
-
-    def blocks(x: Tensor) -> Tensor:  # (n, h, t, d) to (n * blocks, h, reach, d)
-        parts = F.pad(x, (0, 0, 0, padding)).unflatten(2, (n_blocks, reach))
-        return parts.transpose(1, 2).flatten(0, 1)
-
-    def neighborhoods(x: Tensor) -> Tensor:  # (n, h, t, d) to (n * blocks, h, s, d)
-        x = F.pad(x, (0, 0, reach, padding + (n_neighbors - 2) * reach))
-        parts = x.unflatten(2, (n_blocks + n_neighbors - 1, reach))
-        neighbors = torch.cat([parts[:, :, i : i + n_blocks] for i in range(n_neighbors)], 3)
-        return neighbors.transpose(1, 2).flatten(0, 1)
-
-    # Positions of keys and queries, counted from the first query of a block.
-    key_position = torch.arange(-reach, (n_neighbors - 1) * reach, device=query.device)
-    distance = key_position - torch.arange(reach, device=query.device)[:, None]
-    near = (distance.abs() <= reach) & (distance <= (0 if causal else reach))
-    # The mask becomes numbers, so that padding adds steps that are not observed.
-    key_observed = neighborhoods(observed.to(query.dtype).mT).mT > 0
-    allowed = key_observed & near | (distance == 0)
-    out = fused_attention(blocks(query), neighborhoods(key), neighborhoods(value), allowed)
-    return out.unflatten(0, (n, n_blocks)).transpose(1, 2).flatten(2, 3)[:, :, :steps]
-
-
-class FeatureTokenizer(nn.Module):
-    """Turns each number of a row into a vector, number * weight + bias, (n, d) -> (n, t, width).
-
-    A row of more numbers than `max_vectors` has `max_vectors` vectors: numbers that are so many
-    columns apart share one, the sum of theirs.
-    """
-
-    def __init__(self, n_features: int, width: int, max_vectors: int = 128):
-        super().__init__()
-        self.n_vectors = min(n_features, max_vectors)
-        self.weight = nn.Parameter(torch.randn(n_features, width))
-        self.bias = nn.Parameter(torch.randn(self.n_vectors, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        scaled = x[..., None] * self.weight
-        if self.n_vectors < x.shape[1]:
-            scaled = F.pad(scaled, (0, 0, 0, -x.shape[1] % self.n_vectors))
-            scaled = scaled.unflatten(1, (-1, self.n_vectors)).sum(1)
-        return scaled + self.bias
+    n_heads: int
+    activation: Activation
+    similarity: Similarity = "dot"
+    weighting: Weighting = "softmax"
+    feedforward: float = 2.0  # width of the perceptron, as a multiple of that of the block
+    kernel_size: int | None = None  # of a convolution beside attention
+    attention: Kind = "full"
+    rank: int = 32  # keys that low-rank attention leaves
 
 
 class Attention(nn.Module):
@@ -121,15 +52,20 @@ class Attention(nn.Module):
     Keys and values come from vectors of width `context_width`, by default that of queries.
     """
 
-    def __init__(self, width: int, n_heads: int, context_width: int | None = None):
+    def __init__(self, width: int, style: Style, steps: int, context_width: int | None = None):
         super().__init__()
-        self.n_heads = n_heads
-        inner = n_heads * math.ceil(width / n_heads)
+        self.n_heads = style.n_heads
+        d = math.ceil(width / self.n_heads)
+        inner = self.n_heads * d
         self.query = nn.Linear(width, inner)
-        # A bias of keys adds the same to all logits of a query, which softmax ignores.
+        # A bias of keys adds the same to all logits of a query, which softmax of products ignores.
         self.key = nn.Linear(context_width or width, inner, bias=False)
         self.value = nn.Linear(context_width or width, inner)
         self.out = nn.Linear(inner, width)
+        self.weights = Weights(self.n_heads, d, style.similarity, style.weighting)
+        self.shorten = None
+        if style.attention == "low_rank":
+            self.shorten = nn.Linear(steps, style.rank, bias=False)
 
     def keys_and_values(self, context: Tensor) -> list[Tensor]:
         """Return keys and values, (n, s, context_width) -> (n, h, s, d) each."""
@@ -140,7 +76,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend from each vector of x, (n, t, width), to keys and values."""
         key, value = keys_and_values
-        out = attend(self._split_heads(self.query(x)), key, value)
+        out = attend(self._split_heads(self.query(x)), key, value, self)
         return self.out(out.transpose(1, 2).flatten(2))
 
     def _split_heads(self, x: Tensor) -> Tensor:
@@ -150,22 +86,27 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Transformer block: attention and a perceptron, both with layer norm and residual connection.
 
-    With `context_width`, cross-attention to a second sequence of this width comes between them.
+    With a kernel size, a convolution comes after attention. With `context_width`, cross-attention
+    to a second sequence of this width comes between them.
     """
 
-    def __init__(
-        self, width: int, n_heads: int, activation: Activation, context_width: int | None = None
-    ):
+    def __init__(self, width: int, style: Style, steps: int, context_width: int | None = None):
         super().__init__()
+        inner = max(1, round(style.feedforward * width))
         self.norm = nn.LayerNorm(width)
-        self.attention = Attention(width, n_heads)
+        self.attention = Attention(width, style, steps)
+        self.convolution = None
+        if style.kernel_size is not None:
+            self.convolution = DilatedConvolutions((width,), style.kernel_size, style.activation)
         self.cross_norm = nn.LayerNorm(width) if context_width else None
-        self.cross_attention = Attention(width, n_heads, context_width) if context_width else None
+        self.cross_attention = None
+        if context_width:
+            self.cross_attention = Attention(width, style, steps, context_width)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
-            activation_layer(activation),
-            nn.Linear(2 * width, width),
+            nn.Linear(width, inner),
+            activation_layer(style.activation),
+            nn.Linear(inner, width),
         )
 
     def forward(
@@ -174,11 +115,12 @@ class Block(nn.Module):
         attend: AttentionFunction,
         context: Tensor | None = None,
         cache: list[Tensor] | None = None,
+        kept: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """Transform vectors (n, t, width), which attend to each other and to `context`.
 
         `cache` holds keys and values of earlier steps, or is empty before the first step; those of
-        `h` are added to it.
+        `h` are added to it. `kept` are factors of what attention and perceptron add, with dropout.
         """
         x = self.norm(h)
         keys_and_values = self.attention.keys_and_values(x)
@@ -187,11 +129,15 @@ class Block(nn.Module):
                 pairs = zip(cache, keys_and_values, strict=True)
                 keys_and_values = [torch.cat(pair, 2) for pair in pairs]
             cache[:] = keys_and_values
-        h = h + self.attention(x, keys_and_values, attend)
+        added = self.attention(x, keys_and_values, attend)
+        h = h + (added if kept is None else added * kept[0])
+        if self.convolution is not None:
+            h = self.convolution(h)
         if self.cross_norm is not None and self.cross_attention is not None and context is not None:
             keys_and_values = self.cross_attention.keys_and_values(context)
-            h = h + self.cross_attention(self.cross_norm(h), keys_and_values, fused_attention)
-        return h + self.mlp(h)
+            h = h + self.cross_attention(self.cross_norm(h), keys_and_values, full_attention)
+        added = self.mlp(h)
+        return h + (added if kept is None else added * kept[1])
 
 
 class Transformer(nn.Module):
@@ -205,20 +151,17 @@ class Transformer(nn.Module):
     widths : sequence of int
         Width of each block. Where it changes, a linear map comes before the block.
 
-    n_heads : int
-        Heads of each block.
+    style : Style
+        What blocks are made of.
 
-    activation : str or tuple
-        Activation in the perceptrons.
-
-    positions : {"sinusoidal", "learned"} or None
+    positions : {"sinusoidal", "learned", "recurrent"} or None
         Positional encoding that is added to the input.
 
-    reach : int or None, default=None
-        Steps attend to those at most `reach` steps away; None for all.
+    reach : int, default=16
+        With attention="local", steps attend to those at most `reach` steps away.
 
     causal : bool, default=False
-        Whether steps attend only to themselves and to earlier ones.
+        Whether steps attend only to themselves and to earlier ones, as with attention="causal".
 
     mask : array-like of shape (steps, steps) or None, default=None
         True where a step (row) may attend to another one (column). A step may always attend to
@@ -226,6 +169,11 @@ class Transformer(nn.Module):
 
     cross_attention : bool, default=False
         Whether steps also attend to a second sequence, of width `widths[0]`.
+
+    Attributes
+    ----------
+    n_kept : int
+        How many numbers of a sequence dropout concerns.
     """
 
     positions: Tensor
@@ -236,35 +184,40 @@ class Transformer(nn.Module):
         self,
         steps: int,
         widths: Sequence[int],
-        n_heads: int,
-        activation: Activation,
+        style: Style,
         positions: Positions | None,
-        reach: int | None = None,
+        reach: int = 16,
         causal: bool = False,
         mask: Any = None,
         cross_attention: bool = False,
     ):
         super().__init__()
         context_width = widths[0] if cross_attention else None
-        self.blocks = nn.ModuleList(Block(w, n_heads, activation, context_width) for w in widths)
+        self.blocks = nn.ModuleList(Block(w, style, steps, context_width) for w in widths)
+        self.steps, self.widths, self.n_kept = steps, tuple(widths), 2 * steps * sum(widths)
         self.projections = nn.ModuleList(
             nn.Identity() if a == b else nn.Linear(a, b) for a, b in pairwise((widths[0], *widths))
         )
         self.norm = nn.LayerNorm(widths[-1])
+        self.recurrence = None
         if positions == "learned":
             self.positions = nn.Parameter(0.02 * torch.randn(steps, widths[0]))
+        elif positions == "recurrent":
+            self.positions = nn.Parameter(0.02 * torch.randn(1, widths[0]))
+            self.recurrence = Recurrent(widths[0], (widths[0],), "gru")
         else:
             encoding = sinusoidal(steps, widths[0]) if positions else torch.zeros(1, widths[0])
             self.register_buffer("positions", encoding, persistent=False)
         # With a mask, attention is computed between all steps, at a cost that is quadratic in the
         # length. So it is for short sequences, where blocks and their neighbors are no fewer steps.
-        self.reach = reach if mask is None and reach is not None and 4 * reach < steps else None
-        self.causal = causal
+        local = style.attention == "local"
+        self.reach = reach if local and mask is None and 4 * reach < steps else None
+        self.causal, self.kind = causal or style.attention == "causal", style.attention
         position = torch.arange(steps)
         allowed = torch.ones(steps, steps, dtype=torch.bool)
-        if causal:
+        if self.causal:
             allowed &= position <= position[:, None]
-        if reach is not None:
+        if local:
             allowed &= (position - position[:, None]).abs() <= reach
         if mask is not None:
             if np.shape(mask) != (steps, steps):
@@ -284,36 +237,51 @@ class Transformer(nn.Module):
         observed: Tensor | None = None,
         context: Tensor | None = None,
         weights: list[Tensor] | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Transform sequences (n, t, widths[0]).
 
         No step attends to one that is not observed, (n, t), except to itself; None for all
-        observed. The attention weights of each block are appended to `weights`, if given, which
-        needs all steps to be observed.
+        observed. The attention weights of each block are appended to `weights`, if given. `kept`,
+        (n, n_kept), are the factors of dropout.
         """
         attend = self._attention_function(h, observed, weights)
-        h = h + self.positions
-        for block, projection in zip(self.blocks, self.projections, strict=True):
-            h = block(projection(h), attend, context)
+        h = h + self.encoding()
+        parts = [None] * len(self.widths) if kept is None else self._parts(kept)
+        for block, projection, part in zip(self.blocks, self.projections, parts, strict=True):
+            h = block(projection(h), attend, context, kept=part)
         return self.norm(h)
+
+    def encoding(self) -> Tensor:
+        """Return what is added to vectors so that they know their place, (t or 1, widths[0])."""
+        if self.recurrence is None:
+            return self.positions
+        return self.recurrence(self.positions.expand(1, self.steps, -1))[0]
+
+    def _parts(self, kept: Tensor) -> list[Any]:
+        """Return the factors of dropout for attention and perceptron of each block."""
+        sizes = [2 * self.steps * width for width in self.widths]
+        return [part.unflatten(1, (2, self.steps, -1)).unbind(1) for part in kept.split(sizes, 1)]
 
     def _attention_function(
         self, h: Tensor, observed: Tensor | None, weights: list[Tensor] | None
     ) -> AttentionFunction:
         """Choose the cheapest attention function that respects the masks."""
+        keys = None if observed is None else observed[:, None, None]
+        if self.kind == "linear":
+            return partial(linear_attention, observed=keys, causal=self.causal, weights=weights)
+        if self.kind == "low_rank" and weights is None:
+            return partial(low_rank_attention, observed=keys)
+        allowed = None if self.all_allowed else self.allowed
+        if keys is not None:
+            allowed = keys if allowed is None else keys & allowed | self.diagonal
         if weights is not None:
-            return recording_attention(weights, None if self.all_allowed else self.allowed)
+            return recording_attention(weights, allowed)
         if self.reach is not None:
-            if observed is None:
-                observed = torch.ones_like(h[..., 0], dtype=torch.bool)
-            keys = observed[:, None, None]
+            if keys is None:
+                keys = torch.ones_like(h[:, None, None, :, 0], dtype=torch.bool)
             return partial(local_attention, observed=keys, reach=self.reach, causal=self.causal)
-        if observed is None:
-            return partial(fused_attention, allowed=None if self.all_allowed else self.allowed)
-        keys = observed[:, None, None]
-        if self.all_allowed:
-            return partial(fused_attention, allowed=keys)
-        return partial(fused_attention, allowed=keys & self.allowed | self.diagonal)
+        return partial(full_attention, allowed=allowed)
 
     def next(self, h: Tensor, cache: list[list[Tensor]], context: Tensor | None = None) -> Tensor:
         """Transform one more step, (n, 1, widths[0]), of causal attention.
@@ -321,8 +289,11 @@ class Transformer(nn.Module):
         `cache` has a list for each block, empty before the first step.
         """
         step = cache[0][0].shape[2] if cache[0] else 0
-        attend = partial(fused_attention, allowed=self.allowed[step : step + 1, : step + 1])
-        h = h + self.positions[min(step, len(self.positions) - 1)]
+        attend: AttentionFunction = linear_attention  # of all keys: there are no later ones
+        if self.kind != "linear":
+            attend = partial(full_attention, allowed=self.allowed[step : step + 1, : step + 1])
+        encoding = self.encoding()
+        h = h + encoding[min(step, len(encoding) - 1)]
         for block, projection, keys_and_values in zip(
             self.blocks, self.projections, cache, strict=True
         ):
@@ -357,13 +328,19 @@ class AutoregressiveTransformer(nn.Module):
         settings |= {"causal": True, "cross_attention": not vector_code}
         self.transformer = Transformer(steps, widths, **settings)
 
-    def forward(self, memory: Tensor, vectors: Tensor, observed: Tensor) -> Tensor:
+    def forward(
+        self, memory: Tensor, vectors: Tensor, observed: Tensor, kept: Tensor | None = None
+    ) -> Tensor:
         """Predict all steps at once from the true earlier steps, (n, t, width): teacher forcing."""
         shifted = torch.cat([self.start.expand(memory.shape[0], -1, -1), vectors[:, :-1]], 1)
         observed = torch.cat([torch.ones_like(observed[:, :1]), observed[:, :-1]], 1)
         if self.vector_code:
-            return self.transformer(shifted + memory, observed)
-        return self.transformer(shifted, observed, memory)
+            return self.transformer(shifted + memory, observed, kept=kept)
+        return self.transformer(shifted, observed, memory, kept=kept)
+
+    @property
+    def n_kept(self) -> int:
+        return self.transformer.n_kept
 
     def generate(
         self,

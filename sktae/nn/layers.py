@@ -158,6 +158,27 @@ class TiedDecoder(nn.Module):
         return h
 
 
+class FeatureTokenizer(nn.Module):
+    """Turns each number of a row into a vector, number * weight + bias, (n, d) -> (n, t, width).
+
+    A row of more numbers than `max_vectors` has `max_vectors` vectors: numbers that are so many
+    columns apart share one, the sum of theirs.
+    """
+
+    def __init__(self, n_features: int, width: int, max_vectors: int = 128):
+        super().__init__()
+        self.n_vectors = min(n_features, max_vectors)
+        self.weight = nn.Parameter(torch.randn(n_features, width))
+        self.bias = nn.Parameter(torch.randn(self.n_vectors, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scaled = x[..., None] * self.weight
+        if self.n_vectors < x.shape[1]:
+            scaled = F.pad(scaled, (0, 0, 0, -x.shape[1] % self.n_vectors))
+            scaled = scaled.unflatten(1, (-1, self.n_vectors)).sum(1)
+        return scaled + self.bias
+
+
 class EncoderDecoder(AutoencoderModule):
     """Encoder and decoder are perceptrons; the decoder mirrors the encoder's hidden layers.
 

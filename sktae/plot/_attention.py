@@ -1,0 +1,100 @@
+"""A display of attention."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sktae.plot._axes import _new_axes
+
+
+class AttentionDisplay:
+    """How much each column, patch or channel attends to each other one.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n, n)
+        The attention of each (row) to each (column).
+
+    names : sequence of str or None, default=None
+        What is written beside rows and columns; None for their numbers.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the plot.
+
+    figure_ : matplotlib Figure
+        The figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktae import AttentionAutoencoder
+    >>> from sktae.plot import AttentionDisplay
+    >>> X = load_iris(as_frame=True).data
+    >>> model = AttentionAutoencoder(max_steps=20, random_state=0).fit(X)
+    >>> display = AttentionDisplay.from_estimator(model, X)
+    """
+
+    def __init__(self, weights: np.ndarray, names=None):
+        self.weights, self.names = weights, names
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, names=None, ax=None, **kwargs):
+        """Compute attention weights and draw their mean over rows.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            Anything that has `attention_map`.
+
+        X : array-like
+            The rows or sequences.
+
+        names : sequence of str or None, default=None
+            What is written beside rows and columns. None takes the names of the columns of the fit,
+            if there is attention between these.
+
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None for a new figure.
+
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : AttentionDisplay
+            The display, with the plot.
+        """
+        check_is_fitted(estimator)
+        weights = np.asarray(estimator.attention_map(X)).mean(axis=0)
+        own = getattr(estimator, "feature_names_in_", ())
+        if names is None and len(own) == len(weights):
+            names = list(own)
+        return cls(weights, names).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, cmap="viridis"):
+        """Draw the weights.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None for a new figure.
+
+        cmap : str or Colormap, default="viridis"
+            Colors of weights.
+
+        Returns
+        -------
+        display : AttentionDisplay
+            This display.
+        """
+        self.ax_ = _new_axes((5.0, 4.2)) if ax is None else ax
+        self.figure_ = self.ax_.figure
+        picture = self.ax_.imshow(self.weights, vmin=0, cmap=cmap)
+        self.figure_.colorbar(picture, ax=self.ax_, label="attention")
+        self.ax_.set(xlabel="to", ylabel="from")
+        if self.names is not None:
+            places = np.arange(len(self.names))
+            self.ax_.set_xticks(places, self.names, rotation=90)
+            self.ax_.set_yticks(places, self.names)
+        return self
