@@ -27,6 +27,7 @@ from sktae.nn.attending import (
     unfused_attention,
 )
 from sktae.nn.attention import Style, Transformer, sinusoidal
+from sktae.nn.recurrent import Recurrent
 from sktae.plot import AttentionDisplay
 
 # Some processors round products of odd widths by their place in memory: these are not recorded.
@@ -56,6 +57,10 @@ MODELS = {
     "tokens": (TransformerAutoencoder, SPELT),
     "gru": (RecurrentAutoencoder, {"patch_size": 3, "hidden_layer_sizes": (32, 16)}),
     "lstm": (RecurrentAutoencoder, {"patch_size": 3, "cell": "lstm", "hidden_layer_sizes": (16,)}),
+    "both ways": (
+        RecurrentAutoencoder,
+        {"patch_size": 3, "bidirectional": True, "hidden_layer_sizes": (16, 16)},
+    ),
     "convolutional": (ConvolutionalSequenceAutoencoder, {"hidden_layer_sizes": (16, 16, 16)}),
     "linear": (AutoregressiveAutoencoder, {"order": 8, "hidden_layer_sizes": (16,)}),
     "neural": (
@@ -70,7 +75,7 @@ MODELS = {
 }
 # One of each kind is enough for the ways in which steps are computed.
 KINDS = ["causal", "local", "crossed", "tokens", "gru", "convolutional", "next token"]
-KINDS += ["additive", "relu", "products", "short", "convolved"]
+KINDS += ["both ways", "additive", "relu", "products", "short", "convolved"]
 every_model = pytest.mark.parametrize("name", unless_long(KINDS, list(MODELS)))
 
 
@@ -305,6 +310,29 @@ def test_options_that_exclude_each_other(params, needed):
     """A sentence says which, instead of one being ignored."""
     with pytest.raises(ValueError, match=needed):
         quick(TransformerAutoencoder, **params).fit(waves(20))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_layers_are_those_of_torch(cell, bidirectional):
+    """With the same weights, whose gates torch has in another order, they give the same states."""
+    ours = Recurrent(3, (4, 4), cell, bidirectional)
+    kind, order = (nn.GRU, [0, 1, 2]) if cell == "gru" else (nn.LSTM, [1, 2, 3, 0])
+    theirs = kind(3, 4, num_layers=2, batch_first=True, bidirectional=bidirectional)
+    with torch.no_grad():
+        for suffix, layers in (("", ours.layers), ("_reverse", ours.reverse or ())):
+            for depth, layer in enumerate(layers):
+                for name, part in (("ih", layer.from_input), ("hh", layer.from_state)):
+                    for what in ("weight", "bias"):
+                        gates = getattr(part, what).chunk(len(order))
+                        own = torch.cat([gates[i] for i in order])
+                        getattr(theirs, f"{what}_{name}_l{depth}{suffix}").copy_(own)
+    x = normal(5, 7, 3)
+    states, last = theirs(x)
+    torch.testing.assert_close(ours(x), states)
+    final = last[0] if cell == "lstm" else last
+    expected = torch.cat([final[-2], final[-1]], 1) if bidirectional else final[-1]
+    torch.testing.assert_close(ours.last(ours(x)), expected)
 
 
 def test_without_positions_order_is_nothing():

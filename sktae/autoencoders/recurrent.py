@@ -13,18 +13,18 @@ from sktae.parameters import SomeWidths
 
 
 class Network(AutoencoderModule):
-    def __init__(self, embedding, widths, n_components, cell):
+    def __init__(self, embedding, widths, n_components, cell, bidirectional):
         super().__init__()
         self.embedding = embedding
         self.layer_size = embedding.n_patches * max(widths)
-        self.encoder = Recurrent(widths[0], widths, cell)
-        self.to_code = nn.Linear(widths[-1], n_components)
+        self.encoder = Recurrent(widths[0], widths, cell, bidirectional)
+        self.to_code = nn.Linear((1 + bidirectional) * widths[-1], n_components)
         self.decoder = Recurrent(n_components, widths[::-1], cell)
 
     def forward(self, x):
         patches = self.embedding.to_patches(x)
         h = self.encoder(self.embedding.embed(patches), observed(patches))  # (n, p, width)
-        code = self.to_code(h[:, -1])
+        code = self.to_code(self.encoder.last(h))
         return self.embedding.output(code, self.decode_vectors(code))
 
     def decode_vectors(self, code):
@@ -59,6 +59,10 @@ class RecurrentAutoencoder(SequenceAutoencoder):
     cell : {"gru", "lstm"}, default="gru"
         Kind of the recurrent layers.
 
+    bidirectional : bool, default=False
+        Whether each layer of the encoder has a second one that begins at the end of sequences. The
+        code is a linear map of the last states of both.
+
     References
     ----------
     .. [1] Srivastava, N., Mansimov, E. and Salakhutdinov, R. (2015). Unsupervised Learning of Video
@@ -79,6 +83,7 @@ class RecurrentAutoencoder(SequenceAutoencoder):
 
     hidden_layer_sizes: Literal["auto"] | SomeWidths = "auto"
     cell: Cell = "gru"
+    bidirectional: bool = False
 
     def _auto(self, shape):
         return Auto(components=64, widths=((64,), (64,)), rates=(1e-2, 1e-2))
@@ -86,4 +91,4 @@ class RecurrentAutoencoder(SequenceAutoencoder):
     def network(self, spec):
         widths = spec.widths
         embedding = self._embedding(spec, widths[0], widths[0])
-        return Network(embedding, widths, spec.n_components, self.cell)
+        return Network(embedding, widths, spec.n_components, self.cell, self.bidirectional)

@@ -5,7 +5,6 @@ steps.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal, cast
 
 import torch
@@ -50,29 +49,56 @@ _CELLS = {"gru": GRU, "lstm": LSTM}
 
 
 class Recurrent(nn.Module):
-    """Stacked recurrent layers, (n, t, width_in) -> (n, t, widths[-1])."""
+    """Stacked recurrent layers, (n, t, width_in) -> (n, t, widths[-1]).
 
-    def __init__(self, width_in: int, widths: Sequence[int], cell: Cell):
+    If bidirectional, each layer has a second one that begins at the end. Their states, side by
+    side, are twice as wide.
+    """
+
+    def __init__(
+        self, width_in: int, widths: Sequence[int], cell: Cell, bidirectional: bool = False
+    ):
         super().__init__()
-        cells = [_CELLS[cell](*pair) for pair in pairwise((width_in, *widths))]
-        self.layers = nn.ModuleList(cells)
+        factor = 2 if bidirectional else 1
+        pairs = list(zip((width_in, *(factor * w for w in widths[:-1])), widths, strict=True))
+        self.layers = nn.ModuleList(_CELLS[cell](*pair) for pair in pairs)
+        self.reverse = None
+        if bidirectional:
+            self.reverse = nn.ModuleList(_CELLS[cell](*pair) for pair in pairs)
 
     def forward(self, h: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the hidden states of the last layer, (n, t, width).
 
         At steps that are not observed, (n, t), the states of the step before are kept.
         """
-        for layer in cast(Sequence[GRU], self.layers):
-            projected = layer.from_input(h)
-            # Of its dtype, which is that of all that follows.
-            states = (projected.new_zeros(h.shape[0], layer.width),) * layer.n_states
-            hidden = []
-            for step, inputs in enumerate(projected.unbind(1)):
-                updated = layer.step(inputs, states)
-                if observed is not None:
-                    mask, pairs = observed[:, step, None], zip(updated, states, strict=True)
-                    updated = tuple(torch.where(mask, *pair) for pair in pairs)
-                states = updated
-                hidden.append(states[0])
-            h = torch.stack(hidden, 1)
+        turned = None if observed is None else observed.flip(1)
+        for depth, layer in enumerate(cast(Sequence[GRU], self.layers)):
+            states = _states(layer, h, observed)
+            if self.reverse is not None:
+                other = cast(GRU, self.reverse[depth])
+                states = torch.cat([states, _states(other, h.flip(1), turned).flip(1)], 2)
+            h = states
         return h
+
+    def last(self, h: Tensor) -> Tensor:
+        """Return the hidden states that have seen all steps, (n, t, width) -> (n, width)."""
+        if self.reverse is None:
+            return h[:, -1]
+        forward, backward = h.chunk(2, 2)
+        return torch.cat([forward[:, -1], backward[:, 0]], 1)
+
+
+def _states(layer: GRU, h: Tensor, observed: Tensor | None) -> Tensor:
+    """Return the hidden states of a layer, (n, t, width_in) -> (n, t, width)."""
+    projected = layer.from_input(h)
+    # Of its dtype, which is that of all that follows.
+    states = (projected.new_zeros(h.shape[0], layer.width),) * layer.n_states
+    hidden = []
+    for step, inputs in enumerate(projected.unbind(1)):
+        updated = layer.step(inputs, states)
+        if observed is not None:
+            mask, pairs = observed[:, step, None], zip(updated, states, strict=True)
+            updated = tuple(torch.where(mask, *pair) for pair in pairs)
+        states = updated
+        hidden.append(states[0])
+    return torch.stack(hidden, 1)
