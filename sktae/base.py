@@ -32,6 +32,7 @@ from sktae._training.state import Fitted
 from sktae._transform import TransformMixin
 from sktae.inputs.protocol import Inputs, validated
 from sktae.inputs.tabular import Tabular
+from sktae.nn.corruption import Corruption
 from sktae.nn.layers import Activation
 from sktae.nn.losses import squared
 from sktae.nn.missing import on_observed
@@ -430,6 +431,10 @@ tuple, default="silu"
 
     def _groups(self, y: Any, n: int) -> Tensor | None:
         """Number the groups that n rows belong to, for networks whose noise has a `Label`."""
+        return None
+
+    def _corruption(self, shape: tuple[int, ...]) -> Corruption | None:
+        """Return what corrupts rows of this shape in training, if anything."""
         return None
 
     def _row_errors(self, network: AutoencoderModule, x: Tensor, method: str) -> Tensor:

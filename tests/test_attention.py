@@ -50,7 +50,13 @@ MODELS = {
     "relu": (TransformerAutoencoder, {**SMALL, "weighting": "relu", "dropout": 0.2}),
     "products": (
         TransformerAutoencoder,
-        {**SMALL, "attention": "linear", "decoder": "autoregressive", "positions": "recurrent"},
+        {
+            **SMALL,
+            "attention": "linear",
+            "decoder": "autoregressive",
+            "positions": "recurrent",
+            "noise": "gaussian",
+        },
     ),
     "short": (TransformerAutoencoder, {**SMALL, "attention": "low_rank", "rank": 3}),
     "convolved": (TransformerAutoencoder, {**SMALL, "kernel_size": 3, "feedforward": 0.5}),
@@ -59,7 +65,7 @@ MODELS = {
     "lstm": (RecurrentAutoencoder, {"patch_size": 3, "cell": "lstm", "hidden_layer_sizes": (16,)}),
     "both ways": (
         RecurrentAutoencoder,
-        {"patch_size": 3, "bidirectional": True, "hidden_layer_sizes": (16, 16)},
+        {"patch_size": 3, "bidirectional": True, "hidden_layer_sizes": (16,), "noise": "masking"},
     ),
     "convolutional": (ConvolutionalSequenceAutoencoder, {"hidden_layer_sizes": (16, 16, 16)}),
     "linear": (AutoregressiveAutoencoder, {"order": 8, "hidden_layer_sizes": (16,)}),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from shared import lean
+from shared import lean, quick
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -66,6 +66,7 @@ def test_top_k_keeps_the_largest():
         ({"penalty": "topk", "n_active": 8}, (0.124, 0.126)),
         ({"penalty": "batch_topk", "n_active": 8}, (0.11, 0.14)),
         ({"penalty": "l1"}, (0.01, 0.4)),
+        ({"penalty": "topk", "n_active": 8, "noise": "masking"}, (0.124, 0.126)),
     ],
 )
 def test_codes_are_sparse_and_units_alive(digits, settings, share):
@@ -87,6 +88,32 @@ def test_rates_approach_the_target(digits):
     )
     assert abs(near - 0.05).mean() < 0.02
     assert abs(near - 0.05).mean() < 0.2 * abs(far - 0.05).mean()
+
+
+def test_penalties_make_small_what_they_name(digits):
+    """Activations, or weights; both are what the terms in the history say."""
+
+    def fitted(**params):
+        return quick(SparseAutoencoder, n_components=32, max_steps=200, **params).fit(digits)
+
+    free, held = fitted(penalty="l2", alpha=0.0), fitted(penalty="l2", alpha=1.0)
+    sizes = [np.square(model.transform(digits)).sum(axis=1).mean() for model in (free, held)]
+    assert sizes[1] < 0.5 * sizes[0]
+    assert held.history_["train_sparsity"].iloc[-1] == pytest.approx(sizes[1], rel=0.1)
+    assert "train_weights" not in free.history_
+    few = fitted(l1_weights=0.02)
+    weights = [
+        torch.cat([p.detach().flatten() for p in model.net_.module_.parameters() if p.ndim > 1])
+        for model in (fitted(), few)
+    ]
+    small = [float((w.abs() < 0.01).float().mean()) for w in weights]
+    assert small[1] > 2 * small[0]
+    norm = 0.02 * float(weights[1].abs().sum())
+    assert few.history_["train_weights"].iloc[-1] == pytest.approx(norm, rel=0.1)
+    bounded = (
+        quick(SparseAutoencoder, loss="cross_entropy").fit(digits / 16).reconstruct(digits / 16)
+    )
+    assert 0 < bounded.min() < bounded.max() < 1
 
 
 def test_chunks_revive_as_fits_do(digits):

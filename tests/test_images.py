@@ -40,6 +40,7 @@ OTHER = {
     "residual_blocks": False,
     "upsampling": "bilinear",
     "activation": ("leaky_relu", 0.2),
+    "noise": "masking",
 }
 
 

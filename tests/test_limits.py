@@ -107,6 +107,9 @@ def no_corruption_is_plain(X):
     for noise in ("gaussian", "masking", "swap"):
         model = DenoisingAutoencoder(noise=noise, noise_level=0.0, **BRIEF)
         assert_same(model, Autoencoder(**BRIEF), X)
+    for E in (SparseAutoencoder, RecurrentAutoencoder, ConvolutionalAutoencoder):
+        for noise in ("gaussian", "masking"):
+            assert_same(E(noise=noise, noise_level=0.0, **BRIEF), E(**BRIEF), X)
 
 
 @limit(ContractiveAutoencoder)

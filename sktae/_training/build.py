@@ -14,6 +14,7 @@ from sktae._engine.flat import shapes
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.objective import Objective
 from sktae._training.spec import Spec, learning_rate
+from sktae.nn.corruption import corrupt
 from sktae.nn.module import AutoencoderModule
 from sktae.randomness import SeededInitialization
 
@@ -57,6 +58,9 @@ def new_network(estimator: Any, spec: Spec, seed: int) -> AutoencoderModule:
             f"sktae.nn.module. Got {type(network).__name__} instead."
         )
     network._incomplete = tuple(spec.inputs.incomplete)
+    corruption = estimator._corruption(spec.shape)
+    if corruption is not None:
+        corrupt(network, corruption)
     return network
 
 

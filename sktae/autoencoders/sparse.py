@@ -1,15 +1,18 @@
 """Sparse autoencoders (Ng 2011; Makhzani & Frey 2014; Bussmann et al. 2024)."""
 
 import math
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sktae.base import BaseAutoencoder
+from sktae.families.loss import LossMixin
+from sktae.families.noise import NoiseMixin
 from sktae.nn.codes import batch_top_k, top_k
 from sktae.nn.layers import mlp
-from sktae.nn.losses import kl_of_rates, squared
+from sktae.nn.losses import kl_of_rates, reconstruction_loss
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, Fraction, NonNegative, Widths
 
@@ -19,12 +22,17 @@ class Output(NamedTuple):
     code: Tensor  # (n, k), sparse
     pre_activation: Tensor  # (n, k), the code before it was made sparse
     weighted: Tensor  # (n, k), the code times the norms |w_j| of the decoder's weights
+    logits: Tensor  # (n, d), the reconstruction before the sigmoid, if there is one
+    weight_norm: Tensor  # (n,), the sum of the absolute weights of all layers, if it is penalized
 
 
 class Network(AutoencoderModule):
-    def __init__(self, sizes, activation, penalty, n_active, target):
+    def __init__(
+        self, sizes, activation, penalty, n_active, target, sigmoid_output, shrinks_weights
+    ):
         super().__init__()
-        self.penalty, self.n_active = penalty, n_active
+        self.penalty, self.n_active, self.shrinks_weights = penalty, n_active, shrinks_weights
+        self.output_activation = nn.Sigmoid() if sigmoid_output else nn.Identity()
         self.encoder = mlp(*sizes, activation=activation)
         self.decoder = mlp(*sizes[::-1], activation=activation)
         if penalty == "kl":  # activation rates begin at their target
@@ -36,7 +44,7 @@ class Network(AutoencoderModule):
             return pre_activation.sigmoid()
         if self.penalty == "topk":
             return top_k(pre_activation, self.n_active)
-        if self.penalty == "l1":
+        if self.penalty in ("l1", "l2"):
             return pre_activation.relu()
         if self.training:
             return batch_top_k(pre_activation.relu(), self.n_active)
@@ -46,7 +54,21 @@ class Network(AutoencoderModule):
         pre_activation = self.encoder(x)
         code = self.sparsify(pre_activation)
         weighted = code * self.decoder[0].weight.norm(dim=0)
-        return Output(self.decode(code), code, pre_activation, weighted)
+        logits = self.decoder(code)
+        recon = self.output_activation(logits)
+        norm = self.weight_norm().expand(len(x))
+        return Output(recon, code, pre_activation, weighted, logits, norm)
+
+    def decode(self, code):
+        return self.output_activation(self.decoder(code))
+
+    def weight_norm(self):
+        if not self.shrinks_weights:
+            return torch.zeros(())
+        return sum(p.abs().sum() for p in self.parameters() if p.ndim > 1)
+
+    def extra_repr(self):
+        return f"{super().extra_repr()} shrinks_weights={self.shrinks_weights}"
 
     def diagnose(self, x, out):
         return {"dead_units": (out.code == 0).all(0).sum()}
@@ -69,20 +91,20 @@ class Network(AutoencoderModule):
             self.threshold.fill_(kept[kept > 0].min() * (1 - 1e-6) if kept.any() else 0.0)
 
 
-def l1_objective(x, out, *, alpha):
-    return {"reconstruction": squared(x, out.recon), "sparsity": alpha * out.weighted}
+def objective(loss, penalty, shrinks_weights, x, out, *, alpha, target, l1_weights):
+    terms = {"reconstruction": reconstruction_loss(loss, x, out)}
+    if penalty == "l1":
+        terms["sparsity"] = alpha * out.weighted
+    if penalty == "l2":
+        terms["sparsity"] = alpha * out.code.square()
+    if penalty == "kl":
+        terms["sparsity"] = alpha * kl_of_rates(target, out.code.mean(0)).expand_as(out.code)
+    if shrinks_weights:
+        terms["weights"] = l1_weights * out.weight_norm
+    return terms
 
 
-def kl_objective(x, out, *, alpha, target):
-    divergence = kl_of_rates(target, out.code.mean(0)).expand_as(out.code)
-    return {"reconstruction": squared(x, out.recon), "sparsity": alpha * divergence}
-
-
-def top_k_objective(x, out):
-    return squared(x, out.recon)
-
-
-class SparseAutoencoder(BaseAutoencoder):
+class SparseAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
     """Sparse autoencoder: learns a code of many units, few of which are active in any row.
 
     Units tend to represent parts that rows are made of. Such codes are also used to interpret the
@@ -90,19 +112,23 @@ class SparseAutoencoder(BaseAutoencoder):
     and revived.
 
     Minimizes :math:`\\|x - g(z)\\|^2` plus :math:`\\alpha \\sum_j |z_j| \\|w_j\\|` ("l1", with the
-    decoder's weights :math:`w_j`), plus :math:`\\alpha \\sum_j KL(\\rho \\| \\bar z_j)` ("kl"), or
-    with all but the largest activations set to 0, in each row ("topk") or batch ("batch_topk").
+    decoder's weights :math:`w_j`), plus :math:`\\alpha \\sum_j z_j^2` ("l2"), plus :math:`\\alpha
+    \\sum_j KL(\\rho \\| \\bar z_j)` ("kl"), or with all but the largest activations set to 0, in
+    each row ("topk") or batch ("batch_topk"). `l1_weights` adds the sum of absolute weights.
 
     Parameters
     ----------
     hidden_layer_sizes : sequence of int, default=()
         Widths of the encoder's hidden layers; the decoder mirrors them.
 
-    penalty : {"l1", "kl", "topk", "batch_topk"}, default="topk"
-        How the code is made sparse.
+    penalty : {"l1", "l2", "kl", "topk", "batch_topk"}, default="topk"
+        How the code is made sparse. "l2" makes activations small, and hardly any of them 0.
 
     alpha : float, default=1.0
-        Weight of the penalty "l1" or "kl".
+        Weight of the penalty "l1", "l2" or "kl".
+
+    l1_weights : float, default=0.0
+        Weight of the sum of the absolute weights of all layers, which makes the weights sparse.
 
     target : float, default=0.05
         Target :math:`\\rho` of the mean activation of a unit, for the penalty "kl".
@@ -130,17 +156,21 @@ class SparseAutoencoder(BaseAutoencoder):
     """
 
     hidden_layer_sizes: Widths = ()
-    penalty: Literal["l1", "kl", "topk", "batch_topk"] = "topk"
+    penalty: Literal["l1", "l2", "kl", "topk", "batch_topk"] = "topk"
     alpha: NonNegative = 1.0
+    l1_weights: NonNegative = 0.0
     target: Fraction = 0.05
     n_active: Count = 16
 
     def network(self, spec):
-        return Network(spec.sizes, self.activation, self.penalty, self.n_active, self.target)
+        options = self.penalty, self.n_active, self.target
+        return Network(
+            spec.sizes, self.activation, *options, self._cross_entropy, self.l1_weights > 0
+        )
 
     @property
     def objective(self):
-        return {"l1": l1_objective, "kl": kl_objective}.get(self.penalty, top_k_objective)
+        return partial(objective, self.loss, self.penalty, self.l1_weights > 0)
 
     def _complaint(self, last, spec):
         dead = last["dead_units"]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sktae._training.spec import Auto
+from sktae.families.noise import NoiseMixin
 from sktae.inputs.images import Image
 from sktae.nn.images import (
     Bounded,
@@ -18,7 +19,7 @@ from sktae.nn.images import (
     stage_shapes,
 )
 from sktae.nn.layers import Activation
-from sktae.parameters import Count, Declared, SomeWidths, Widths
+from sktae.parameters import Count, SomeWidths, Widths
 
 # "auto" stages leave about 4 pixels on the longer side, but there are 2 at least. If the code is a
 # map, there are 3.
@@ -31,7 +32,7 @@ _LARGE_SIDE, _FIRST_CHANNELS, _MAX_CHANNELS = 32, (32, 16), 256
 _SQUARES = 8
 
 
-class ImageMixin(Declared):
+class ImageMixin(NoiseMixin):
     """Makes an autoencoder take images, and builds its convolutional encoder and decoder.
 
     `X` is an array of shape (n_samples, n_channels, height, width), or (n_samples, height, width)
@@ -90,6 +91,15 @@ tuple, default="leaky_relu"
         nothing. "sigmoid" and "tanh" may saturate at an end of the range where most pixels have
         this value, as on a black background. With a Bernoulli likelihood, values lie between 0 and
         1.
+
+    noise : {"gaussian", "masking", "swap"} or None, default=None
+        How images are corrupted in training; the network learns to reproduce clean ones. "gaussian"
+        adds normal noise. "masking" hides pixels, which get the mean of their channel (0 without
+        `standardize`). "swap" replaces pixels by those of another image. None for no corruption.
+
+    noise_level : float, default=0.3
+        Standard deviation of the normal noise, for channels of variance 1, or the share of pixels
+        that are replaced.
 
     Attributes
     ----------
@@ -154,6 +164,9 @@ tuple, default="leaky_relu"
             )
         # The gradient of a filter is a sum over all pixels: larger rates would be too large.
         return Auto(components, widths=(widths, widths), rates=(2e-3, 2e-3))
+
+    def _hidden_together(self, shape):
+        return (1, *shape[1:])  # all channels of a pixel
 
     def _code_shape(self, shape, widths):
         return (self.code_channels, *stage_shapes(shape, widths)[-1][1:])

@@ -14,6 +14,7 @@ from sktae._engine.settings import usual_settings
 from sktae._engine.tiles import in_tiles
 from sktae._training.spec import Spec
 from sktae.base import BaseAutoencoder
+from sktae.families.noise import NoiseMixin
 from sktae.families.sampling import check_count
 from sktae.inputs.sequences import Sequence
 from sktae.nn.losses import masked_squared, token_nll
@@ -37,7 +38,7 @@ def negative_log_likelihood(x: Tensor, out: Any) -> Tensor:
     return token_nll(x, out.logits)
 
 
-class SequenceAutoencoder(BaseAutoencoder):
+class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     """Base of autoencoders of sequences.
 
     `X` is an array of shape (n_samples, n_steps, n_channels), a list of arrays of unequal length,
@@ -69,6 +70,15 @@ class SequenceAutoencoder(BaseAutoencoder):
         Number of steps in a patch, which the network takes as one vector. "auto" makes at most 16
         patches of a sequence. For tokens, a patch is always one token.
 
+    noise : {"gaussian", "masking"} or None, default=None
+        How sequences are corrupted in training; the network learns to reproduce clean ones.
+        "gaussian" adds normal noise to numbers. "masking" hides steps, as if they were missing, so
+        that the network learns to fill in blanks. None for no corruption.
+
+    noise_level : float, default=0.3
+        Standard deviation of the normal noise, for channels of variance 1, or the share of steps
+        that are hidden.
+
     Attributes
     ----------
     sequence_length_ : int
@@ -88,6 +98,20 @@ class SequenceAutoencoder(BaseAutoencoder):
     padding_token: int | None = None
     sequence_length: Count | Literal["auto"] = "auto"
     patch_size: Count | Literal["auto"] = "auto"
+    noise: Literal["gaussian", "masking"] | None = None
+
+    _hidden_entry: ClassVar[float] = math.nan  # what is missing is left out
+
+    def _hidden_together(self, shape):
+        return (shape[0], 1)  # all channels of a step
+
+    def _corruption(self, shape):
+        if self.noise == "gaussian" and self.n_tokens is not None:
+            raise ValueError(
+                f"noise='gaussian' of {type(self).__name__} is for numbers; with n_tokens, set it "
+                f"to 'masking' or None."
+            )
+        return super()._corruption(shape)
 
     def inputs(self):
         tokens = self.n_tokens, self.padding_token

@@ -152,7 +152,9 @@ def take_missing(network: AutoencoderModule, inputs: Any, statistics: dict[str, 
         # Buffers, since they differ between the models of a stack. They are no weights: a fit on
         # complete rows may go on with incomplete ones.
         network.register_buffer(name, value, persistent=False)
-    network.register_forward_pre_hook(FillMissing(inputs.incomplete, inputs.column_of))
+    # Before rows are corrupted, if they are.
+    hook = FillMissing(inputs.incomplete, inputs.column_of)
+    network.register_forward_pre_hook(hook, prepend=True)
 
 
 def filled(network: AutoencoderModule, x: Tensor) -> Tensor:

@@ -1,0 +1,43 @@
+"""Noise on the rows of the training, for autoencoders that learn to remove it."""
+
+from typing import Any, ClassVar
+
+from sktae.nn.corruption import Corruption, Noise
+from sktae.parameters import Declared, NonNegative
+
+
+class NoiseMixin(Declared):
+    """Gives an autoencoder the parameters `noise` and `noise_level`.
+
+    Parameters
+    ----------
+    noise : {"gaussian", "masking", "swap"} or None, default=None
+        How rows are corrupted in training; the network learns to reproduce clean ones. "gaussian"
+        adds normal noise. "masking" replaces entries by the mean of their column (by 0 without
+        `standardize`). "swap" replaces entries by those of another row. None for no corruption.
+
+    noise_level : float, default=0.3
+        Standard deviation of the normal noise, for columns of variance 1, or the share of entries
+        that are replaced.
+    """
+
+    noise: Noise | None = None
+    noise_level: NonNegative = 0.3
+
+    # What hidden entries become.
+    _hidden_entry: ClassVar[float] = 0.0
+
+    def _corruption(self, shape: tuple[int, ...]) -> Corruption | None:
+        if self.noise is None:
+            return None
+        if self.noise != "gaussian" and self.noise_level > 1:
+            raise ValueError(
+                f"The 'noise_level' parameter of {type(self).__name__} must be at most 1 with "
+                f"noise={self.noise!r}, a share of entries. Got {self.noise_level} instead."
+            )
+        together = self._hidden_together(shape)
+        return Corruption(self.noise, self.noise_level, shape, together, self._hidden_entry)
+
+    def _hidden_together(self, shape: tuple[int, ...]) -> Any:
+        """Return the shape of what is hidden or kept together, for rows of this shape."""
+        return shape
