@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset, IterableDataset
 
+from sktae.datasets import pixels_of
 from sktae.inputs.scaling import FLOATS
 
 
@@ -14,7 +15,8 @@ class DatasetRows:
     Parameters
     ----------
     dataset : Dataset
-        Its items are rows, or tuples that begin with one. If it has `__getitems__`, many are read
+        Its items are rows, tuples that begin with one, or mappings with one. If it has
+        `__getitems__`, many are read
         in one call. If it has an integer `gap`, its rows are windows in the order of time, and
         those up to `gap` apart overlap.
 
@@ -66,7 +68,7 @@ class DatasetRows:
 
 
 def _row(item: Any) -> np.ndarray:
-    return np.asarray(item[0] if isinstance(item, tuple | list) else item)
+    return np.asarray(pixels_of(item[0] if isinstance(item, tuple | list) else item))
 
 
 class SparseRows:

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sktae.datasets import pixels_of
 from sktae.inputs.datasets import DatasetRows
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
@@ -217,7 +218,10 @@ class Image(Inputs):
 
 def _stacked(X: Any) -> Any:
     """Stack a list of images to an array; anything else is returned as it is."""
-    if not isinstance(X, list | tuple) or not X or np.ndim(X[0]) < 2:
+    if not isinstance(X, list | tuple) or not X:
+        return X
+    X = [pixels_of(image) for image in X]
+    if np.ndim(X[0]) < 2:
         return X
     shapes = {np.shape(image) for image in X}
     if len(shapes) > 1:
