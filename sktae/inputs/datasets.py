@@ -16,9 +16,8 @@ class DatasetRows:
     ----------
     dataset : Dataset
         Its items are rows, tuples that begin with one, or mappings with one. If it has
-        `__getitems__`, many are read
-        in one call. If it has an integer `gap`, its rows are windows in the order of time, and
-        those up to `gap` apart overlap.
+        `__getitems__`, many are read in one call. If it has an integer `gap`, its rows are windows
+        in the order of time, and those up to `gap` apart overlap.
 
     ndims : tuple of int, default=(1,)
         Numbers of dimensions that a row may have.
