@@ -233,3 +233,17 @@ def test_variances_beyond_floats_are_refused(X):
     for E, rows in [(Autoencoder, sparse), (RecurrentAutoencoder, still)]:
         with pytest.raises(ValueError, match="variance is too large"):
             quick(E, max_steps=1).fit(rows)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_extremes_need_no_warning(X):
+    """Neither do squares that are 0, chunks without any value, and the largest floats."""
+    tiny = 1e-300 * X[:300, :2]
+    model = WindowedDetector(quick(max_steps=2), window_size=20, random_state=0).fit(tiny)
+    assert np.isfinite(model.score_samples(tiny)).all()
+    holes = X[:60].copy()
+    holes[1:, 2] = np.nan
+    assert np.isfinite(quick(max_steps=2).fit(holes).score_samples(holes)).all()
+    far = np.where(X > 0, 1.7e308, 1.6999999e308)
+    with pytest.raises(ValueError, match="divide them by a constant"):
+        quick(max_steps=2).fit(far)

@@ -68,7 +68,7 @@ def fit_scaler(
                 scaler = StandardScaler().partial_fit(rows - origin, sample_weight=own)
             if weights is not None:
                 incomplete = incomplete | np.isnan(rows).any(axis=0)
-            largest = max(largest, np.nanmax(abs(chunk)))
+            largest = np.fmax(largest, np.fmax.reduce(abs(chunk), axis=None))
             n += len(chunk)
     if shifted:
         scaler.mean_ = scaler.mean_ + origin
@@ -98,7 +98,8 @@ def rounding(scaler: StandardScaler) -> np.ndarray:
     """Return how far values may be from a mean that they are equal to."""
     mean = abs(np.nan_to_num(scaler.mean_))
     # Means that are far from 0 are exact, since they are sums of small deviations.
-    return np.where(_is_far(scaler), np.spacing(mean), _ROUNDING * mean)
+    with np.errstate(over="ignore"):  # of the largest floats
+        return np.where(_is_far(scaler), np.spacing(mean), _ROUNDING * mean)
 
 
 def scaled(

@@ -89,7 +89,8 @@ class Channels:
             for part in parts:
                 moments.partial_fit(part.astype(np.float64, copy=False))
         largest = np.maximum(abs(low), abs(high))
-        constant = high - low <= _CONSTANT * largest
+        # So are values so small that their squares are 0.
+        constant = (high - low <= _CONSTANT * largest) | (moments.var_ == 0)
         if not np.isfinite(moments.var_[~constant]).all():
             raise ValueError(
                 f"X has values up to {largest.max():.4g}, whose variance is too large for a "
