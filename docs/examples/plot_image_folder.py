@@ -2,9 +2,9 @@
 Flawed parts, from a folder of images
 =====================================
 
-Images of faultless parts lie in a folder. A torch `Dataset` reads each file when it is wanted,
-while the last batch is being learnt, and gives it another turn and tint each time: parts may lie in
-any way and light. What comes out is a detector that also shows where a part is flawed.
+Images of faultless parts lie in a folder. `ImageFolder` reads each file when it is wanted, while
+the last batch is being learnt, and gives it another turn and tint each time: parts may lie in any
+way and light. What comes out is a detector that also shows where a part is flawed.
 """
 
 import tempfile
@@ -15,9 +15,9 @@ import numpy as np
 from scipy.ndimage import rotate
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
-from torch.utils.data import Dataset
 
 from sktae import ConvolutionalAutoencoder
+from sktae.datasets import ImageFolder
 from sktae.plot import ReconstructionDisplay
 
 
@@ -41,28 +41,24 @@ for number, image in enumerate(draw_parts(100, seed=0)):
     plt.imsave(folder / f"{number:03}.png", image)
 
 # %%
-# A Dataset needs `__len__` and `__getitem__`. Bytes say that values lie from 0 to 255.
+# `ImageFolder` reads files as bytes, (channels, height, width). What turns and tints them comes as
+# `transform`.
+
+rng = np.random.default_rng(0)
 
 
-class ImageFolder(Dataset):
-    """The images of a folder, (channels, height, width), each time a little different."""
-
-    def __init__(self, folder, seed=0):
-        self.files = sorted(Path(folder).glob("*.png"))
-        self.rng = np.random.default_rng(seed)
-
-    def __len__(self):
-        return len(self.files)
-
-    def __getitem__(self, number):
-        image = plt.imread(self.files[number])[..., :3] * self.rng.uniform(0.93, 1.07, 3)
-        image = rotate(image, self.rng.uniform(0, 360), reshape=False, order=1, mode="nearest")
-        return np.uint8(255 * image.clip(0, 1)).transpose(2, 0, 1)
+def turned(image):
+    """Give an image another turn and tint."""
+    tinted = image * rng.uniform(0.93, 1.07, (3, 1, 1))
+    angle, axes = rng.uniform(0, 360), (1, 2)
+    return np.uint8(
+        rotate(tinted, angle, axes, reshape=False, order=1, mode="nearest").clip(0, 255)
+    )
 
 
 settings = {"hidden_layer_sizes": (8, 16), "batch_size": 16, "learning_rate": 0.01}
 model = ConvolutionalAutoencoder(32, training_data="clean", **settings, max_steps=80)
-model.set_params(random_state=0).fit(ImageFolder(folder))
+model.set_params(random_state=0).fit(ImageFolder(folder, transform=turned))
 
 # %%
 # Of 200 new parts, half lack a hole. A forest on the pixels hardly finds those. The model draws
