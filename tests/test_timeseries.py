@@ -110,6 +110,11 @@ def test_events_say_of_which_kind_they_are(aggregation):
         assert kind in set(found["kind"])
         assert kinds.loc[start : end + 60, kind].max() > 0.1
     jumps = events.loc[events["kind"] == "jump", ["start", "end"]].to_numpy() - 400
+    frozen = waves(2400, 1)
+    frozen[1200:1240] = frozen[1200]
+    frozen[1240:] += 2
+    found = model.events(frozen[:1300]).iloc[-1]
+    assert found["end"] - found["start"] > 40  # there is more to it than a jump
     # The neighbors of a spike jump, too, half as much. If causal, rows are judged one row later.
     assert jumps.tolist() == [[0, 2] if aggregation == "causal" else [-1, 1]]
     assert (kinds.loc[1800:1920, "level"] > 0.05).all()

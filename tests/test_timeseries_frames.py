@@ -162,6 +162,33 @@ def test_missing_values_have_no_error(aggregation):
     np.testing.assert_allclose(model.explain(holes).sum(axis=1), -scores, rtol=1e-6)
 
 
+def test_streams_see_missing_rows():
+    """A warning names the gap between rows that arrive, in a chunk or between two."""
+    index = pd.date_range("2026-01-01", periods=600, freq="10min")
+    X = pd.DataFrame(waves(), index=index)
+    model = detector().fit(X)
+    stream = model.stream()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream.score(X[:50])
+        stream.score(X[50:52])
+    with pytest.warns(UserWarning, match="there are none from 2026-01-01 08:30:00 to 2026-01-01 1"):
+        stream.score(X[60:70])
+    with pytest.warns(UserWarning, match="give missing rows as NaN, or begin another series"):
+        stream.score(pd.concat([X[70:75], X[90:95]]))
+
+
+def test_windows_mostly_missing_are_not_judged():
+    """Before, in and after a long gap no row is an outlier, though lines go through the gap."""
+    X = waves(900)
+    model = detector(PCA(3), window_size=60, contamination=None).fit(waves(900, seed=1))
+    assert not len(model.events(X))
+    for length in (20, 40, 60, 150):
+        holes = X.copy()
+        holes[400 : 400 + length, 0] = np.nan
+        assert not len(model.events(holes))
+
+
 @pytest.mark.parametrize(
     "estimator",
     [PCA(3), FOREST, quick(max_steps=20), quick(RecurrentAutoencoder)],

@@ -17,6 +17,10 @@ _FLOOR = 0.1
 # Training errors below this share of the scale are rounding, so they give no lower bound.
 _ROUNDING = 0.01
 
+# A view of a channel has no error in windows in which less than this share of it is known: lines
+# through what is missing are not what was measured.
+_KNOWN = 0.5
+
 # Squared residuals count up to so much.
 _LARGEST = 1e36
 
@@ -75,10 +79,10 @@ class WindowErrors:
         chunks = windows.chunks()
         if self.from_residuals:
             parts = zip(*map(self._reduced, chunks), strict=True)
-            errors, complete = (np.concatenate(part) for part in parts)
+            errors, known = (np.concatenate(part) for part in parts)
             self.scale = self._scale(errors)
-            self.lower_bound = self._lower_bound(np.where(complete, errors, np.inf))
-            training = self._weighted(self._normalized(errors, complete))
+            self.lower_bound = self._lower_bound(np.where(known == 1, errors, np.inf))
+            training = self._weighted(self._normalized(errors, known))
         else:
             training = np.concatenate([self.by_window(inputs) for inputs in chunks])
         self.training_mean = training.mean(axis=0)
@@ -118,14 +122,15 @@ class WindowErrors:
         squares = np.moveaxis(self._join_inputs(self._squares(inputs)[0]), -1, 1)
         return self._weighted(squares / self.scale)
 
-    def _normalized(self, errors: np.ndarray, complete: np.ndarray) -> np.ndarray:
+    def _normalized(self, errors: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Return errors of windows (m, views, c) divided by the scale.
 
         A window that is easier to reproduce than all training windows is unusual, too, as where a
         sensor freezes. So the share by which an error is below the lower bound counts if it is
-        larger, and if no values are missing, since these have no error.
+        larger, and if no values are missing, since these have no error. `known` is the share that
+        is not missing.
         """
-        bounded = (self.lower_bound > 0) & complete
+        bounded = (self.lower_bound > 0) & (known == 1)
         below = 1 - errors / np.where(self.lower_bound > 0, self.lower_bound, 1.0)
         return np.maximum(errors / self.scale, np.where(bounded, below, 0.0))
 
@@ -134,16 +139,16 @@ class WindowErrors:
         return errors.sum(axis=-2) * self.channels.weights
 
     def _reduced(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the errors of windows by view and channel, and whether all is known there.
+        """Return the errors of windows by view and channel, and the share of values known there.
 
         Both have the shape (m, views, c).
         """
-        squares, complete = self._squares(inputs)
+        squares, known = self._squares(inputs)
         if self.reduction != "mean":
             n = 1 if self.reduction == "max" else max(1, self.layout.window_size // _WORST_PARTS)
             squares = np.partition(squares, -n, axis=-1)[..., -n:]
         errors = squares.mean(axis=-1, dtype=np.float64)
-        return self._join_inputs(errors), self._join_inputs(complete)
+        return self._join_inputs(errors), self._join_inputs(known)
 
     def _join_inputs(self, values: np.ndarray) -> np.ndarray:
         """Join inputs (n_inputs, views, c, ...) that hold single channels to windows, (m, ...)."""
@@ -153,7 +158,7 @@ class WindowErrors:
         return np.ascontiguousarray(np.moveaxis(parts[:, :, :, 0], 1, 2))
 
     def _squares(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the squared residuals of inputs, 0 if missing, and whether all is known.
+        """Return the squared residuals of inputs, 0 if missing, and the share that is known.
 
         Their shapes are (n_inputs, views, c, times) and (n_inputs, views, c).
         """
@@ -168,9 +173,12 @@ class WindowErrors:
         missing = missing_values(inputs)
         if missing is None:
             squares = self._by_view(squares)
-            return squares, np.ones(squares.shape[:-1], dtype=bool)
+            return squares, np.ones(squares.shape[:-1])
+        known = 1 - self._by_view(missing).mean(axis=-1)
         squares[missing] = 0.0
-        return self._by_view(squares), np.logical_and.reduce(self._by_view(~missing), axis=-1)
+        squares = self._by_view(squares)
+        squares[known < _KNOWN] = 0.0
+        return squares, known
 
     def _by_view(self, values: np.ndarray) -> np.ndarray:
         """Return what belongs to the values of inputs as (n_inputs, views, c, times)."""

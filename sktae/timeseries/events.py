@@ -8,12 +8,17 @@ import pandas as pd
 
 from sktae.timeseries.kinds import KINDS
 
+# An event is only a jump if outliers reach as far before it as after it, up to one part of so many
+# of how far they may reach.
+_ASYMMETRY = 8
+
 
 def find_events(
     scores: np.ndarray,
     threshold: float,
     max_distance: int,
     reach: int,
+    causal: bool,
     labels: Sequence[Any],
     reasons: Sequence[np.ndarray] | None,
     names: Sequence[Any],
@@ -33,6 +38,9 @@ def find_events(
 
     reach : int
         A row changes scores of others that are at most so many rows away.
+
+    causal : bool
+        Whether it changes only scores of later rows.
 
     labels : sequence of length n
         The labels of rows by which events are given.
@@ -62,7 +70,7 @@ def find_events(
             leading = leading_channels(by_channel[rows].sum(axis=0))
             channels[i] = tuple(names[channel] for channel in leading)
             if kinds[i] == "jump":
-                intervals[i] = _jumps_only(start, end, by_kind[rows], reach)
+                intervals[i] = _jumps_only(start, end, by_kind[rows], reach, causal)
     index, (starts, ends) = pd.Index(labels), np.reshape(intervals, (-1, 2)).astype(int).T
     is_time = isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
     return pd.DataFrame(
@@ -85,14 +93,21 @@ def _kind(parts: np.ndarray, peak: np.ndarray) -> str:
     return "jump" if peak[KINDS.index("jump")] > peak[KINDS.index("shape")] else "shape"
 
 
-def _jumps_only(start: int, end: int, parts: np.ndarray, reach: int) -> tuple[int, int]:
-    """Return the ends of an event without the rows around its first and its last jump.
+def _jumps_only(
+    start: int, end: int, parts: np.ndarray, reach: int, causal: bool
+) -> tuple[int, int]:
+    """Return the first and the last jump of an event, or its own ends if there is more to it.
 
-    Shapes show a jump in all windows that hold it, so that these rows are outliers, too.
+    Shapes show a jump in all windows that hold it, so that the rows around it are outliers, too: as
+    many before as after it, or, if causal, after it. Else something else is unusual beside it, as
+    where a sensor freezes until it jumps.
     """
     jumps = start + np.flatnonzero(parts[:, KINDS.index("jump")] > 0)
     first, last = int(jumps[0]), int(jumps[-1])
-    return first if first - start <= reach else start, last if end - last <= reach else end
+    before, after = first - start, end - last
+    expected = 0 if causal else after
+    is_all = max(before, after) <= reach and abs(before - expected) <= reach // _ASYMMETRY
+    return (first, last) if is_all else (start, end)
 
 
 def concat_events(events: Sequence[pd.DataFrame], column: str, groups: Sequence[Any]) -> Any:

@@ -18,6 +18,7 @@ from sktae.timeseries.validation import (
     check_channels,
     check_one_series,
     check_spacing,
+    check_steps,
     check_times,
     groups_of,
     rows_of,
@@ -211,9 +212,9 @@ class SeriesScoreMixin(OutlierMixin):
             of rows. `score` is that of the peak. `kind` is "level" if most rows of the event
             are outside of the levels of training, else "shape" or "jump", whichever is more of the
             peak's anomaly. A jump is as long as the rows that jump, though rows around it are
-            outliers, too, since their windows hold it. `channels` are the fewest that make up half
-            of the anomaly, the largest first; empty if scores are not by channel. With `group`, a
-            first column names the series.
+            outliers, too, since their windows hold it; unless these are more on one side.
+            `channels` are the fewest that make up half of the anomaly, the largest first; empty if
+            scores are not by channel. With `group`, a first column names the series.
         """
         scores = self.score_samples(X)
         check_scored_as_in_fit(self, "offset_ is a threshold for")
@@ -280,6 +281,7 @@ class SeriesScoreMixin(OutlierMixin):
             check_times(rows, after=last_time)
             times = time_index(rows)
             if times is not None and len(times):
+                check_steps(times, last_time, self._spacing)
                 last_time = times[-1]
             rows = self._one_series(rows, reset=False)
         found = stream.process(rows, *self._functions(output), last)
@@ -373,7 +375,7 @@ class SeriesScoreMixin(OutlierMixin):
         if (scores < self.offset_).any():
             reasons = self._kinds.split(self._process(rows, "reasons"))[1]
         labels = X.index if isinstance(X, pd.DataFrame) else range(len(scores))
-        distances = self.window_size_, self._gap
+        distances = self.window_size_, self._gap, self.aggregation == "causal"
         names = self._channel_names(X)
         return find_events(scores, self.offset_, *distances, labels, reasons, names)
 

@@ -97,7 +97,8 @@ class SeriesStream:
         """Return the events in the first n rows that are kept."""
         detector, found = self.detector, self._found[:n]
         anomalies, reasons = detector._kinds.split(found)
-        distances = detector.window_size_, detector._gap
+        causal = detector.aggregation == "causal"
+        distances = detector.window_size_, detector._gap, causal
         labels, names = self._labels[: len(found)], detector._channel_names(None)
         return find_events(-anomalies, detector.offset_, *distances, labels, reasons, names)
 

@@ -10,6 +10,8 @@ from sklearn.utils.validation import validate_data
 from sktae.inputs.columns import container_of
 from sktae.inputs.scaling import FLOATS, from_tensor
 
+_DAY = 86_400.0  # seconds
+
 
 def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
     """Return the series in X, and the positions of their rows in it; None if X is a list."""
@@ -129,6 +131,27 @@ def check_spacing(spacing: float | None, fitted: float | None) -> None:
         UserWarning,
         stacklevel=4,  # where the user calls a method
     )
+
+
+def check_steps(times: Any, last: Any, fitted: float | None) -> None:
+    """Warn if rows that arrive are farther apart than those of the fit, as where some are missing.
+
+    `last` is the time of the row before, None if there is none. Of days and longer steps, calendars
+    leave some out.
+    """
+    times = times if last is None else times.insert(0, last)
+    if not fitted or fitted >= _DAY or len(times) < 2 or isinstance(times, pd.PeriodIndex):
+        return
+    steps = np.diff(times) / np.timedelta64(1, "s")
+    place = int(steps.argmax())
+    if steps[place] > 1.5 * fitted:
+        warnings.warn(
+            f"Rows count as {pd.Timedelta(seconds=fitted)} apart, as in the fit, but there are "
+            f"none from {times[place]} to {times[place + 1]}; give missing rows as NaN, or begin "
+            f"another series.",
+            UserWarning,
+            stacklevel=4,  # where the user calls a method
+        )
 
 
 def check_times(*series: Any, after: Any = None) -> None:
