@@ -13,6 +13,9 @@ from sktae.autoencoders.contractive import ContractiveAutoencoder
 from sktae.autoencoders.convolutional import ConvolutionalAutoencoder
 from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoencoder
 from sktae.autoencoders.convolutional_variational import ConvolutionalVariationalAutoencoder
+from sktae.autoencoders.convolutional_vector_quantized import (
+    ConvolutionalVectorQuantizedAutoencoder,
+)
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.autoencoders.disentangled import DisentangledAutoencoder
 from sktae.autoencoders.masked import MaskedAutoencoder
@@ -46,6 +49,7 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "ConvolutionalSequenceAutoencoder",
     "ConvolutionalVariationalAutoencoder",
+    "ConvolutionalVectorQuantizedAutoencoder",
     "DenoisingAutoencoder",
     "DisentangledAutoencoder",
     "MaskedAutoencoder",

@@ -98,6 +98,7 @@ _LEAN = {
     "ConvolutionalAutoencoder": {"hidden_layer_sizes": (16,)},
     "ConvolutionalSequenceAutoencoder": {"hidden_layer_sizes": (16, 16)},
     "ConvolutionalVariationalAutoencoder": {"hidden_layer_sizes": (16,)},
+    "ConvolutionalVectorQuantizedAutoencoder": {"hidden_layer_sizes": (16,)},
     "RecurrentAutoencoder": {"hidden_layer_sizes": (16,)},
     "TransformerAutoencoder": {"hidden_layer_sizes": (16,)},
 }

@@ -19,6 +19,7 @@ from sktae import (
     ConvolutionalAutoencoder,
     ConvolutionalSequenceAutoencoder,
     ConvolutionalVariationalAutoencoder,
+    ConvolutionalVectorQuantizedAutoencoder,
     DenoisingAutoencoder,
     DisentangledAutoencoder,
     MaskedAutoencoder,
@@ -182,10 +183,11 @@ def no_groups_are_variational(X):
     assert_same(ContentStyleAutoencoder(3, **BRIEF), plain, X, exact=False)
 
 
-@limit(CategoricalAutoencoder, VectorQuantizedAutoencoder)
+@limit(CategoricalAutoencoder, VectorQuantizedAutoencoder, ConvolutionalVectorQuantizedAutoencoder)
 def one_choice_is_the_mean(X):
     """With one code or category, every row comes back as the mean of all."""
-    for model in (CategoricalAutoencoder(1), VectorQuantizedAutoencoder(4, n_codes=1)):
+    models = CategoricalAutoencoder(1), VectorQuantizedAutoencoder(4, n_codes=1)
+    for model in (*models, ConvolutionalVectorQuantizedAutoencoder(n_codes=1)):
         model.set_params(max_steps=500, random_state=0).fit(X)
         np.testing.assert_allclose(model.reconstruct(X), np.tile(X.mean(0), (len(X), 1)), atol=0.1)
 

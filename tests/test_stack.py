@@ -18,6 +18,7 @@ from sktae import (
     ContentStyleAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalVariationalAutoencoder,
+    ConvolutionalVectorQuantizedAutoencoder,
     DisentangledAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
@@ -43,6 +44,7 @@ KNOBS = {
     BinaryAutoencoder: [{"balance": 0.0}, {"balance": 2.0}],
     CategoricalAutoencoder: [{"balance": 0.0}, {"balance": 1.0}],
     ConvolutionalVariationalAutoencoder: [{"beta": 0.5}, {"beta": 2.0}],
+    ConvolutionalVectorQuantizedAutoencoder: [{"commitment": 0.25}, {"commitment": 1.0}],
     ContractiveAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0}],
     SparseAutoencoder: [
         {"penalty": "kl", "alpha": 0.1, "target": 0.1},

@@ -71,7 +71,7 @@ class SamplingMixin:
         u = Uniform((size,)).draw(rng, n_samples)
 
         def draw(network, code_and_u):
-            return self._draw(network, *code_and_u.split([self.n_components_, size], 1))
+            return self._draw(network, *code_and_u.split([code.shape[1], size], 1))
 
         code_and_u = Loaded(torch.cat([code, u], 1).to(self.net_.device))
         return self._inputs.to_table(
