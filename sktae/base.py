@@ -77,7 +77,7 @@ class BaseAutoencoder(
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"} or \
 tuple, default="silu"
         Activation function of the hidden layers. A tuple is ("leaky_relu", slope), with the slope
-        below 0; that of "leaky_relu" is 0.01.
+        for negative numbers, such as 0.2; that of "leaky_relu" is 0.01.
 
     standardize : bool, default=True
         Whether columns are scaled to mean 0 and variance 1 before they enter the network. Results

@@ -430,6 +430,9 @@ def test_pictures_are_written_during_a_fit(tmp_path):
     names = [f"epoch-{epoch:04d}.png" for epoch in (3, 6, 7)]
     assert sorted(path.name for path in folder.iterdir()) == names
     np.testing.assert_array_equal(model.transform(X), alone.transform(X))
+    small = AutoencoderNet(callbacks=[ReconstructionWriter(X[:, :, :5], folder)])
+    with pytest.raises(ValueError, match=r"have shape \(3, 5, 10\), which does not fit into"):
+        quick(ConvolutionalAutoencoder, net=small).fit(X)
     save(model.set_params(net=None), tmp_path / "x")
     np.testing.assert_array_equal(load(tmp_path / "x").transform(X), alone.transform(X))
 

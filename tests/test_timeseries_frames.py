@@ -178,6 +178,14 @@ def test_streams_see_missing_rows():
         stream.score(pd.concat([X[70:75], X[90:95]]))
 
 
+def test_doubled_rows_are_named():
+    """Beside the longest step, a warning counts rows that have the time of the row before."""
+    index = pd.date_range("2026-01-01", periods=600, freq="10min").to_list()
+    index[300] = index[299]
+    with pytest.warns(UserWarning, match=r"rows with the time of the row before: 1\)"):
+        detector().fit(pd.DataFrame(waves(), index=index))
+
+
 def test_windows_mostly_missing_are_not_judged():
     """Before, in and after a long gap no row is an outlier, though lines go through the gap."""
     X = waves(900)

@@ -39,7 +39,7 @@ detector = WindowedDetector(
 print(detector.events(new).drop(columns="peak").to_string(index=False))
 
 # %%
-# The events are wider than their causes, since errors of windows are smoothed over a window.
+# Shapes and levels are wider than their causes, since errors of windows are smoothed over a window.
 
 SeriesDisplay.from_estimator(detector, new)
 plt.show()

@@ -128,7 +128,8 @@ class SparseAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
         Weight of the penalty "l1", "l2" or "kl".
 
     l1_weights : float, default=0.0
-        Weight of the sum of the absolute weights of all layers, which makes the weights sparse.
+        Weight of the sum of the absolute weights of all layers, which makes most of them nearly 0;
+        begin with 0.01.
 
     target : float, default=0.05
         Target :math:`\\rho` of the mean activation of a unit, for the penalty "kl".

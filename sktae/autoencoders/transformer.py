@@ -226,7 +226,7 @@ class TransformerAutoencoder(SequenceAutoencoder):
         -------
         weights : ndarray of shape (n_samples, n_patches, n_patches)
             For each patch, means of its weights for each patch; with `along="channels"`, for each
-            channel.
+            channel. "low_rank" attention has none.
         """
         if self.attention == "low_rank":
             raise ValueError("attention='low_rank' has no weights for patches, but for their sums.")

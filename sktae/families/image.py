@@ -49,8 +49,8 @@ class ImageMixin(NoiseMixin):
 
     activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"} or \
 tuple, default="leaky_relu"
-        Activation between the layers. A tuple is ("leaky_relu", slope), with the slope below 0;
-        that of "leaky_relu" is 0.01.
+        Activation between the layers. A tuple is ("leaky_relu", slope), with the slope for negative
+        numbers, such as 0.2; that of "leaky_relu" is 0.01.
 
     norm : {"group", "batch"} or None, default="group"
         Norm before each activation. "group" takes mean and variance of groups of 8 channels of one

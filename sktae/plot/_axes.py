@@ -1,5 +1,6 @@
 """What displays share: axes, colors, and grids of images."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def _to_images(X: Any, shape: tuple[int, ...] | None) -> np.ndarray:
             f"(height, width) or (channels, height, width)."
         )
     shape = tuple(X.shape[1:] if shape is None else shape)
+    if math.prod(shape) != math.prod(X.shape[1:]):
+        raise ValueError(f"Images of X have shape {X.shape[1:]}, which does not fit into {shape}.")
     return X.reshape(len(X), *(1,) * (3 - len(shape)), *shape)
 
 

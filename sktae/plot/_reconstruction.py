@@ -154,6 +154,10 @@ class ReconstructionWriter(Callback):
     def __init__(self, X, folder, *, every=20, n_images=8):
         self.X, self.folder, self.every, self.n_images = X, folder, every, n_images
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Raise if the images are not like those of the fit."""
+        _to_images(_first(self.X, self.n_images), net.inputs_.shape)
+
     def on_epoch_end(self, net, **kwargs):
         """Write a picture if it is due."""
         if len(net.history) % self.every == 0:

@@ -108,11 +108,12 @@ def spacing_of(*series: Any) -> float | None:
         unequal = np.flatnonzero(abs(steps - usual) > usual / 2)
         # Steps of a calendar, such as those from a Friday to a Monday, are no gaps.
         if len(unequal) and (len(times) < 3 or pd.infer_freq(times) is None):
-            place = unequal[steps[unequal].argmax()]
+            place, doubled = unequal[steps[unequal].argmax()], int((steps == 0).sum())
+            also = f" (rows with the time of the row before: {doubled})" if doubled else ""
             warnings.warn(
                 f"Rows count as equally spaced, but in the index of X, {len(unequal)} of "
                 f"{len(steps)} steps are not about {pd.Timedelta(seconds=usual)}, as from "
-                f"{times[place]} to {times[place + 1]}; resample the series, as in "
+                f"{times[place]} to {times[place + 1]}{also}; resample the series, as in "
                 f"X.resample(...).mean(), or give the parts between long gaps as a list.",
                 UserWarning,
                 stacklevel=5,  # where the user calls a method
