@@ -1,14 +1,16 @@
 """Attention autoencoder (tokens: Gorishniy et al. 2021; contraction: Rifai et al. 2011)."""
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sktae.base import Auto, BaseAutoencoder
+from sktae.families.loss import LossMixin
 from sktae.nn.attention import Style, Transformer
 from sktae.nn.layers import FeatureTokenizer, mlp
-from sktae.nn.losses import squared
+from sktae.nn.losses import reconstruction_loss
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, NonNegative, Rate, SomeWidths, Table
 from sktae.randomness import Mask, Normal
@@ -19,10 +21,11 @@ class Output(NamedTuple):
     code: Tensor  # (n, k)
     weights: Tensor  # (n, blocks * heads, t, t), of each query (row) for the keys
     squared_jacobian: Tensor  # (n, d), its sum estimates the squared norm of the encoder's Jacobian
+    logits: Tensor  # (n, d), the reconstruction before the sigmoid, if there is one
 
 
 class Network(AutoencoderModule):
-    def __init__(self, d, k, widths, n_heads, activation, dropout, contraction, mask):
+    def __init__(self, d, k, widths, n_heads, activation, dropout, contraction, mask, sigmoid):
         super().__init__()
         self.noise = (Mask((d,), 1 - dropout),) + contraction * (Normal((k,)),)
         settings = {"style": Style(n_heads, activation), "positions": None}
@@ -35,6 +38,7 @@ class Network(AutoencoderModule):
         self.code_block = Transformer(k, widths[-1:], **settings)
         self.code_readout = nn.Linear(widths[-1], 1)
         self.decoder = mlp(k, 4 * max(widths), d, activation=activation)
+        self.output_activation = nn.Sigmoid() if sigmoid else nn.Identity()
 
     def encode(self, x):
         """Apply attention between columns, then between components; return code and weights."""
@@ -54,19 +58,25 @@ class Network(AutoencoderModule):
         else:  # |J|^2 is the mean of |J' v|^2 over normal directions v
             code, vjp, weights = torch.func.vjp(self.encode, x, has_aux=True)
             squared_jacobian = vjp(direction)[0].square()
-        return Output(self.decode(code), code, weights, squared_jacobian)
+        logits = self.decoder(code)
+        recon = self.output_activation(logits)
+        return Output(recon, code, weights, squared_jacobian, logits)
+
+    def decode(self, code):
+        return self.output_activation(self.decoder(code))
 
 
-def contractive_objective(x, out, *, alpha):
-    return {"reconstruction": squared(x, out.recon), "contraction": alpha * out.squared_jacobian}
+def contractive_objective(loss, x, out, *, alpha):
+    reconstruction = reconstruction_loss(loss, x, out)
+    return {"reconstruction": reconstruction, "contraction": alpha * out.squared_jacobian}
 
 
-def entropy_objective(x, out, *, alpha):
+def entropy_objective(loss, x, out, *, alpha):
     entropy = torch.special.entr(out.weights.clamp(min=1e-9)).sum(3).mean(1)
-    return {"reconstruction": squared(x, out.recon), "entropy": alpha * entropy}
+    return {"reconstruction": reconstruction_loss(loss, x, out), "entropy": alpha * entropy}
 
 
-class AttentionAutoencoder(BaseAutoencoder):
+class AttentionAutoencoder(LossMixin, BaseAutoencoder):
     """Attention autoencoder: attends to the columns of a row that matter for each other.
 
     The encoder embeds each column as a token and applies self-attention to the tokens, and then to
@@ -140,6 +150,7 @@ class AttentionAutoencoder(BaseAutoencoder):
             self.dropout,
             self.penalty == "contraction",
             self.mask,
+            self._cross_entropy,
         )
 
     def _auto(self, shape):
@@ -147,7 +158,8 @@ class AttentionAutoencoder(BaseAutoencoder):
 
     @property
     def objective(self):
-        return contractive_objective if self.penalty == "contraction" else entropy_objective
+        contraction = self.penalty == "contraction"
+        return partial(contractive_objective if contraction else entropy_objective, self.loss)
 
     def attention_map(self, X):
         """Compute the attention weights of columns, averaged over blocks and heads.

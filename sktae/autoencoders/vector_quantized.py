@@ -1,11 +1,14 @@
 """Vector-quantized autoencoder (van den Oord et al. 2017)."""
 
-from sktae.families.quantized import QuantizedAutoencoder
+from functools import partial
+
+from sktae.families.loss import LossMixin
+from sktae.families.quantized import QuantizedAutoencoder, quantized_objective
 from sktae.nn.layers import mlp
 from sktae.nn.quantized import QuantizedCode
 
 
-class VectorQuantizedAutoencoder(QuantizedAutoencoder):
+class VectorQuantizedAutoencoder(LossMixin, QuantizedAutoencoder):
     """Vector-quantized autoencoder: encodes rows with vectors from a learned codebook.
 
     Each slot of the code is the row of the codebook that is nearest to the encoder's output there.
@@ -35,4 +38,9 @@ class VectorQuantizedAutoencoder(QuantizedAutoencoder):
         encoder = mlp(*spec.sizes, activation=self.activation)
         decoder = mlp(*spec.sizes[::-1], activation=self.activation)
         n_slots = self._n_slots(spec.n_components)
-        return QuantizedCode(encoder, decoder, self.n_codes, n_slots, spec.n_components // n_slots)
+        sizes = self.n_codes, n_slots, spec.n_components // n_slots
+        return QuantizedCode(encoder, decoder, *sizes, sigmoid_output=self._cross_entropy)
+
+    @property
+    def objective(self):
+        return partial(quantized_objective, self.loss)

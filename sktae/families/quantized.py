@@ -1,5 +1,6 @@
 """Autoencoders whose code consists of rows of a codebook."""
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -8,11 +9,19 @@ import torch
 from sktae._engine.rows import Loaded
 from sktae.base import BaseAutoencoder
 from sktae.families.sampling import SamplingMixin, sample_markov_chain
-from sktae.nn.losses import squared
+from sktae.nn.losses import reconstruction_loss, squared
 from sktae.parameters import Count, NonNegative
 
 # Slots have at least so many components with "auto".
 _MIN_SLOT_SIZE = 8
+
+
+def quantized_objective(loss, x, out, *, commitment):
+    return {
+        "reconstruction": reconstruction_loss(loss, x, out),
+        "codebook": squared(out.encoded.detach(), out.quantized),
+        "commitment": commitment * squared(out.encoded, out.quantized.detach()),
+    }
 
 
 class QuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
@@ -41,13 +50,9 @@ class QuantizedAutoencoder(SamplingMixin, BaseAutoencoder):
     commitment: NonNegative = 0.25
     codes: Literal["vectors", "indices"] = "vectors"
 
-    @staticmethod
-    def objective(x, out, *, commitment):
-        return {
-            "reconstruction": squared(x, out.recon),
-            "codebook": squared(out.encoded.detach(), out.quantized),
-            "commitment": commitment * squared(out.encoded, out.quantized.detach()),
-        }
+    @property
+    def objective(self):
+        return partial(quantized_objective, "squared")
 
     def _n_slots(self, size):
         n = self.n_slots

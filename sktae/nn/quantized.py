@@ -18,6 +18,7 @@ class Quantized(NamedTuple):
     encoded: Tensor  # (n, slots, k / slots), the encoder's output
     quantized: Tensor  # (n, slots, k / slots), the nearest rows of the codebook
     indices: Tensor  # (n, slots), of these rows
+    logits: Tensor  # (n, ...), the reconstruction before the sigmoid, if there is one
 
 
 class QuantizedCode(AutoencoderModule):
@@ -33,6 +34,9 @@ class QuantizedCode(AutoencoderModule):
 
     is_map : bool, default=False
         Whether codes are maps, (n, slot_size * n_slots), in which slots are places.
+
+    sigmoid_output : bool, default=False
+        Whether reconstructions pass through a sigmoid.
     """
 
     def __init__(
@@ -43,17 +47,23 @@ class QuantizedCode(AutoencoderModule):
         n_slots: int,
         slot_size: int,
         is_map: bool = False,
+        sigmoid_output: bool = False,
     ):
         super().__init__()
         self.encoder, self.decoder, self.n_slots, self.is_map = encoder, decoder, n_slots, is_map
         self.codebook = nn.Parameter(torch.randn(n_codes, slot_size))
+        self.output_activation = nn.Sigmoid() if sigmoid_output else nn.Identity()
 
     def forward(self, x: Tensor) -> Quantized:  # type: ignore[override]  # no noise
         encoded = self.slots(self.encoder(x))
         indices = nearest(encoded, self.codebook)
         quantized = self.codebook[indices]
-        recon = self.decode(self.joined(straight_through(encoded, quantized)))
-        return Quantized(recon, self.joined(quantized), encoded, quantized, indices)
+        logits = self.decoder(self.joined(straight_through(encoded, quantized)))
+        recon = self.output_activation(logits)
+        return Quantized(recon, self.joined(quantized), encoded, quantized, indices, logits)
+
+    def decode(self, code: Tensor) -> Tensor:
+        return self.output_activation(self.decoder(code))
 
     def slots(self, code: Tensor) -> Tensor:
         """Return the slots of codes, (n, k) to (n, slots, k / slots)."""
