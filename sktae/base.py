@@ -170,8 +170,8 @@ tuple, default="silu"
         such scores, so no `p_values`; the threshold comes from the training rows.
 
     device : str, default="auto"
-        Device of torch: "cpu", "cuda", "mps" and so on. "auto" is "cuda" if there is a GPU, else
-        "cpu".
+        Device of torch: "cpu", "cuda", "mps" and so on. "auto" is "cuda" if there is a GPU for it,
+        else "cpu": "mps" has no double precision, so it must be asked for.
 
     precision : {"float32", "bfloat16"}, default="float32"
         Number format of the network during training. "bfloat16" takes half the memory and is faster
@@ -198,7 +198,7 @@ tuple, default="silu"
         NumPy and torch are neither used nor changed.
 
     verbose : int, default=0
-        If above 0, `fit` shows a progress bar.
+        With 1, `fit` shows a progress bar; above, a line with the losses of each epoch.
 
     net : AutoencoderNet or None, default=None
         Prototype of the skorch net, for what the estimator has no parameter for, such as another

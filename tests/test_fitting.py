@@ -1,6 +1,7 @@
 """How a fit runs: budgets, stopping, resuming, the skorch prototype, callbacks, devices."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -392,6 +393,12 @@ def test_verbose_shows_progress(X, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "Autoencoder: 100%" in err
+    quick(verbose=2, early_stopping=True, max_steps=5).fit(X)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert re.match(
+        r"Autoencoder, epoch 5 of 5, step 5: train_loss \S+, valid_loss \S+$", lines[-1]
+    )
 
 
 def test_scoring_monitor(X):

@@ -25,7 +25,7 @@ from sktae._training.budget import training_steps
 from sktae._training.build import check_same_structure, continue_from, new_net, new_network
 from sktae._training.checkpoint import Checkpoint
 from sktae._training.prepare import Prepared, read_once
-from sktae._training.progress import EpochBar, FitTasks
+from sktae._training.progress import EpochBar, EpochLines, FitTasks
 from sktae._training.spec import resolve
 from sktae._training.start import StoppingFromStart, few_rows, project
 from sktae._training.state import Fitted, Memory, made_of
@@ -329,5 +329,6 @@ class Fit:
         if self.checkpoint is not None:
             callbacks.append(("checkpoint", self.checkpoint))
         if estimator.verbose:
-            callbacks.append(("epoch_bar", EpochBar(type(estimator).__name__, steps.n_blocks)))
+            shown = EpochBar if estimator.verbose == 1 else EpochLines
+            callbacks.append(("progress", shown(type(estimator).__name__, steps.n_blocks)))
         return callbacks

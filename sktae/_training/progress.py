@@ -1,5 +1,6 @@
 """Progress of a fit, for scikit-learn's callbacks and as a progress bar."""
 
+import sys
 from typing import Any
 
 from skorch.callbacks import Callback
@@ -49,6 +50,19 @@ class FitTasks(Callback):
             **self.data,
             reconstruction_attributes=lambda: self.attributes(net),
         )
+
+
+class EpochLines(Callback):
+    """A line for each epoch of a fit, with its losses, on standard error."""
+
+    def __init__(self, name: str, n_epochs: int):
+        self.name, self.n_epochs = name, n_epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        last = net.history[-1]
+        losses = [f"{key} {last[key]:.4g}" for key in ("train_loss", "valid_loss") if key in last]
+        place = f"{self.name}, epoch {len(net.history)} of {self.n_epochs}"
+        sys.stderr.write(f"{place}, step {last['step']}: {', '.join(losses)}\n")
 
 
 class EpochBar(Callback):
