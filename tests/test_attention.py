@@ -289,7 +289,7 @@ def test_attention_is_shown(monkeypatch):
     X = waves(20)
     for name in ("full", "causal", "local", "additive", "products", "crossed"):
         E, params = MODELS[name]
-        model = quick(E, **params).fit(X)
+        model = quick(E, **params, max_steps=1).fit(X)
         weights = model.attention_map(X)
         n = model.net_.module_.embedding.n_patches
         assert weights.shape == (20, n, n)

@@ -112,11 +112,16 @@ class ImageModule(AutoencoderModule):
 
     encoder: Any
 
+    def overrides(self, method: str) -> bool:
+        # Without a batch norm there is nothing to calibrate, so that no images are read for it.
+        return super().overrides(method) and (method != "calibrate" or bool(self._batch_norms()))
+
+    def _batch_norms(self) -> list[BatchNorm]:
+        return [layer for layer in self.modules() if isinstance(layer, BatchNorm)]
+
     def calibrate(self, x: Tensor) -> None:
         """Set the statistics of batch norms to those of some images, as one batch."""
-        norms = [layer for layer in self.modules() if isinstance(layer, BatchNorm)]
-        if not norms:
-            return
+        norms = self._batch_norms()
         size = max(1, _CALIBRATION_NUMBERS // self.encoder.layer_size)
         for norm in norms:
             norm.calibrates = True
