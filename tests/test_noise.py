@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from shared import quick
+from sklearn.base import clone
 
 from sktae import (
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     RecurrentAutoencoder,
     TransformerAutoencoder,
+    fit_many,
 )
 
 
@@ -71,3 +73,21 @@ def test_blanks_are_filled_in(params):
     if params:
         with pytest.raises(ValueError, match="noise='gaussian' of TransformerAutoencoder is for"):
             model.set_params(noise="gaussian").fit(X)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"similarity": "additive"}, {"weighting": "relu"}, {"attention": "linear"}],
+    ids=lambda params: "".join(params.values()) or "softmax",
+)
+def test_whole_sequences_may_be_hidden(params):
+    """Fits stay finite, alone and in a stack, whose attention is computed otherwise."""
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    models = [
+        quick(TransformerAutoencoder, noise="masking", noise_level=0.9, random_state=n, **params)
+        for n in range(2)
+    ]
+    alone = clone(models[0]).fit(X)
+    for model in (alone, *fit_many(models, [X, X])):
+        assert np.isfinite(model.score_samples(X)).all()
+    np.testing.assert_allclose(models[0].transform(X), alone.transform(X), atol=1e-3)

@@ -48,9 +48,12 @@ def scaled_products(query: Tensor, key: Tensor) -> Tensor:
 
 
 def softmax_weights(logits: Tensor, allowed: Tensor | None) -> Tensor:
-    """Return weights of values, (n, h, t, s), that add up to 1 over the keys that are allowed."""
+    """Return weights of values, (n, h, t, s), that add up to 1 over the keys that are allowed.
+
+    Where none is, as in a sequence that is hidden as a whole, all count alike.
+    """
     if allowed is not None:
-        logits = torch.where(allowed, logits, -torch.inf)
+        logits = torch.where(allowed, logits, torch.finfo(logits.dtype).min)
     return logits.softmax(-1)
 
 
@@ -59,7 +62,7 @@ def relu_weights(logits: Tensor, allowed: Tensor | None) -> Tensor:
     if allowed is None:
         return logits.relu() / logits.shape[-1]
     allowed = allowed.to(logits.dtype)
-    return logits.relu() * allowed / allowed.sum(-1, keepdim=True)
+    return logits.relu() * allowed / allowed.sum(-1, keepdim=True).clamp(min=1)
 
 
 class Weights(nn.Module):
