@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sktae.timeseries.channels import Channels
-from sktae.timeseries.windows import Layout, Windows, missing_values
+from sktae.timeseries.windows import KNOWN, Layout, Windows, missing_values
 
 # With reduction="worst", the mean is over this fraction of a window: one part in so many.
 _WORST_PARTS = 8
@@ -16,10 +16,6 @@ _FLOOR = 0.1
 
 # Training errors below this share of the scale are rounding, so they give no lower bound.
 _ROUNDING = 0.01
-
-# A view of a channel has no error in windows in which less than this share of it is known: lines
-# through what is missing are not what was measured.
-_KNOWN = 0.5
 
 # Squared residuals count up to so much.
 _LARGEST = 1e36
@@ -177,7 +173,7 @@ class WindowErrors:
         known = 1 - self._by_view(missing).mean(axis=-1)
         squares[missing] = 0.0
         squares = self._by_view(squares)
-        squares[known < _KNOWN] = 0.0
+        squares[known < KNOWN] = 0.0
         return squares, known
 
     def _by_view(self, values: np.ndarray) -> np.ndarray:

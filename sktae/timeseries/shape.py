@@ -12,10 +12,7 @@ from sktae.base import BaseAutoencoder
 from sktae.randomness import generator
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.errors import WindowErrors
-from sktae.timeseries.windows import Layout, Windows
-
-# Windows are learned if at least this share of their values is known.
-_KNOWN = 0.5
+from sktae.timeseries.windows import KNOWN, Layout, Windows
 
 # The scale of errors is learned from about so many windows.
 _ERROR_WINDOWS = 4096
@@ -106,7 +103,7 @@ class Shape:
             ]
         )
         n_known = np.append(0, np.cumsum((~np.isnan(values)).sum(axis=(1, 2))))
-        enough = n_known[starts + size] - n_known[starts] >= _KNOWN * size * values[0].size
+        enough = n_known[starts + size] - n_known[starts] >= KNOWN * size * values[0].size
         starts = starts[enough]
         if not len(starts):
             raise ValueError(

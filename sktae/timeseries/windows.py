@@ -9,6 +9,10 @@ from torch.utils.data import Dataset
 
 from sktae._engine.tiles import TILE
 
+# Windows are learned if at least this share of their values is known, and a view of a channel has
+# no error where less of it is: lines through what is missing are not what was measured.
+KNOWN = 0.5
+
 # Windows are extracted in chunks of about this many numbers.
 _CHUNK_NUMBERS = 2**20
 
