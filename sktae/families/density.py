@@ -3,6 +3,7 @@
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 
 from sktae._training.spec import Auto
@@ -97,9 +98,13 @@ default="combined"
         std : ndarray of shape (n_samples, n_components)
             Standard deviations: `rng.normal(mean, std)` is a draw of the codes.
         """
-        rows = self._rows(X)
-        mean = self._apply(lambda network, x: network(x).code, rows)
-        return mean, self._apply(lambda network, x: (network(x).logvar / 2).exp(), rows)
+
+        def moments(network, x):
+            out = network(x)
+            return torch.cat([out.code, (out.logvar / 2).exp()], 1)
+
+        mean, std = np.hsplit(self._apply(moments, self._rows(X)), 2)
+        return mean, std
 
     def error(self, x, out):
         return LIKELIHOODS[self.likelihood].nll(x, out.decoded, out.log_scale)
