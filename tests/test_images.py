@@ -21,6 +21,7 @@ from sktae import (
     AutoencoderNet,
     ConvolutionalAutoencoder,
     ConvolutionalVariationalAutoencoder,
+    ConvolutionalVectorQuantizedAutoencoder,
     all_estimators,
     fit_many,
     load,
@@ -370,6 +371,19 @@ def test_maps_are_saved_and_resumed(E):
     assert copy.output_range_ == (0, 1)
     head = quick(E, code_channels=2, init_from=model, trainable="decoder").fit(X[:50])
     np.testing.assert_array_equal(head.transform(X), model.transform(X))
+
+
+def test_maps_of_a_codebook():
+    """Each place of a map is a row of the codebook, whose number stands for it; so are samples."""
+    X = discs()
+    model = quick(ConvolutionalVectorQuantizedAutoencoder, code_channels=3, n_codes=5).fit(X)
+    maps = model.transform(X).reshape(-1, *model.code_shape_)
+    codebook = model.net_.module_.codebook.detach().numpy()
+    indices = model.set_params(codes="indices").transform(X).astype(int)
+    assert model.code_shape_ == (1, *maps.shape[2:])
+    np.testing.assert_array_equal(codebook[indices], maps.reshape(len(X), 3, -1).swapaxes(1, 2))
+    np.testing.assert_allclose(model.inverse_transform(indices), model.reconstruct(X), atol=1e-5)
+    assert model.sample(4).shape == (4, *X.shape[1:])
 
 
 def test_samples_are_images():
