@@ -26,7 +26,7 @@ from sktae.nn.attending import (
     local_attention,
     unfused_attention,
 )
-from sktae.nn.attention import Style, Transformer, sinusoidal
+from sktae.nn.attention import Options, Transformer, sinusoidal
 from sktae.nn.recurrent import Recurrent
 from sktae.plot import AttentionDisplay
 
@@ -154,7 +154,7 @@ def test_nearby_is_a_band(steps, reach, causal):
 @pytest.mark.parametrize("causal", [False, True])
 def test_what_is_missing_tells_nothing(causal, kind):
     """No known step changes by a bit with what stands at the missing ones."""
-    network = Transformer(11, (8, 8), Style(2, "silu", attention=kind), "sinusoidal", 2, causal)
+    network = Transformer(11, (8, 8), Options(2, "silu", attention=kind), "sinusoidal", 2, causal)
     h, known = normal(4, 11, 8), some_known(4, 11)
     other = torch.where(known[..., None], h, 1e6 * normal(4, 11, 8, seed=1))
     assert torch.equal(network(h, known)[known], network(other, known)[known])
@@ -164,8 +164,8 @@ def test_what_is_missing_tells_nothing(causal, kind):
 @pytest.mark.parametrize("kind", ["full", "local", "linear"])
 def test_the_future_tells_nothing(kind, crossed):
     """No step changes by a bit with those after it, where attention is causal."""
-    style = Style(2, "silu", attention=kind)
-    network = Transformer(11, (8, 8), style, "learned", 2, causal=True, cross_attention=crossed)
+    options = Options(2, "silu", attention=kind)
+    network = Transformer(11, (8, 8), options, "learned", 2, causal=True, cross_attention=crossed)
     h, known = normal(4, 11, 8), torch.ones(4, 11, dtype=torch.bool)
     seen = normal(4, 5, 8, seed=2) if crossed else None
     before = network(h, known, seen)
@@ -181,7 +181,7 @@ def test_what_a_mask_forbids_tells_nothing():
     """Steps of groups that may not look at each other know nothing of each other."""
     groups = np.array([0, 1, 1, 0, 2, 0, 1])
     mask = groups == groups[:, np.newaxis]
-    network = Transformer(7, (8, 8), Style(2, "silu"), None, mask=mask)
+    network = Transformer(7, (8, 8), Options(2, "silu"), None, mask=mask)
     h, known = normal(4, 7, 8), torch.ones(4, 7, dtype=torch.bool)
     before = network(h, known)
     for group in range(3):
@@ -194,7 +194,7 @@ def test_what_a_mask_forbids_tells_nothing():
 
 def test_far_steps_tell_nothing():
     """Through two blocks of local attention, a step knows what is two reaches away, no more."""
-    network = Transformer(20, (8, 8), Style(2, "silu", attention="local"), None, reach=3)
+    network = Transformer(20, (8, 8), Options(2, "silu", attention="local"), None, reach=3)
     h, known = normal(1, 20, 8), torch.ones(1, 20, dtype=torch.bool)
     other = h.clone()
     other[:, 0] = 5.0
@@ -207,8 +207,8 @@ def test_far_steps_tell_nothing():
 @pytest.mark.parametrize("kind", ["full", "local", "linear"])
 def test_step_by_step_is_all_at_once(kind, crossed, positions):
     """With what was computed for the steps before, the next one is what a whole pass gives it."""
-    style = Style(2, "silu", attention=kind)
-    network = Transformer(10, (8, 6), style, positions, 3, causal=True, cross_attention=crossed)
+    options = Options(2, "silu", attention=kind)
+    network = Transformer(10, (8, 6), options, positions, 3, causal=True, cross_attention=crossed)
     h, known = normal(4, 10, 8), torch.ones(4, 10, dtype=torch.bool)
     other = normal(4, 5, 8, seed=1) if crossed else None
     past = [[] for _ in network.blocks]
@@ -264,10 +264,10 @@ def test_sums_are_taken_once(causal):
 def test_options_of_attention_have_limits():
     """As many sums as keys, no dropout, a convolution of zeros: each is nothing at all."""
     h, known = normal(4, 9, 8), some_known(4, 9)
-    plain = Transformer(9, (8,), Style(2, "silu"), None)
+    plain = Transformer(9, (8,), Options(2, "silu"), None)
     expected = plain(h)
-    short = Transformer(9, (8,), Style(2, "silu", attention="low_rank", rank=9), None)
-    convolved = Transformer(9, (8,), Style(2, "silu", kernel_size=3), None)
+    short = Transformer(9, (8,), Options(2, "silu", attention="low_rank", rank=9), None)
+    convolved = Transformer(9, (8,), Options(2, "silu", kernel_size=3), None)
     for network in (short, convolved):
         network.load_state_dict(plain.state_dict(), strict=False)
     nn.init.eye_(short.blocks[0].attention.shorten.weight)
@@ -279,7 +279,7 @@ def test_options_of_attention_have_limits():
     nothing = plain(h, kept=torch.zeros(4, plain.n_kept))
     torch.testing.assert_close(nothing, plain.norm(h))
     assert plain.blocks[0].mlp[1].out_features == 16
-    wide = Transformer(9, (8,), Style(2, "silu", feedforward=4.0), None)
+    wide = Transformer(9, (8,), Options(2, "silu", feedforward=4.0), None)
     assert wide.blocks[0].mlp[1].out_features == 32
 
 
@@ -345,7 +345,7 @@ def test_without_positions_order_is_nothing():
     """Blocks move with their steps; with positions, they do not. Learned ones are parameters."""
     h, known = normal(4, 9, 8), torch.ones(4, 9, dtype=torch.bool)
     for positions in (None, "sinusoidal", "learned", "recurrent"):
-        network = Transformer(9, (8, 8), Style(2, "silu"), positions)
+        network = Transformer(9, (8, 8), Options(2, "silu"), positions)
         turned = network(h.flip(1), known).flip(1)
         assert torch.allclose(turned, network(h, known), atol=1e-5) == (positions is None)
         names = [name for name, _ in network.named_parameters()]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sktae.base import Auto, BaseAutoencoder
 from sktae.families.loss import LossMixin
-from sktae.nn.attention import Style, Transformer
+from sktae.nn.attention import Options, Transformer
 from sktae.nn.layers import FeatureTokenizer, mlp
 from sktae.nn.losses import reconstruction_loss
 from sktae.nn.module import AutoencoderModule
@@ -28,7 +28,7 @@ class Network(AutoencoderModule):
     def __init__(self, d, k, widths, n_heads, activation, dropout, contraction, mask, sigmoid):
         super().__init__()
         self.noise = (Mask((d,), 1 - dropout),) + contraction * (Normal((k,)),)
-        settings = {"style": Style(n_heads, activation), "positions": None}
+        settings = {"options": Options(n_heads, activation), "positions": None}
         self.row_tokenizer = FeatureTokenizer(d, widths[0])
         self.code_tokenizer = FeatureTokenizer(k, widths[-1], max_vectors=k)
         t = self.row_tokenizer.n_vectors

@@ -8,7 +8,7 @@ from torch import nn
 from sktae.base import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.attending import Similarity, Weighting
-from sktae.nn.attention import AutoregressiveTransformer, Positions, Style, Transformer
+from sktae.nn.attention import AutoregressiveTransformer, Options, Positions, Transformer
 from sktae.nn.module import AutoencoderModule
 from sktae.nn.sequences import ChannelEmbedding, observed
 from sktae.parameters import Count, Positive, Rate, SomeWidths, Table
@@ -197,7 +197,7 @@ class TransformerAutoencoder(SequenceAutoencoder):
             self.bottleneck == "vector",
             self._autoregressive,
             self.dropout,
-            style=Style(self.n_heads, self.activation, self.similarity, self.weighting, *shape),
+            options=Options(self.n_heads, self.activation, self.similarity, self.weighting, *shape),
             positions=self.positions,
             reach=self.reach,
             mask=self.mask,

@@ -12,7 +12,7 @@ from sktae.inputs.images import Image
 from sktae.nn.images import (
     Bounded,
     Norm,
-    Style,
+    StageOptions,
     Upsampling,
     image_decoder,
     image_encoder,
@@ -197,9 +197,9 @@ tuple, default="leaky_relu"
         """Build an encoder, with one or more outputs for each component, and a decoder."""
         as_map, n = self.code_channels is not None, self.code_channels or spec.n_components
         n_out = outputs_per_component * n
-        style = Style(self.activation, self.norm, self.residual_blocks, self.upsampling)
-        encoder = image_encoder(spec.shape, spec.widths, n_out, as_map, style)
-        decoder = image_decoder(spec.shape, spec.widths, n, as_map, style)
+        options = StageOptions(self.activation, self.norm, self.residual_blocks, self.upsampling)
+        encoder = image_encoder(spec.shape, spec.widths, n_out, as_map, options)
+        decoder = image_decoder(spec.shape, spec.widths, n, as_map, options)
         images = spec.inputs
         if images.range is not None and not images.unit_interval:
             ends = np.transpose([images.range] * len(images.shift))

@@ -33,7 +33,7 @@ Positions = Literal["sinusoidal", "learned", "recurrent"]
 Kind = Literal["full", "causal", "local", "linear", "low_rank"]
 
 
-class Style(NamedTuple):
+class Options(NamedTuple):
     """What the blocks of a transformer are made of."""
 
     n_heads: int
@@ -52,9 +52,9 @@ class Attention(nn.Module):
     Keys and values come from vectors of width `context_width`, by default that of queries.
     """
 
-    def __init__(self, width: int, style: Style, steps: int, context_width: int | None = None):
+    def __init__(self, width: int, options: Options, steps: int, context_width: int | None = None):
         super().__init__()
-        self.n_heads = style.n_heads
+        self.n_heads = options.n_heads
         d = math.ceil(width / self.n_heads)
         inner = self.n_heads * d
         self.query = nn.Linear(width, inner)
@@ -62,10 +62,10 @@ class Attention(nn.Module):
         self.key = nn.Linear(context_width or width, inner, bias=False)
         self.value = nn.Linear(context_width or width, inner)
         self.out = nn.Linear(inner, width)
-        self.weights = Weights(self.n_heads, d, style.similarity, style.weighting)
+        self.weights = Weights(self.n_heads, d, options.similarity, options.weighting)
         self.shorten = None
-        if style.attention == "low_rank":
-            self.shorten = nn.Linear(steps, style.rank, bias=False)
+        if options.attention == "low_rank":
+            self.shorten = nn.Linear(steps, options.rank, bias=False)
 
     def keys_and_values(self, context: Tensor) -> list[Tensor]:
         """Return keys and values, (n, s, context_width) -> (n, h, s, d) each."""
@@ -90,22 +90,24 @@ class Block(nn.Module):
     to a second sequence of this width comes between them.
     """
 
-    def __init__(self, width: int, style: Style, steps: int, context_width: int | None = None):
+    def __init__(self, width: int, options: Options, steps: int, context_width: int | None = None):
         super().__init__()
-        inner = max(1, round(style.feedforward * width))
+        inner = max(1, round(options.feedforward * width))
         self.norm = nn.LayerNorm(width)
-        self.attention = Attention(width, style, steps)
+        self.attention = Attention(width, options, steps)
         self.convolution = None
-        if style.kernel_size is not None:
-            self.convolution = DilatedConvolutions((width,), style.kernel_size, style.activation)
+        if options.kernel_size is not None:
+            self.convolution = DilatedConvolutions(
+                (width,), options.kernel_size, options.activation
+            )
         self.cross_norm = nn.LayerNorm(width) if context_width else None
         self.cross_attention = None
         if context_width:
-            self.cross_attention = Attention(width, style, steps, context_width)
+            self.cross_attention = Attention(width, options, steps, context_width)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, inner),
-            activation_layer(style.activation),
+            activation_layer(options.activation),
             nn.Linear(inner, width),
         )
 
@@ -151,7 +153,7 @@ class Transformer(nn.Module):
     widths : sequence of int
         Width of each block. Where it changes, a linear map comes before the block.
 
-    style : Style
+    options : Options
         What blocks are made of.
 
     positions : {"sinusoidal", "learned", "recurrent"} or None
@@ -184,7 +186,7 @@ class Transformer(nn.Module):
         self,
         steps: int,
         widths: Sequence[int],
-        style: Style,
+        options: Options,
         positions: Positions | None,
         reach: int = 16,
         causal: bool = False,
@@ -193,7 +195,7 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         context_width = widths[0] if cross_attention else None
-        self.blocks = nn.ModuleList(Block(w, style, steps, context_width) for w in widths)
+        self.blocks = nn.ModuleList(Block(w, options, steps, context_width) for w in widths)
         self.steps, self.widths, self.n_kept = steps, tuple(widths), 2 * steps * sum(widths)
         self.projections = nn.ModuleList(
             nn.Identity() if a == b else nn.Linear(a, b) for a, b in pairwise((widths[0], *widths))
@@ -210,9 +212,9 @@ class Transformer(nn.Module):
             self.register_buffer("positions", encoding, persistent=False)
         # With a mask, attention is computed between all steps, at a cost that is quadratic in the
         # length. So it is for short sequences, where blocks and their neighbors are no fewer steps.
-        local = style.attention == "local"
+        local = options.attention == "local"
         self.reach = reach if local and mask is None and 4 * reach < steps else None
-        self.causal, self.kind = causal or style.attention == "causal", style.attention
+        self.causal, self.kind = causal or options.attention == "causal", options.attention
         position = torch.arange(steps)
         allowed = torch.ones(steps, steps, dtype=torch.bool)
         if self.causal:

@@ -25,7 +25,7 @@ _EPSILON = 1e-5
 _CALIBRATION_NUMBERS = 2**24
 
 
-class Style(NamedTuple):
+class StageOptions(NamedTuple):
     """What the stages of an encoder and a decoder are made of."""
 
     activation: Activation = "leaky_relu"
@@ -77,10 +77,10 @@ def norm_layer(norm: Norm | None, channels: int) -> nn.Module:
 class Residual(nn.Module):
     """Residual block, (n, c, h, w): norm, activation and convolution, plus the input."""
 
-    def __init__(self, channels: int, style: Style):
+    def __init__(self, channels: int, options: StageOptions):
         super().__init__()
-        self.norm = norm_layer(style.norm, channels)
-        self.activation = activation_layer(style.activation)
+        self.norm = norm_layer(options.norm, channels)
+        self.activation = activation_layer(options.activation)
         self.filters = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ def stage_shapes(shape: Sequence[int], widths: Sequence[int]) -> list[tuple[int,
 
 
 def image_encoder(
-    shape: Sequence[int], widths: Sequence[int], n_out: int, as_map: bool, style: Style
+    shape: Sequence[int], widths: Sequence[int], n_out: int, as_map: bool, options: StageOptions
 ) -> nn.Sequential:
     """Stack convolutions of stride 2.
 
@@ -181,7 +181,7 @@ def image_encoder(
     shapes = stage_shapes(shape, widths)
     layers: list[nn.Module] = []
     for (n_in, *_), (channels, *_) in pairwise(shapes):
-        layers += [nn.Conv2d(n_in, channels, 3, stride=2, padding=1), *_block(channels, style)]
+        layers += [nn.Conv2d(n_in, channels, 3, stride=2, padding=1), *_block(channels, options)]
     if as_map:
         layers += [nn.Conv2d(widths[-1], n_out, 1), nn.Flatten()]
     else:
@@ -192,7 +192,7 @@ def image_encoder(
 
 
 def image_decoder(
-    shape: Sequence[int], widths: Sequence[int], n_in: int, as_map: bool, style: Style
+    shape: Sequence[int], widths: Sequence[int], n_in: int, as_map: bool, options: StageOptions
 ) -> nn.Sequential:
     """Stack layers that double height and width and mirror the encoder; `n_in` is its `n_out`."""
     shapes = stage_shapes(shape, widths)
@@ -203,13 +203,13 @@ def image_decoder(
     else:
         layers = [nn.Linear(n_in, math.prod(shapes[-1])), nn.Unflatten(1, shapes[-1])]
     for (channels, *_), (n_out, height, width) in pairwise(shapes[::-1]):
-        larger = Upsample(channels, n_out, (height, width), style.upsampling)
-        layers += [*_block(channels, style), larger]
+        larger = Upsample(channels, n_out, (height, width), options.upsampling)
+        layers += [*_block(channels, options), larger]
     return nn.Sequential(*layers)
 
 
-def _block(channels: int, style: Style) -> list[nn.Module]:
+def _block(channels: int, options: StageOptions) -> list[nn.Module]:
     """Return what is between the convolutions that change height and width."""
-    if style.residual:
-        return [Residual(channels, style)]
-    return [norm_layer(style.norm, channels), activation_layer(style.activation)]
+    if options.residual:
+        return [Residual(channels, options)]
+    return [norm_layer(options.norm, channels), activation_layer(options.activation)]
