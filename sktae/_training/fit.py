@@ -133,7 +133,7 @@ class Fit:
         self.net.schedule = "constant" if one_pass else params.schedule
 
         x = prepared.rows(self.net.device)
-        self.rows, self.held_out, judged = x, None, None
+        self.rows, self.held_out, watched = x, None, None
         if prepared.held_out is not None:
             self.held_out = Rows(prepared.held_out, self.inputs.to_tensor, self.net.device)
         if prepared.central is not None:
@@ -144,9 +144,9 @@ class Fit:
             share = "validation_fraction", len(x), params.validation_fraction
             train, valid = hold_out(*share, seed, "split", prepared.gap)
             x, x_valid = x.choose(train), x.choose(valid)
-            judged = x_valid.spread(len(x_valid))
+            watched = x_valid.spread(len(x_valid))
         elif prepared.validation is not None:
-            judged = read_once(Rows(prepared.validation, self.inputs.to_tensor, self.net.device))
+            watched = read_once(Rows(prepared.validation, self.inputs.to_tensor, self.net.device))
         if is_few:
             project(network, x)
         if network.overrides("start") and before is None:
@@ -154,7 +154,7 @@ class Fit:
                 network.start(x.spread(_START_ROWS).load().x)
         noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
-        self.valid = None if judged is None else ValidationBatches(judged, self.plan)
+        self.valid = None if watched is None else ValidationBatches(watched, self.plan)
         self.net.batch_size = self.plan.batch_size  # for progress bars
         first = before.n_steps if before is not None and resume else 0
         self.steps = training_steps(params, self.spec, x, self.plan, first, one_pass)

@@ -15,8 +15,8 @@ class AutoencoderModule(nn.Module, ABC):
     and models be trained together. They hold for `forward` and `decode`.
 
     1. Draw no random numbers. Declare them in `noise`; they are passed as further arguments.
-    2. Change no buffers. Use LayerNorm instead of BatchNorm; repairs belong in `revive`, statistics
-       in `calibrate`.
+    2. Change no buffers. Use LayerNorm, or the batch norm of `sktae.nn.images`; repairs belong in
+       `revive`, statistics in `calibrate`.
     3. Treat rows independently. What concerns the batch belongs in the objective.
 
     A network that reads a value from a tensor (`.item()`, `float(x)`, a boolean mask as an index)
