@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from shared import unless_long
 
-from benchmarks import page
+from benchmarks import leaderboard, page
 from benchmarks._lib.cases import CASES, summed_up
 from benchmarks._lib.charts import series_chart
 from benchmarks._lib.measure import Lap, alone, in_turns, memory_rise
@@ -406,3 +406,14 @@ def test_some_runs_have_a_process_of_their_own():
     number, process, threads = alone(Namespace(size="full", threads=1), _call, _process, 1)
     assert (number, threads) == (2, "1")
     assert process != os.getpid()
+
+
+def test_the_leaderboard_reads_series_by_name(tmp_path, capsys):
+    """The rows to learn from are in the name of a file, anomalies are where its labels are."""
+    X = np.sin(np.arange(600) / 5)
+    X[450:470] = 0
+    frame = pd.DataFrame({"value": X, "Label": np.repeat([0, 1, 0], [450, 20, 130])})
+    frame.to_csv(tmp_path / "1_waves_id_1_Sensor_tr_300_1st_450.csv", index=False)
+    leaderboard.main(["--data", str(tmp_path), "--output", str(tmp_path / "found.csv")])
+    assert pd.read_csv(tmp_path / "found.csv")["VUS-PR"].item() > 0.5
+    assert "VUS-PR" in capsys.readouterr().out
