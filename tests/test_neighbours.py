@@ -1,4 +1,4 @@
-"""Neighbours: the checks of aeon and sktime pass, scores and outliers are those of the detector."""
+"""Neighbours: checks of aeon and sktime pass, scores and outliers are those of the detector."""
 
 import importlib
 import subprocess
@@ -148,6 +148,28 @@ def test_the_default_is_a_windowed_detector():
         assert repr(detector.detector_) == "WindowedDetector()"
 
 
+def test_scores_of_darts_are_those_of_the_detector():
+    """Those of one series or of several, with their times, and of how far forecasts are off."""
+    darts = pytest.importorskip("darts", reason="needs darts")
+    DartsScorer = importlib.import_module("sktae.timeseries.darts_adapter").DartsScorer
+    X, _ = jumping(2)
+    dates = pd.DataFrame(X, pd.date_range("2026", periods=len(X), freq="h"), ["a", "b"])
+    series = darts.TimeSeries.from_dataframe(dates)
+    scores = -NETWORK.fit(dates[:300]).score_samples(dates)
+    found = DartsScorer(NETWORK).fit(series[:300]).score(series)
+    np.testing.assert_array_equal(found.values().ravel(), scores)
+    assert found.time_index.equals(series.time_index)
+
+    scores = -NETWORK.fit([dates[:200], dates[200:300]]).score_samples(dates)
+    found = DartsScorer(NETWORK).fit([series[:200], series[200:300]]).score([series, series[:50]])
+    np.testing.assert_array_equal(found[0].values().ravel(), scores)
+    assert len(found[1]) == 50
+
+    forecast = series.with_values(np.zeros_like(X))
+    scorer = DartsScorer(NETWORK).fit_from_prediction(series[:300], forecast[:300])
+    assert 395 < scorer.score_from_prediction(series, forecast).values().argmax() < 425
+
+
 # -- in their company ------------------------------------------------------------------------------
 
 
@@ -174,20 +196,24 @@ def test_pipelines_and_metrics_of_sktime():
 
 @pytest.mark.parametrize(
     ("name", "needed"),
-    [("aeon", "aeon.anomaly_detection.series"), ("sktime", "sktime.detection.base")],
+    [
+        ("aeon", "aeon.anomaly_detection.series"),
+        ("sktime", "sktime.detection.base"),
+        ("darts", "darts"),
+    ],
 )
 def test_a_missing_package_is_named(name, needed, monkeypatch):
     """One sentence says what to install."""
     monkeypatch.setitem(sys.modules, needed, None)
     module = f"sktae.timeseries.{name}_adapter"
-    monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ImportError, match=f'{module} needs {name}; .* pip install "{name}>='):
         importlib.import_module(module)
 
 
 def test_sktae_does_not_import_them():
     """They stay out, in `import sktae`."""
-    code = "import sys, sktae; sys.exit(bool({'aeon', 'sktime'} & set(sys.modules)))"
+    code = "import sys, sktae; sys.exit(bool({'aeon', 'sktime', 'darts'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not {"AeonDetector", "SktimeDetector"} & set(sktae.__all__)
 
