@@ -79,10 +79,11 @@ tuple, default="silu"
         Activation function of the hidden layers. A tuple is ("leaky_relu", slope), with the slope
         for negative numbers, such as 0.2; that of "leaky_relu" is 0.01.
 
-    standardize : bool, default=True
-        Whether columns are scaled to mean 0 and variance 1 before they enter the network. Results
-        are in the units of `X` either way. Set it to False where all columns have the same unit, as
-        pixels do, and columns that hardly vary should count little.
+    standardize : bool or "shared", default=True
+        Whether columns are scaled to mean 0 and variance 1 before they enter the network. "shared"
+        divides all of them by one number, so that their mean variance is 1: for columns of the same
+        unit, as pixels are, of which those that hardly vary should count little. Results are in the
+        units of `X` either way.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Which columns of a table are categories: names, numbers, or a mask. "from_dtype": the
@@ -248,7 +249,7 @@ tuple, default="silu"
     n_components: Literal["auto"] | Count = positional("auto")
     hidden_layer_sizes: Literal["auto"] | Widths = "auto"
     activation: Activation = "silu"
-    standardize: bool = True
+    standardize: bool | Literal["shared"] = True
     categorical_features: Literal["from_dtype"] | Table | None = "from_dtype"
     learning_rate: Literal["auto"] | Positive = "auto"
     schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
@@ -338,10 +339,14 @@ tuple, default="silu"
         inputs : Inputs
             By default `Tabular`, for tables.
         """
-        return self._table(self.standardize)
+        return self._table()
 
-    def _table(self, standardize: bool, unit_interval: bool = False) -> Tabular:
-        """Return the inputs of a table, with the columns that the user declares as categories."""
+    def _table(self, unit_interval: bool = False) -> Tabular:
+        """Return the inputs of a table, with the columns that the user declares as categories.
+
+        Values between 0 and 1 are not scaled.
+        """
+        standardize = False if unit_interval else self.standardize
         return Tabular(standardize, unit_interval, self.categorical_features)
 
     @staticmethod

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 import torch
 from scipy.stats import spearmanr
-from shared import families, kinds, quick
+from shared import correlated_table, families, kinds, quick
 
 from sktae import (
     Autoencoder,
@@ -247,3 +247,20 @@ def test_extremes_need_no_warning(X):
     far = np.where(X > 0, 1.7e308, 1.6999999e308)
     with pytest.raises(ValueError, match="divide them by a constant"):
         quick(max_steps=2).fit(far)
+
+
+def test_one_scale_for_all_columns():
+    """Columns keep their ratios, in likelihoods as well; they are as if scaled beforehand."""
+    X = correlated_table() * np.arange(1, 9) + 100
+    X[::7, 2] = np.nan
+    X[:, 5] = 3.0
+    mean, scale = np.nanmean(X, axis=0), np.sqrt(np.nanvar(X, axis=0).mean())
+    scaled = (X - mean) / scale
+    for E in (Autoencoder, VariationalAutoencoder):
+        shared = quick(E, standardize="shared").fit(X)
+        plain = quick(E, standardize=False).fit(scaled)
+        np.testing.assert_allclose(shared.transform(X), plain.transform(scaled), atol=1e-5)
+        back = plain.reconstruct(scaled) * scale + mean
+        np.testing.assert_allclose(shared.reconstruct(X), back, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"'standardize' parameter .* must be"):
+        quick(standardize="all").fit(X)

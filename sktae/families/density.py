@@ -65,8 +65,7 @@ default="combined"
     n_draws: Count = 16
 
     def inputs(self):
-        unit = self.likelihood == "bernoulli"
-        return self._table(self.standardize and not unit, unit)
+        return self._table(unit_interval=self.likelihood == "bernoulli")
 
     def _auto(self, shape):
         # A sampled component adds noise until the network has learned to ignore it: few are better.

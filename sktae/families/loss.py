@@ -25,7 +25,7 @@ class LossMixin(Declared):
         return self.loss == "cross_entropy"
 
     def inputs(self):
-        return self._table(self.standardize and not self._cross_entropy, self._cross_entropy)
+        return self._table(unit_interval=self._cross_entropy)
 
     def error(self, x, out):
         return reconstruction_loss(self.loss, x, out)

@@ -1,7 +1,7 @@
 """Tables: rows of columns of any kind become tensors, and tensors rows."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -42,8 +42,9 @@ class Tabular(Inputs):
 
     Parameters
     ----------
-    standardize : bool
-        Whether each column is scaled to mean 0 and variance 1 for the network.
+    standardize : bool or "shared"
+        Whether each column is scaled to mean 0 and variance 1 for the network; "shared", by one
+        scale for all columns.
 
     unit_interval : bool, default=False
         Whether training values must lie between 0 and 1. Values of later rows are clipped to that.
@@ -72,7 +73,7 @@ class Tabular(Inputs):
     axes: ClassVar = ("feature",)
     columns = None  # type: Columns | None
 
-    standardize: bool
+    standardize: bool | Literal["shared"]
     unit_interval: bool = False
     categorical_features: Any = "from_dtype"
 
@@ -203,6 +204,9 @@ class Tabular(Inputs):
         mean = np.where(counts > 0, scaler.mean_, 0.0)
         if self.standardize:
             self.shift, self.scale = mean, np.where(counts > 0, scaler.scale_, 1.0)
+        if self.standardize == "shared":
+            common = float(np.sqrt(np.mean(scaler.var_, where=counts > 0)))
+            self.scale = np.full_like(self.scale, common if common > 0 else 1.0)
         self.mean[numbers] = np.where(counts > 0, mean, np.nan)
         self.rounding[numbers] = rounding(scaler)
         self.coarse = {name: (numbers[n], *m) for name, (n, *m) in coarse(scaler).items()}
