@@ -6,6 +6,13 @@ from sktae.metrics._detection import (
     precision_at_k_scorer,
     roc_auc_scorer,
 )
+from sktae.metrics._neighbors import (
+    continuity,
+    map_scorer,
+    neighborhood_hit,
+    triplet_accuracy,
+    trustworthiness,
+)
 from sktae.metrics._series import (
     event_f1,
     event_f1_scorer,
@@ -18,13 +25,18 @@ from sktae.metrics._series import (
 
 __all__ = [
     "average_precision_scorer",
+    "continuity",
     "event_f1",
     "event_f1_scorer",
     "event_precision_recall",
+    "map_scorer",
     "mutual_information_gap",
+    "neighborhood_hit",
     "period",
     "precision_at_k_scorer",
     "roc_auc_scorer",
+    "triplet_accuracy",
+    "trustworthiness",
     "vus_pr",
     "vus_pr_scorer",
     "vus_roc",
