@@ -53,7 +53,10 @@ AUTHORS = [
     "base.Spec",
     "base.Auto",
     "inputs.protocol.Inputs",
-    *(f"randomness.{name}" for name in ("Normal", "Uniform", "Mask", "Partner", "Label")),
+    *(
+        f"randomness.{name}"
+        for name in ("Normal", "Uniform", "Mask", "Partner", "Neighbor", "Label")
+    ),
 ]
 
 

@@ -19,6 +19,7 @@ from sktae.autoencoders.convolutional_vector_quantized import (
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.autoencoders.disentangled import DisentangledAutoencoder
 from sktae.autoencoders.masked import MaskedAutoencoder
+from sktae.autoencoders.neighbor import NeighborAutoencoder
 from sktae.autoencoders.plain import Autoencoder
 from sktae.autoencoders.recurrent import RecurrentAutoencoder
 from sktae.autoencoders.sparse import SparseAutoencoder
@@ -53,6 +54,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "DisentangledAutoencoder",
     "MaskedAutoencoder",
+    "NeighborAutoencoder",
     "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedGridSearchCV",

@@ -170,7 +170,22 @@ class Label:
         return torch.full((n,), -1.0)
 
 
-Draw = Normal | Uniform | Mask | Partner | Label
+@dataclass(frozen=True)
+class Neighbor:
+    """One of the nearest training rows of each row; the nearer, the more often.
+
+    It is drawn by the weights of UMAP, from the `n_neighbors` nearest by a metric of scikit-learn.
+    """
+
+    n_neighbors: int
+    metric: str = "euclidean"
+    shape: tuple[int, ...] = ()
+
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        return torch.rand(n, generator=rng, dtype=torch.float64)
+
+
+Draw = Normal | Uniform | Mask | Partner | Neighbor | Label
 
 # Up to this many rows, the permutation of a pass is a tensor (8 MB); beyond, it is a function that
 # computes each position when it is needed, so its memory does not grow with the table.
@@ -231,7 +246,9 @@ class Plan:
             # All of the address, whatever part is used: a draw of fewer numbers may give others.
             n = self.steps_per_draw * self.batch_size
         pairs = ((draw, draw.draw(rng, n)[skip : skip + len(rows)]) for draw in self.noise)
-        return tuple(_values(draw, numbers, rows, data).to(data.device) for draw, numbers in pairs)
+        return tuple(
+            _values(draw, numbers, rows, data, self.seed).to(data.device) for draw, numbers in pairs
+        )
 
 
 def in_proportion(weights: Tensor, positions: Tensor, n: int, offset: float = 0.5) -> Tensor:
@@ -246,10 +263,12 @@ def in_proportion(weights: Tensor, positions: Tensor, n: int, offset: float = 0.
     return torch.searchsorted(ends, points, right=True).clamp(max=len(weights) - 1)
 
 
-def _values(draw: Draw, numbers: Tensor, rows: Tensor, data: Any) -> Tensor:
+def _values(draw: Draw, numbers: Tensor, rows: Tensor, data: Any, seed: int) -> Tensor:
     """Turn numbers drawn for rows of the data into an argument of the network."""
     if isinstance(draw, Partner):
         return data.take(draw.rows(numbers, rows, len(data), data.weights))
+    if isinstance(draw, Neighbor):
+        return data.take(data.graph(draw, seed).drawn(numbers, rows))
     if isinstance(draw, Label) and data.labels is not None:
         return data.labels[rows]
     return numbers

@@ -99,6 +99,7 @@ _LEAN = {
     "ConvolutionalSequenceAutoencoder": {"hidden_layer_sizes": (16, 16)},
     "ConvolutionalVariationalAutoencoder": {"hidden_layer_sizes": (16,)},
     "ConvolutionalVectorQuantizedAutoencoder": {"hidden_layer_sizes": (16,)},
+    "NeighborAutoencoder": {"hidden_layer_sizes": (16,)},
     "RecurrentAutoencoder": {"hidden_layer_sizes": (16,)},
     "TransformerAutoencoder": {"hidden_layer_sizes": (16,)},
 }

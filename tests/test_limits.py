@@ -23,6 +23,7 @@ from sktae import (
     DenoisingAutoencoder,
     DisentangledAutoencoder,
     MaskedAutoencoder,
+    NeighborAutoencoder,
     RecurrentAutoencoder,
     SparseAutoencoder,
     TransformerAutoencoder,
@@ -111,6 +112,12 @@ def no_corruption_is_plain(X):
     for E in (SparseAutoencoder, RecurrentAutoencoder, ConvolutionalAutoencoder):
         for noise in ("gaussian", "masking"):
             assert_same(E(noise=noise, noise_level=0.0, **BRIEF), E(**BRIEF), X)
+
+
+@limit(NeighborAutoencoder)
+def no_neighbors_are_plain(X):
+    plain = Autoencoder(2, hidden_layer_sizes=(128,) * 3, learning_rate=0.01, **BRIEF)
+    assert_same(NeighborAutoencoder(alpha=0.0, noise=None, **BRIEF), plain, X)
 
 
 @limit(ContractiveAutoencoder)

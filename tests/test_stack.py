@@ -20,6 +20,7 @@ from sktae import (
     ConvolutionalVariationalAutoencoder,
     ConvolutionalVectorQuantizedAutoencoder,
     DisentangledAutoencoder,
+    NeighborAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
@@ -46,6 +47,7 @@ KNOBS = {
     ConvolutionalVariationalAutoencoder: [{"beta": 0.5}, {"beta": 2.0}],
     ConvolutionalVectorQuantizedAutoencoder: [{"commitment": 0.25}, {"commitment": 1.0}],
     ContractiveAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0}],
+    NeighborAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0, "negative_sample_rate": 1.0}],
     SparseAutoencoder: [
         {"penalty": "kl", "alpha": 0.1, "target": 0.1},
         {"penalty": "kl", "alpha": 2.0, "target": 0.05},

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sktae.randomness import in_proportion
+from sktae._engine.neighbors import NeighborGraph
+from sktae.randomness import Neighbor, in_proportion
 
 # Rows are converted and copied in chunks of about this many numbers (1 MB in float32), so that what
 # lies between raw and prepared rows never takes as much memory as the table.
@@ -51,6 +52,8 @@ class Rows:
         self.raw, self.prepare, self.device, self.chosen = raw, prepare, device, chosen
         self.labels, self.weights = labels, weights
         self.shape = tuple(raw.shape[1:])
+
+    _graph: tuple[Neighbor, NeighborGraph] | None = None
 
     def __len__(self) -> int:
         return len(self.raw) if self.chosen is None else len(self.chosen)
@@ -96,6 +99,13 @@ class Rows:
             return sample
         step = math.ceil(len(self) / n)
         return self if step == 1 else self.choose(torch.arange(0, len(self), step))
+
+    def graph(self, draw: Neighbor, seed: int) -> NeighborGraph:
+        """Return the nearest rows of each row; they are searched for once."""
+        if self._graph is None or self._graph[0] != draw:
+            x = self.x if isinstance(self, Loaded) else self.load().x
+            self._graph = draw, NeighborGraph(x, draw, seed)
+        return self._graph[1]
 
     def choose(self, rows: Tensor) -> "Rows":
         """Return some of the rows, as rows."""

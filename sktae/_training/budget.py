@@ -11,9 +11,6 @@ from sktae.randomness import Plan
 # Without max_epochs, the budget is cut into this many epochs, after each of which there is a row of
 # the history, validation, and a call of the callbacks.
 _EPOCHS = 20
-# Steps of "auto". In benchmarks/results/tabular_ablation.csv, fits on clean rows detect outliers a
-# little worse after 150 steps, and no better after 1000.
-_AUTO_STEPS = 500
 
 
 def training_steps(
@@ -29,8 +26,8 @@ def training_steps(
             f"would never end; set one of them."
         )
     if estimator.max_steps == "auto":
-        passes = estimator._auto(spec.shape).passes[spec.narrow]
-        limits[0] = min(_AUTO_STEPS, passes * plan.steps_per_pass)
+        auto = estimator._auto(spec.shape)
+        limits[0] = min(auto.steps[spec.narrow], auto.passes[spec.narrow] * plan.steps_per_pass)
     if estimator.max_epochs is not None:
         limits[1] = estimator.max_epochs * plan.steps_per_pass
     budget = min(limit for limit in limits if limit is not None)

@@ -158,7 +158,7 @@ class Tabular(Inputs):
         if len(numbers):
             self._fit_numbers(X, numbers, weights)
         self.blocks = {
-            n: Categories(*self._counts(X, n, weights), self.standardize, self.unit_interval)
+            n: Categories(*self._counts(X, n, weights), bool(self.standardize), self.unit_interval)
             for n in categorical
         }
         self.mean[categorical] = [block.mode for block in self.blocks.values()]
@@ -199,7 +199,7 @@ class Tabular(Inputs):
                 check_scales(scaler.scale_[observed], np.nanmax(abs(X.stored), initial=0.0))
             incomplete = np.isin(numbers, X.table.indices[np.isnan(X.table.data)])
         else:
-            scaler, incomplete, self.clipped = fit_scaler(chunks, self.standardize, weights)
+            scaler, incomplete, self.clipped = fit_scaler(chunks, bool(self.standardize), weights)
         counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
         mean = np.where(counts > 0, scaler.mean_, 0.0)
         if self.standardize:

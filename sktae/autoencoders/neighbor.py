@@ -1,0 +1,167 @@
+"""Neighbor autoencoder: parametric UMAP with a decoder (Sainburg et al. 2021)."""
+
+import math
+from functools import lru_cache, partial
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import curve_fit
+from torch import Tensor
+
+from sktae.base import Auto, BaseAutoencoder
+from sktae.families.noise import NoiseMixin
+from sktae.nn.corruption import Noise
+from sktae.nn.layers import EncoderDecoder
+from sktae.nn.losses import squared
+from sktae.parameters import Count, NonNegative
+from sktae.randomness import Neighbor
+
+# Squared distances below this one are no nearer, as in UMAP.
+_NEAREST = 1e-3
+
+
+class Output(NamedTuple):
+    recon: Tensor  # (n, d)
+    code: Tensor  # (n, k)
+    near: Tensor | None  # (n, k), the code of a neighbor; only in training
+
+
+class Network(EncoderDecoder):
+    def __init__(self, *sizes, neighbor):
+        super().__init__(*sizes)
+        self.noise = (neighbor,)
+
+    def forward(self, x, neighbor=None):
+        out = super().forward(x)
+        near = None if neighbor is None else self.encode(neighbor)
+        return Output(out.recon, out.code, near)
+
+
+@lru_cache
+def curve(min_dist):
+    """Return a and b of 1 / (1 + a d^2b), which is about 1 up to `min_dist`, then falls as e^-d."""
+    d = np.linspace(0, 3, 300)
+    target = np.exp(-np.maximum(d - min_dist, 0))
+    (a, b), _ = curve_fit(lambda d, a, b: 1 / (1 + a * d ** (2 * b)), d, target)
+    return float(a), float(b)
+
+
+def odds(difference, a, b):
+    """The odds that codes with this difference are no neighbors, (..., k) -> (...)."""
+    return a * (difference.square().sum(-1) + _NEAREST) ** b
+
+
+def attraction(code, near, a, b):
+    """-log q of each row and its neighbor, (n,)."""
+    return odds(code - near, a, b).log1p()
+
+
+def repulsion(code, a, b):
+    """-log(1 - q) of each row and another one, mean over the others of the batch, (n,)."""
+    n = len(code)
+    apart = (1 / odds(code[:, None] - code, a, b)).log1p()
+    return (apart * (1 - torch.eye(n).to(code))).sum(1) / max(1, n - 1)
+
+
+def loss(min_dist, x, out, *, alpha, negative_sample_rate):
+    (a, b), size = curve(min_dist), x[0].numel()
+    return {
+        "reconstruction": squared(x, out.recon),
+        "attraction": alpha * size * attraction(out.code, out.near, a, b),
+        "repulsion": alpha * size * negative_sample_rate * repulsion(out.code, a, b),
+    }
+
+
+class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
+    """Neighbor autoencoder: a map of rows that keeps neighbors together and can be inverted.
+
+    It is UMAP and an autoencoder in one. A code is near those of the row's neighbors and far from
+    all others, and the decoder makes a row of it. New rows are mapped by the encoder, in no time.
+    The first step of a fit is to search for the nearest rows of each row. Missing values count as
+    the mean there.
+
+    Minimizes :math:`\\|x - g(f(\\tilde x))\\|^2 + \\alpha d \\, (-\\log q(x, x') - m \\,
+    E_{y} \\log(1 - q(x, y)))`, for rows of :math:`d` columns, a neighbor :math:`x'`, which is drawn
+    by the weights of UMAP, the other rows :math:`y` of the batch and :math:`q(x, y) = 1 / (1 + a
+    \\|f(x) - f(y)\\|^{2b})`.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is 2.
+
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
+        (128, 128, 128).
+
+    learning_rate : float or "auto", default="auto"
+        Largest step size of the optimizer; "auto" is 0.01.
+
+    max_steps : int, "auto" or None, default="auto"
+        Number of training steps; "auto" is 2000.
+
+    alpha : float, default=0.5
+        Weight of neighbors. With 0, this is the denoising autoencoder.
+
+    n_neighbors : int, default=15
+        How many rows are neighbors of a row. The more, the more the map shows of the shape of the
+        whole, and the less of details.
+
+    min_dist : float, default=0.1
+        Up to this distance, neighbors do not attract each other.
+
+    metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
+        Distance by which rows are near, after `standardize`.
+
+    negative_sample_rate : float, default=2.0
+        Weight :math:`m` of the other rows, which are pushed away.
+
+    noise : {"gaussian", "masking", "swap"} or None, default="gaussian"
+        How rows are corrupted in training. "gaussian" adds normal noise. "masking" replaces entries
+        by the mean of their column (by 0 without `standardize`). "swap" replaces entries by those
+        of another row. None for no corruption.
+
+    noise_level : float, default=0.7
+        Standard deviation of the normal noise, for columns of variance 1, or the share of entries
+        that are replaced.
+
+    References
+    ----------
+    .. [1] Sainburg, T., McInnes, L. and Gentner, T. Q. (2021). Parametric UMAP Embeddings for
+       Representation and Semisupervised Learning. Neural Computation 33(11).
+    .. [2] McInnes, L., Healy, J. and Melville, J. (2018). UMAP: Uniform Manifold Approximation and
+       Projection for Dimension Reduction. arXiv:1802.03426.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import NeighborAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> reducer = NeighborAutoencoder(standardize="shared", max_steps=100, random_state=0).fit(X)
+    >>> reducer.transform(X).shape
+    (1797, 2)
+    >>> reducer.inverse_transform([[0.0, 0.0]]).shape
+    (1, 64)
+    """
+
+    alpha: NonNegative = 0.5
+    n_neighbors: Count = 15
+    min_dist: NonNegative = 0.1
+    metric: Literal["euclidean", "manhattan", "cosine"] = "euclidean"
+    negative_sample_rate: NonNegative = 2.0
+    noise: Noise | None = "gaussian"
+    noise_level: NonNegative = 0.7
+
+    def network(self, spec):
+        sizes = *spec.shape, spec.n_components, spec.widths, self.activation
+        return Network(*sizes, neighbor=Neighbor(int(self.n_neighbors), self.metric))
+
+    @property
+    def objective(self):
+        return partial(loss, self.min_dist)
+
+    def _auto(self, shape):
+        # Chosen on digits: see benchmarks/results/quality/maps.csv.
+        widths, always = (128, 128, 128), (math.inf, math.inf)
+        return Auto(2, (widths, widths), rates=(1e-2, 1e-2), steps=(2000, 2000), passes=always)
