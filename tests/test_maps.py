@@ -1,12 +1,24 @@
 """Maps: what they are worth, and which neighbors they are made of."""
 
+import sys
+
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from shared import quick
 from sklearn import manifold
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestNeighbors
 
+from sktae import NeighborAutoencoder
+from sktae._engine import neighbors
+from sktae._engine.neighbors import NeighborGraph
+from sktae._engine.rows import Loaded
+from sktae.autoencoders.neighbor import attraction, curve, repulsion
 from sktae.metrics import (
     _neighbors,
     continuity,
@@ -15,6 +27,8 @@ from sktae.metrics import (
     triplet_accuracy,
     trustworthiness,
 )
+from sktae.plot import MapDisplay, _map
+from sktae.randomness import Neighbor
 
 # -- metrics ---------------------------------------------------------------------------------------
 
@@ -72,3 +86,160 @@ def test_scorers_of_maps_choose_in_a_search():
 def test_bad_arguments_of_maps_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call(np.random.default_rng(0).normal(size=(20, 2)))
+
+
+# -- neighbors -------------------------------------------------------------------------------------
+
+
+def test_neighbors_are_drawn_by_the_weights_of_umap(X):
+    """They are the nearest rows; weights fall with the distance, and add up to log2 of k."""
+    rows = torch.from_numpy(X[:200]).float()
+    graph = NeighborGraph(rows, Neighbor(15), 0)
+    distances, nearest = NearestNeighbors(n_neighbors=15).fit(rows.numpy()).kneighbors()
+    np.testing.assert_array_equal(graph.nearest, nearest)
+    weights = np.diff(graph.ends.numpy(), axis=1, prepend=0)
+    np.testing.assert_allclose(weights.sum(axis=1), np.log2(15), rtol=1e-3)
+    np.testing.assert_allclose(weights[:, 0], 1)
+    beyond = distances - distances[:, :1]
+    widths = -beyond[:, 1:] / np.log(weights[:, 1:])
+    np.testing.assert_allclose(widths, widths[:, -1:].repeat(14, axis=1), rtol=0.02)
+
+    found = graph.drawn(torch.rand(20_000), torch.full((20_000,), 7))
+    counts = np.bincount(found, minlength=200)[nearest[7]]
+    assert counts.sum() == 20_000
+    np.testing.assert_allclose(counts / 20_000, weights[7] / weights[7].sum(), atol=0.01)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_and_equal_rows_have_neighbors(n):
+    """There are no more than other rows, and rows that are equal are all as near."""
+    for rows in (torch.arange(float(n))[:, None], torch.ones(n, 3), torch.full((n, 2), torch.nan)):
+        graph = NeighborGraph(rows, Neighbor(15), 0)
+        assert graph.nearest.shape == (n, max(1, n - 1))
+        found = graph.drawn(torch.rand(n), torch.arange(n))
+        assert (found != torch.arange(n)).all() or n == 1
+    quick(NeighborAutoencoder).fit(rows.nan_to_num().numpy())
+
+
+def test_rows_are_searched_once(monkeypatch, X):
+    """A fit has one search, whatever its steps, and rows that were chosen have their own."""
+    calls = []
+    nearest = neighbors._nearest
+    monkeypatch.setattr(neighbors, "_nearest", lambda *args: calls.append(0) or nearest(*args))
+    quick(NeighborAutoencoder, max_steps=50).fit(X)
+    assert len(calls) == 1
+    rows, draw = Loaded(torch.from_numpy(X).float()), Neighbor(3)
+    some = rows.choose(torch.arange(50))
+    assert rows.graph(draw, 0).nearest.max() > 50 > some.graph(draw, 0).nearest.max()
+    assert rows.graph(Neighbor(4), 0).nearest.shape[1] == 4
+
+
+def test_large_tables_are_searched_by_pynndescent(monkeypatch, X):
+    """Its neighbors are nearly all the nearest; without it, a sentence says what to install."""
+    monkeypatch.setattr(neighbors, "_MOST_COMPARED", 100)
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
+    with pytest.raises(ImportError, match=r"more than 100 rows need pynndescent; .*neighbors\]"):
+        quick(NeighborAutoencoder).fit(X)
+    monkeypatch.delitem(sys.modules, "pynndescent")
+    pytest.importorskip("pynndescent", reason="needs pynndescent")
+    rows = torch.from_numpy(np.repeat(X, 2, axis=0)).float()
+    found = NeighborGraph(rows, Neighbor(5), 3)
+    monkeypatch.setattr(neighbors, "_MOST_COMPARED", 10**6)
+    exact = NeighborGraph(rows, Neighbor(5), 3)
+    assert (found.nearest[:, :, None] == exact.nearest[:, None]).any(-1).float().mean() > 0.95
+    assert (found.nearest != torch.arange(len(rows))[:, None]).all()
+
+
+def test_forces_are_the_cross_entropy_of_umap():
+    """Attraction is -log q, repulsion the mean of -log(1 - q) over others; q is near its curve."""
+    rng = torch.Generator().manual_seed(0)
+    code, near = torch.randn(6, 2, generator=rng).double(), torch.randn(6, 2, generator=rng)
+    a, b = curve(0.1)
+    assert (a, b) == pytest.approx((1.577, 0.895), abs=1e-3)  # as umap-learn gives them
+
+    def q(x, y):
+        return 1 / (1 + a * ((x - y).square().sum() + 1e-3) ** b)
+
+    pairs = zip(code, near.double(), strict=True)
+    expected = torch.stack([-q(x, y).log() for x, y in pairs])
+    torch.testing.assert_close(attraction(code, near.double(), a, b), expected)
+    others = [[-(1 - q(code[i], code[j])).log() for j in range(6) if j != i] for i in range(6)]
+    torch.testing.assert_close(
+        repulsion(code, a, b), torch.stack([torch.stack(row).mean() for row in others])
+    )
+
+
+def test_a_map_keeps_neighbors_and_rows():
+    """New digits are as near as in a map of neighbors, and come back as from an autoencoder."""
+    X, y = load_digits(return_X_y=True)
+    sizes = {"hidden_layer_sizes": (64, 64), "max_steps": 500}
+    model = quick(NeighborAutoencoder, standardize="shared", **sizes)
+    codes = model.fit(X[::2]).transform(X[1::2])
+    assert trustworthiness(X[1::2], codes) > 0.93
+    assert neighborhood_hit(codes, y[1::2]) > 0.85
+    assert model.score(X[1::2]) > 0.55
+    alone = model.set_params(alpha=0.0).fit(X[::2]).transform(X[1::2])
+    assert neighborhood_hit(codes, y[1::2]) > neighborhood_hit(alone, y[1::2]) + 0.03
+
+
+def test_settings_of_neighbors_change_the_map(X):
+    """Each of them, and none is ignored."""
+    plain = quick(NeighborAutoencoder).fit(X).transform(X)
+    for settings in (
+        {"n_neighbors": 3},
+        {"min_dist": 1.0},
+        {"metric": "cosine"},
+        {"negative_sample_rate": 1.0},
+        {"alpha": 0.1},
+    ):
+        other = quick(NeighborAutoencoder, **settings).fit(X).transform(X)
+        assert not np.allclose(plain, other), settings
+
+
+# -- the display -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn():
+    X, y = load_digits(return_X_y=True)
+    return quick(NeighborAutoencoder).fit(X), pd.DataFrame(X).add_prefix("pixel "), y
+
+
+def test_a_map_shows_rows_and_what_lies_between(drawn):
+    """Points by label, pictures where rows are, values of a feature with their name."""
+    model, X, y = drawn
+    plain = MapDisplay.from_estimator(model, X.to_numpy())
+    assert len(plain.ax_.collections) == 1
+    assert plain.decoded is None
+    pictures = MapDisplay.from_estimator(model, X.to_numpy(), y, decoded=(8, 8))
+    legend = [text.get_text() for text in pictures.ax_.get_legend().texts]
+    assert legend == [str(digit) for digit in range(10)]
+    assert pictures.decoded.shape == (16, 16, 8, 8, 3)
+    empty = np.isnan(pictures.decoded).all(axis=(2, 3, 4))
+    assert 0 < empty.mean() < 1
+    assert not empty[~np.isnan(pictures.decoded).any(axis=(2, 3, 4))].any()
+
+    # The lowest place of the map is the first: it is decoded as such.
+    named = model.fit(X)
+    values = MapDisplay.from_estimator(named, X, decoded="pixel 20")
+    places = _map._grid(values.codes, 80)
+    row, column = np.argwhere(~np.isnan(values.decoded))[0]
+    expected = named.inverse_transform(places[row, column][np.newaxis])[0, 20]
+    assert values.decoded[row, column] == pytest.approx(expected, rel=1e-3)
+    assert values.ax_.figure.axes[1].get_ylabel() == "pixel 20"
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("k", "decoded", "match"),
+    [
+        (3, None, r"two components, but those of NeighborAutoencoder have the shape \(3,\)"),
+        (2, "pixel 64", "decoded='pixel 64' must be the name or the number of one of the 64"),
+        (2, 64, "decoded=64 must be"),
+        (2, (9, 9), "does not fit"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(drawn, k, decoded, match):
+    model, X, _ = drawn
+    with pytest.raises(ValueError, match=match):
+        MapDisplay.from_estimator(model.set_params(n_components=k).fit(X), X, decoded=decoded)

@@ -2,12 +2,14 @@
 
 from sktae.plot._attention import AttentionDisplay
 from sktae.plot._latent import LatentDisplay
+from sktae.plot._map import MapDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay, ReconstructionWriter
 from sktae.plot._series import SeriesDisplay
 
 __all__ = [
     "AttentionDisplay",
     "LatentDisplay",
+    "MapDisplay",
     "ReconstructionDisplay",
     "ReconstructionWriter",
     "SeriesDisplay",

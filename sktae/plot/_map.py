@@ -1,0 +1,206 @@
+"""A display of maps."""
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy.spatial import KDTree
+from sklearn.utils.validation import check_is_fitted
+
+from sktae.plot._axes import _new_axes, _to_colors, _to_images
+
+# Pictures along each axis, or places where a feature is decoded.
+_PICTURES, _PLACES = 16, 80
+# Pictures are so much paler than the points on them.
+_PALE = 0.5
+# Nothing is decoded where the nearest code is farther than this share of the map's diagonal: there
+# is nothing that the decoder could have learned it from.
+_REACH = 1 / 24
+# Colors that are told apart with any color vision (Okabe and Ito 2008). Where there are more
+# classes than colors, the next ones have the next marker.
+_COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000"]
+_MARKERS = "os^Dv*PX"
+# Of so many points, each is opaque; of more, the fainter the more there are, so that their density
+# shows.
+_OPAQUE = 2_000
+
+
+class MapDisplay:
+    """Codes of two numbers as a map, and what lies where.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, 2)
+        Points.
+
+    labels : ndarray of shape (n_samples,) or None, default=None
+        Labels of the points.
+
+    decoded : ndarray of shape (n, n) or (n, n, height, width, 3), or None, default=None
+        What is decoded at places of a grid, from the lowest on: values of a feature, or pictures.
+        NaN where nothing is.
+
+    name : str, default=""
+        Name of the feature.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the plot.
+
+    figure_ : matplotlib Figure
+        The figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sktae import NeighborAutoencoder
+    >>> from sktae.plot import MapDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = NeighborAutoencoder(max_steps=50, random_state=0).fit(X)
+    >>> display = MapDisplay.from_estimator(model, X, y, decoded=(8, 8))
+    """
+
+    def __init__(self, codes, labels=None, decoded=None, name=""):
+        self.codes, self.decoded, self.name = codes, decoded, name
+        self.labels = None if labels is None else np.asarray(labels)
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, decoded=None, ax=None, **kwargs):
+        """Encode rows, and decode places between them.
+
+        Parameters
+        ----------
+        estimator : fitted estimator or Pipeline
+            Anything that has `transform`, with two components, and `inverse_transform`.
+
+        X : array-like
+            The rows.
+
+        y : array-like of shape (n_samples,) or None, default=None
+            Labels of the rows.
+
+        decoded : str, int, tuple of int or None, default=None
+            What is decoded: the name or the number of a feature, whose values color the map, or
+            the shape of an image, (height, width) or (3, height, width), of which pictures are
+            drawn. None for points alone.
+
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None for a new figure.
+
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : MapDisplay
+            The display, with the plot.
+        """
+        check_is_fitted(estimator)
+        codes = np.asarray(estimator.transform(X), dtype=np.float64)
+        if codes.ndim != 2 or codes.shape[1] != 2:
+            raise ValueError(
+                f"MapDisplay draws codes of two components, but those of "
+                f"{type(estimator).__name__} have the shape {codes.shape[1:]}."
+            )
+        if decoded is None:
+            return cls(codes, y).plot(ax, **kwargs)
+        is_picture = isinstance(decoded, tuple | list)
+        places = _grid(codes, _PICTURES if is_picture else _PLACES)
+        rows = estimator.inverse_transform(places.reshape(-1, 2))
+        if is_picture:
+            low, high = np.nanmin(np.asarray(X)), np.nanmax(np.asarray(X))
+            found, name = _to_colors(_to_images(rows, tuple(decoded)), low, high, "gray_r"), ""
+        else:
+            found, name = _feature(estimator, X, rows, decoded)
+        distances = KDTree(codes).query(places.reshape(-1, 2))[0]
+        found[distances > _REACH * math.dist(*_corners(codes))] = np.nan
+        return cls(codes, y, found.reshape(*places.shape[:2], *found.shape[1:]), name).plot(
+            ax, **kwargs
+        )
+
+    def plot(self, ax=None, *, cmap="viridis", **kwargs):
+        """Draw the map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None for a new figure.
+
+        cmap : str or Colormap, default="viridis"
+            Colors of the values of a feature.
+
+        **kwargs : dict
+            Passed to matplotlib's `scatter`.
+
+        Returns
+        -------
+        display : MapDisplay
+            This display.
+        """
+        self.ax_ = _new_axes((7.0, 6.0)) if ax is None else ax
+        (left, bottom), (right, top) = _corners(self.codes)
+        behind = {"extent": (left, right, bottom, top), "origin": "lower", "aspect": "auto"}
+        if self.decoded is not None and self.decoded.ndim == 2:
+            values = self.ax_.imshow(self.decoded, cmap=cmap, alpha=0.8, **behind)
+            self.ax_.figure.colorbar(values, ax=self.ax_, label=self.name)
+        elif self.decoded is not None:
+            gap = (max(1, self.decoded.shape[2] // 8),) * 2  # around each picture
+            framed = np.pad(self.decoded, ((0, 0), (0, 0), gap, gap, (0, 0)), constant_values=1)
+            n, _, height, width, _ = framed.shape
+            # Lines of a picture run downwards, those of the grid upwards.
+            pictures = framed[:, :, ::-1].swapaxes(1, 2).reshape(n * height, n * width, 3)
+            self.ax_.imshow(1 - _PALE * (1 - np.nan_to_num(pictures, nan=1.0)), **behind)
+        self._scatter(kwargs)
+        self.ax_.set(xlim=(left, right), ylim=(bottom, top))
+        self.ax_.set(xlabel="component 0", ylabel="component 1")
+        self.figure_ = self.ax_.figure
+        return self
+
+    def _scatter(self, style: dict[str, Any]) -> None:
+        alpha = min(1.0, math.sqrt(_OPAQUE / max(1, len(self.codes))))
+        style = {"s": 14, "linewidths": 0, "alpha": alpha, **style}
+        if self.labels is None:
+            self.ax_.scatter(*self.codes.T, **{"color": "#333333", **style})
+            return
+        for number, label in enumerate(np.unique(self.labels)):
+            look = {
+                "color": _COLORS[number % len(_COLORS)],
+                "marker": _MARKERS[number // len(_COLORS) % len(_MARKERS)],
+            }
+            points = self.codes[self.labels == label].T
+            self.ax_.scatter(*points, label=str(label), **{**look, **style})
+        legend = self.ax_.legend(
+            frameon=False, markerscale=2, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+        )
+        for handle in legend.legend_handles:
+            handle.set_alpha(1)
+
+
+def _corners(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest corner of the map, with a margin."""
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    margin = np.where(high > low, 0.05 * (high - low), 0.5)
+    return low - margin, high + margin
+
+
+def _grid(codes: np.ndarray, n: int) -> np.ndarray:
+    """Return the middles of n by n cells of the map, (n, n, 2), the lowest row first."""
+    low, high = _corners(codes)
+    x, y = (a + (b - a) * (np.arange(n) + 0.5) / n for a, b in zip(low, high, strict=True))
+    return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def _feature(estimator: Any, X: Any, rows: Any, wanted: Any) -> tuple[np.ndarray, str]:
+    """Return the values of a feature in decoded rows, and its name."""
+    names = list(getattr(estimator, "feature_names_in_", getattr(X, "columns", [])))
+    n_features = np.shape(rows)[1]
+    number = names.index(wanted) if wanted in names else wanted
+    if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < n_features:
+        raise ValueError(
+            f"decoded={wanted!r} must be the name or the number of one of the {n_features} "
+            f"features, or the shape of an image."
+        )
+    values = np.asarray(rows)[:, number].astype(np.float64)
+    return values, str(names[number] if names else f"feature {number}")
