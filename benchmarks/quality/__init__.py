@@ -10,6 +10,7 @@ NAMES = (  # in the page's order
     "categories",
     "imputation",
     "reduction",
+    "maps",
     "wide",
     "disentangling",
     "series",
