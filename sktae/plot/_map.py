@@ -197,7 +197,8 @@ def _feature(estimator: Any, X: Any, rows: Any, wanted: Any) -> tuple[np.ndarray
     names = list(getattr(estimator, "feature_names_in_", getattr(X, "columns", [])))
     n_features = np.shape(rows)[1]
     number = names.index(wanted) if wanted in names else wanted
-    if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < n_features:
+    is_number = isinstance(number, Integral) and not isinstance(number, bool)
+    if not is_number or not 0 <= int(number) < n_features:
         raise ValueError(
             f"decoded={wanted!r} must be the name or the number of one of the {n_features} "
             f"features, or the shape of an image."
