@@ -51,7 +51,7 @@ class Network(AutoencoderModule):
             step_noise = None if noise is None else noise[:, end - h.shape[1] : end]
             patches.append(self.embedding.read_out(h, step_noise))
             past = torch.cat([past, self.embedding.embed(patches[-1])], 1)[:, -self.order :]
-        return self.embedding.to_sequences(torch.cat(patches, 1))
+        return self.embedding.from_patches(torch.cat(patches, 1))
 
 
 class AutoregressiveAutoencoder(SequenceAutoencoder):

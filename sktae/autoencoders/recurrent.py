@@ -33,7 +33,7 @@ class Network(AutoencoderModule):
 
     def decode(self, code):
         patches = self.embedding.read_out(self.decode_vectors(code))
-        return self.embedding.to_sequences(patches)
+        return self.embedding.from_patches(patches)
 
 
 class RecurrentAutoencoder(SequenceAutoencoder):

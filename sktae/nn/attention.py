@@ -27,7 +27,6 @@ from sktae.nn.attending import (
 from sktae.nn.convolution import DilatedConvolutions
 from sktae.nn.layers import Activation, activation_layer
 from sktae.nn.recurrent import Recurrent
-from sktae.nn.sequences import NumberEmbedding, TokenEmbedding
 
 Positions = Literal["sinusoidal", "learned", "recurrent"]
 Kind = Literal["full", "causal", "local", "linear", "low_rank"]
@@ -160,7 +159,8 @@ class Transformer(nn.Module):
         Positional encoding that is added to the input.
 
     reach : int, default=16
-        With attention="local", steps attend to those at most `reach` steps away.
+        With attention="local", steps attend to those at most `reach` steps away; in a grid, at most
+        so many rows and columns.
 
     causal : bool, default=False
         Whether steps attend only to themselves and to earlier ones, as with attention="causal".
@@ -171,6 +171,9 @@ class Transformer(nn.Module):
 
     cross_attention : bool, default=False
         Whether steps also attend to a second sequence, of width `widths[0]`.
+
+    columns : int, default=1
+        Number of columns, if the steps are a grid, row by row.
 
     Attributes
     ----------
@@ -192,6 +195,7 @@ class Transformer(nn.Module):
         causal: bool = False,
         mask: Any = None,
         cross_attention: bool = False,
+        columns: int = 1,
     ):
         super().__init__()
         context_width = widths[0] if cross_attention else None
@@ -208,19 +212,24 @@ class Transformer(nn.Module):
             self.positions = nn.Parameter(0.02 * torch.randn(1, widths[0]))
             self.recurrence = Recurrent(widths[0], (widths[0],), "gru")
         else:
-            encoding = sinusoidal(steps, widths[0]) if positions else torch.zeros(1, widths[0])
+            encoding = torch.zeros(1, widths[0])
+            if positions is not None:
+                encoding = sinusoidal(steps, widths[0], columns)
             self.register_buffer("positions", encoding, persistent=False)
-        # With a mask, attention is computed between all steps, at a cost that is quadratic in the
-        # length. So it is for short sequences, where blocks and their neighbors are no fewer steps.
+        # With a mask or in a grid, attention is computed between all steps, at a cost that is
+        # quadratic in the length. So it is for short sequences, where blocks and their neighbors
+        # are no fewer steps.
         local = options.attention == "local"
-        self.reach = reach if local and mask is None and 4 * reach < steps else None
+        in_blocks = local and mask is None and columns == 1 and 4 * reach < steps
+        self.reach = reach if in_blocks else None
         self.causal, self.kind = causal or options.attention == "causal", options.attention
         position = torch.arange(steps)
         allowed = torch.ones(steps, steps, dtype=torch.bool)
         if self.causal:
             allowed &= position <= position[:, None]
         if local:
-            allowed &= (position - position[:, None]).abs() <= reach
+            for place in (position // columns, position % columns):
+                allowed &= (place - place[:, None]).abs() <= reach
         if mask is not None:
             if np.shape(mask) != (steps, steps):
                 raise ValueError(
@@ -303,69 +312,15 @@ class Transformer(nn.Module):
         return self.norm(h)
 
 
-class AutoregressiveTransformer(nn.Module):
-    """Causal transformer that predicts each step of a sequence from the code and earlier steps.
+def sinusoidal(steps: int, width: int, columns: int = 1) -> Tensor:
+    """Return the sinusoidal positional encoding, (steps, width).
 
-    Parameters
-    ----------
-    steps : int
-        Length of the sequences.
-
-    widths : sequence of int
-        Width of each block.
-
-    vector_code : bool
-        Whether there is one code for the sequence, instead of one for each step. Steps attend to
-        codes of steps. Cross-attention to a single code would be a linear map of it, so `memory` is
-        then added to the steps.
-
-    **settings
-        Further arguments of `Transformer`.
+    In a grid with several rows and columns, the first half encodes the row, the second the column.
     """
-
-    def __init__(self, steps: int, widths: Sequence[int], vector_code: bool, **settings: Any):
-        super().__init__()
-        self.vector_code = vector_code
-        self.start = nn.Parameter(torch.zeros(1, 1, widths[0]))
-        settings |= {"causal": True, "cross_attention": not vector_code}
-        self.transformer = Transformer(steps, widths, **settings)
-
-    def forward(
-        self, memory: Tensor, vectors: Tensor, observed: Tensor, kept: Tensor | None = None
-    ) -> Tensor:
-        """Predict all steps at once from the true earlier steps, (n, t, width): teacher forcing."""
-        shifted = torch.cat([self.start.expand(memory.shape[0], -1, -1), vectors[:, :-1]], 1)
-        observed = torch.cat([torch.ones_like(observed[:, :1]), observed[:, :-1]], 1)
-        if self.vector_code:
-            return self.transformer(shifted + memory, observed, kept=kept)
-        return self.transformer(shifted, observed, memory, kept=kept)
-
-    @property
-    def n_kept(self) -> int:
-        return self.transformer.n_kept
-
-    def generate(
-        self,
-        memory: Tensor,
-        embedding: NumberEmbedding | TokenEmbedding,
-        noise: Tensor | None = None,
-    ) -> Tensor:
-        """Generate patches one by one, (n, p, ...), each from those generated before it."""
-        last, patches = self.start.expand(memory.shape[0], -1, -1), []
-        cache: list[list[Tensor]] = [[] for _ in self.transformer.blocks]
-        for step in range(memory.shape[1]):
-            now = slice(step, step + 1)
-            if self.vector_code:
-                h = self.transformer.next(last + memory[:, now], cache)
-            else:
-                h = self.transformer.next(last, cache, memory)
-            patches.append(embedding.read_out(h, None if noise is None else noise[:, now]))
-            last = embedding.embed(patches[-1])
-        return torch.cat(patches, 1)
-
-
-def sinusoidal(steps: int, width: int) -> Tensor:
-    """Return the sinusoidal positional encoding, (steps, width)."""
+    rows = steps // columns
+    if rows > 1 and columns > 1:
+        down = sinusoidal(rows, math.ceil(width / 2)).repeat_interleave(columns, 0)
+        return torch.cat([down, sinusoidal(columns, width // 2).repeat(rows, 1)], 1)
     components = torch.arange(math.ceil(width / 2), dtype=torch.float32)
     rates = torch.exp(-math.log(10_000) * components * 2 / width)
     angles = torch.arange(steps)[:, None] * rates

@@ -53,7 +53,7 @@ class NumberEmbedding(nn.Module):
         x = F.pad(x, (0, 0, 0, self.n_patches * self.patch - self.steps), value=torch.nan)
         return x.unflatten(1, (self.n_patches, self.patch)).flatten(2)
 
-    def to_sequences(self, patches: Tensor) -> Tensor:
+    def from_patches(self, patches: Tensor) -> Tensor:
         """Join patches, (n, p, patch * c) -> (n, t, c)."""
         return patches.unflatten(2, (self.patch, self.channels)).flatten(1, 2)[:, : self.steps]
 
@@ -67,7 +67,7 @@ class NumberEmbedding(nn.Module):
 
     def output(self, code: Tensor, h: Tensor) -> SequenceOutput:
         """Return the output of a network, given the code and the vectors of its decoder."""
-        recon = self.to_sequences(self.read_out(h))
+        recon = self.from_patches(self.read_out(h))
         return SequenceOutput(recon, code, recon)
 
 
@@ -88,7 +88,7 @@ class ChannelEmbedding(NumberEmbedding):
     def to_patches(self, x: Tensor) -> Tensor:
         return x.mT
 
-    def to_sequences(self, patches: Tensor) -> Tensor:
+    def from_patches(self, patches: Tensor) -> Tensor:
         return patches.mT
 
 
@@ -122,7 +122,7 @@ class TokenEmbedding(nn.Module):
         """Return sequences as they are, since a patch is one token."""
         return x
 
-    to_sequences = to_patches
+    from_patches = to_patches
 
     def embed(self, patches: Tensor) -> Tensor:
         """Turn tokens into vectors, (n, t, 1) -> (n, t, width_in)."""
