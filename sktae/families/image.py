@@ -165,8 +165,8 @@ tuple, default="leaky_relu"
         # The gradient of a filter is a sum over all pixels: larger rates would be too large.
         return Auto(components, widths=(widths, widths), rates=(2e-3, 2e-3))
 
-    def _hidden_together(self, shape):
-        return (1, *shape[1:])  # all channels of a pixel
+    def _hidden_unit(self, shape):
+        return (shape[0], 1, 1)  # all channels of a pixel
 
     def _code_shape(self, shape, widths):
         return (self.code_channels, *stage_shapes(shape, widths)[-1][1:])

@@ -1,6 +1,6 @@
 """Noise on the rows of the training, for autoencoders that learn to remove it."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sktae.nn.corruption import Corruption, Noise
 from sktae.parameters import Declared, NonNegative
@@ -35,9 +35,9 @@ class NoiseMixin(Declared):
                 f"The 'noise_level' parameter of {type(self).__name__} must be at most 1 with "
                 f"noise={self.noise!r}, a share of entries. Got {self.noise_level} instead."
             )
-        together = self._hidden_together(shape)
-        return Corruption(self.noise, self.noise_level, shape, together, self._hidden_entry)
+        unit = self._hidden_unit(shape)
+        return Corruption(self.noise, self.noise_level, shape, unit, self._hidden_entry)
 
-    def _hidden_together(self, shape: tuple[int, ...]) -> Any:
-        """Return the shape of what is hidden or kept together, for rows of this shape."""
-        return shape
+    def _hidden_unit(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what is hidden or kept as one, for rows of this shape."""
+        return (1,) * len(shape)

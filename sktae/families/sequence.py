@@ -102,8 +102,8 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
 
     _hidden_entry: ClassVar[float] = math.nan  # what is missing is left out
 
-    def _hidden_together(self, shape):
-        return (shape[0], 1)  # all channels of a step
+    def _hidden_unit(self, shape):
+        return (1, shape[1])  # all channels of a step
 
     def _corruption(self, shape):
         if self.noise == "gaussian" and self.n_tokens is not None:

@@ -1,5 +1,6 @@
 """Corruption of rows in training."""
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -27,8 +28,9 @@ class Corruption:
     shape : tuple of int
         Shape of a row.
 
-    hidden_together : tuple of int
-        Shape of what is hidden or kept together, which broadcasts to that of a row.
+    unit : tuple of int
+        Shape of what is hidden, kept or replaced as one. A row is cut into such units; where its
+        size is no multiple, the last ones are smaller.
 
     hidden : float
         What hidden values become: 0, the mean, or NaN, for networks that leave missing values out.
@@ -44,11 +46,13 @@ class Corruption:
         kind: Noise,
         level: float,
         shape: tuple[int, ...],
-        hidden_together: tuple[int, ...],
+        unit: tuple[int, ...],
         hidden: float,
     ):
         self.kind, self.level, self.hidden = kind, level, hidden
-        self.draws: tuple[Draw, ...] = (Mask(hidden_together, level),)
+        self.unit = unit
+        units = tuple(math.ceil(size / own) for size, own in zip(shape, unit, strict=True))
+        self.draws: tuple[Draw, ...] = (Mask(units, level),)
         if kind == "gaussian":
             self.draws = (Normal(shape),)
         elif kind == "swap":
@@ -66,6 +70,9 @@ class Corruption:
         """Return corrupted rows."""
         if self.kind == "gaussian":
             return x + self.level * noise
+        for axis, (size, own) in enumerate(zip(x.shape[1:], self.unit, strict=True), 1):
+            if own < size:  # else there is one unit, for all of the axis
+                noise = noise.repeat_interleave(own, axis).narrow(axis, 0, size)
         return torch.where(noise > 0, self.hidden if partner is None else partner, x)
 
 
