@@ -1,7 +1,7 @@
 """Convolutional autoencoder (Masci et al. 2011; residual blocks: He et al. 2016)."""
 
 from sktae.base import BaseAutoencoder
-from sktae.families.image import ImageMixin
+from sktae.families.convolution import ConvolutionalMixin
 from sktae.nn.images import ImageModule
 from sktae.nn.layers import Coded
 from sktae.nn.losses import squared
@@ -17,7 +17,7 @@ class Network(ImageModule):
         return Coded(self.decode(code), code)
 
 
-class ConvolutionalAutoencoder(ImageMixin, BaseAutoencoder):
+class ConvolutionalAutoencoder(ConvolutionalMixin, BaseAutoencoder):
     """Convolutional autoencoder: compresses images to a code and reconstructs them.
 
     Each stage of the encoder halves height and width with a convolution of stride 2; the decoder

@@ -2,8 +2,8 @@
 
 from functools import partial
 
+from sktae.families.convolution import ConvolutionalMixin
 from sktae.families.density import DensityAutoencoder
-from sktae.families.image import ImageMixin
 from sktae.nn.images import ImageModule
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal
@@ -22,7 +22,7 @@ def negative_elbo(likelihood, x, out, *, beta):
     }
 
 
-class ConvolutionalVariationalAutoencoder(ImageMixin, DensityAutoencoder):
+class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, DensityAutoencoder):
     """Convolutional variational autoencoder: encodes images as normal distributions.
 
     Likelihoods of images can be computed, and new images sampled.

@@ -1,6 +1,6 @@
 """Convolutional vector-quantized autoencoder (van den Oord et al. 2017)."""
 
-from sktae.families.image import ImageMixin
+from sktae.families.convolution import ConvolutionalMixin
 from sktae.families.quantized import QuantizedAutoencoder
 from sktae.nn.images import ImageModule
 from sktae.nn.quantized import QuantizedCode
@@ -10,7 +10,7 @@ class Network(ImageModule, QuantizedCode):
     """Each slot of the code, or each place if it is a map, is a row of the codebook."""
 
 
-class ConvolutionalVectorQuantizedAutoencoder(ImageMixin, QuantizedAutoencoder):
+class ConvolutionalVectorQuantizedAutoencoder(ConvolutionalMixin, QuantizedAutoencoder):
     """Convolutional vector-quantized autoencoder: encodes images with vectors from a codebook.
 
     With `code_channels`, the code is a map, which is smaller than the image. At each place of it is
