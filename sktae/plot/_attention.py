@@ -9,6 +9,8 @@ from sktae.plot._axes import _new_axes
 class AttentionDisplay:
     """How much each column, patch or channel attends to each other one.
 
+    For images, there is a map for each patch, at its place: how much it attends to all patches.
+
     Parameters
     ----------
     weights : ndarray of shape (n, n)
@@ -16,6 +18,9 @@ class AttentionDisplay:
 
     names : sequence of str or None, default=None
         What is written beside rows and columns; None for their numbers.
+
+    grid : tuple of int or None, default=None
+        Rows and columns of the patches of images; None for anything else.
 
     Attributes
     ----------
@@ -35,8 +40,8 @@ class AttentionDisplay:
     >>> display = AttentionDisplay.from_estimator(model, X)
     """
 
-    def __init__(self, weights: np.ndarray, names=None):
-        self.weights, self.names = weights, names
+    def __init__(self, weights: np.ndarray, names=None, grid=None):
+        self.weights, self.names, self.grid = weights, names, grid
 
     @classmethod
     def from_estimator(cls, estimator, X, *, names=None, ax=None, **kwargs):
@@ -48,11 +53,11 @@ class AttentionDisplay:
             Anything that has `attention_map`.
 
         X : array-like
-            The rows or sequences.
+            The rows, sequences or images.
 
         names : sequence of str or None, default=None
             What is written beside rows and columns. None takes the names of the columns of the fit,
-            if there is attention between these.
+            if there is attention between these. There are none beside maps of patches.
 
         ax : matplotlib Axes or None, default=None
             Where to draw; None for a new figure.
@@ -70,7 +75,8 @@ class AttentionDisplay:
         own = getattr(estimator, "feature_names_in_", ())
         if names is None and len(own) == len(weights):
             names = list(own)
-        return cls(weights, names).plot(ax, **kwargs)
+        grid = getattr(estimator, "grid_shape_", None)
+        return cls(weights, names, grid).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, cmap="viridis"):
         """Draw the weights.
@@ -90,11 +96,27 @@ class AttentionDisplay:
         """
         self.ax_ = _new_axes((5.0, 4.2)) if ax is None else ax
         self.figure_ = self.ax_.figure
-        picture = self.ax_.imshow(self.weights, vmin=0, cmap=cmap)
+        shown = self.weights if self.grid is None else _maps(self.weights, self.grid)
+        picture = self.ax_.imshow(shown, vmin=0, cmap=cmap)
         self.figure_.colorbar(picture, ax=self.ax_, label="attention")
+        if self.grid is not None:
+            rows, columns = self.grid
+            for place in range(1, rows):
+                self.ax_.axhline(place * rows - 0.5, color="white")
+            for place in range(1, columns):
+                self.ax_.axvline(place * columns - 0.5, color="white")
+            self.ax_.set(xticks=[], yticks=[], title="from each patch, at its place, to all")
+            return self
         self.ax_.set(xlabel="to", ylabel="from")
         if self.names is not None:
             places = np.arange(len(self.names))
             self.ax_.set_xticks(places, self.names, rotation=90)
             self.ax_.set_yticks(places, self.names)
         return self
+
+
+def _maps(weights: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Arrange the rows of weights between the patches of a grid as maps, at their places."""
+    rows, columns = grid
+    maps = weights.reshape(rows, columns, rows, columns)
+    return maps.swapaxes(1, 2).reshape(rows * rows, columns * columns)
