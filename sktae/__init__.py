@@ -26,6 +26,7 @@ from sktae.autoencoders.sparse import SparseAutoencoder
 from sktae.autoencoders.transformer import TransformerAutoencoder
 from sktae.autoencoders.variational import VariationalAutoencoder
 from sktae.autoencoders.vector_quantized import VectorQuantizedAutoencoder
+from sktae.autoencoders.vision_transformer import VisionTransformerAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.imputer import AutoencoderImputer
@@ -62,6 +63,7 @@ __all__ = [
     "TransformerAutoencoder",
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",
+    "VisionTransformerAutoencoder",
     "WindowedDetector",
     "all_estimators",
     "citation",

@@ -1,9 +1,11 @@
 """What several test files need."""
 
 from itertools import cycle, islice, product
+from threading import get_ident
 
 import numpy as np
 import pytest
+from torch.utils.data import Dataset
 
 from sktae import (
     AttentionAutoencoder,
@@ -17,6 +19,7 @@ from sktae import (
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    VisionTransformerAutoencoder,
     all_estimators,
 )
 
@@ -35,6 +38,7 @@ KINDS = [
     AutoregressiveAutoencoder,
     ConvolutionalSequenceAutoencoder,
     ConvolutionalAutoencoder,
+    VisionTransformerAutoencoder,
 ]
 
 # One for each family: of tables, sequences and images, with errors, likelihoods and choices.
@@ -102,6 +106,7 @@ _LEAN = {
     "NeighborAutoencoder": {"hidden_layer_sizes": (16,)},
     "RecurrentAutoencoder": {"hidden_layer_sizes": (16,)},
     "TransformerAutoencoder": {"hidden_layer_sizes": (16,)},
+    "VisionTransformerAutoencoder": {"hidden_layer_sizes": (32,)},
 }
 
 
@@ -120,3 +125,26 @@ def correlated_table(n_rows=600, n_features=8, seed=0):
     rng = np.random.default_rng(seed)
     factors = rng.normal(size=(n_rows, 3))
     return factors @ rng.normal(size=(3, n_features)) + 0.1 * rng.normal(size=(n_rows, n_features))
+
+
+def discs(n=120, size=(12, 10), channels=3, seed=0):
+    """Make discs of any colour in any place, between 0 and 1."""
+    rng = np.random.default_rng(seed)
+    down, right = np.mgrid[: size[0], : size[1]]
+    place = rng.uniform(0.3, 0.7, (n, 2, 1, 1)) * np.reshape(size, (2, 1, 1))
+    far = np.hypot(down - place[:, 0], right - place[:, 1])[:, np.newaxis]
+    return rng.uniform(0.2, 1, (n, channels, 1, 1)) / (1 + np.exp(far - min(size) / 4))
+
+
+class Listed(Dataset):
+    """Images one by one, read in a thread ahead of what learns."""
+
+    def __init__(self, X):
+        self.X, self.threads = X, set()
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, number):
+        self.threads.add(get_ident())
+        return self.X[number], "a label"

@@ -72,7 +72,8 @@ def test_nothing_is_missing():
 
 def layers(E, X):
     """Return the layers of an estimator's network that are shared with other networks."""
-    parts = {type(part) for part in quick(E, max_steps=1).fit(X).net_.module_.modules()}
+    _, *layers = quick(E, max_steps=1).fit(X).net_.module_.modules()
+    parts = {type(layer) for layer in layers}
     return {part for part in parts if not part.__module__.startswith("sktae.autoencoders")}
 
 

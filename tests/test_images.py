@@ -1,64 +1,65 @@
 """Images: their layouts and ranges, codes that are maps, and what they cost."""
 
 import pickle
-from threading import get_ident
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from shared import in_turn, lean, quick
+from shared import Listed, discs, in_turn, lean, quick
 from sklearn.base import clone
-from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from torch.utils.data import Dataset
 
 from sktae import (
-    Autoencoder,
-    AutoencoderNet,
     ConvolutionalAutoencoder,
     ConvolutionalVariationalAutoencoder,
     ConvolutionalVectorQuantizedAutoencoder,
     all_estimators,
     fit_many,
-    load,
-    save,
 )
 from sktae._engine import net as engine
 from sktae._outliers.measures import Ellipsoid
+from sktae.families.convolution import ConvolutionalMixin
 from sktae.families.image import ImageMixin
 from sktae.nn.images import BatchNorm
-from sktae.plot import LatentDisplay, ReconstructionDisplay, ReconstructionWriter
 
 IMAGING = [E for E in all_estimators() if issubclass(E, ImageMixin)]
+CONVOLUTIONAL = [E for E in IMAGING if issubclass(E, ConvolutionalMixin)]
 every_kind = pytest.mark.parametrize("E", IMAGING)
-# Options of the stages that differ from the default.
-OTHER = {
+every_convolutional = pytest.mark.parametrize("E", CONVOLUTIONAL)
+# Options of the stages, or of attention, that differ from the default.
+STAGES = {
     "norm": "batch",
     "residual_blocks": False,
     "upsampling": "bilinear",
     "activation": ("leaky_relu", 0.2),
     "noise": "masking",
 }
+ATTENTION = {
+    "positions": "learned",
+    "attention": "local",
+    "reach": 1,
+    "dropout": 0.1,
+    "noise": "masking",
+}
 
 
-def discs(n=120, size=(12, 10), channels=3, seed=0):
-    """Make discs of any colour in any place, between 0 and 1."""
-    rng = np.random.default_rng(seed)
-    down, right = np.mgrid[: size[0], : size[1]]
-    place = rng.uniform(0.3, 0.7, (n, 2, 1, 1)) * np.reshape(size, (2, 1, 1))
-    far = np.hypot(down - place[:, 0], right - place[:, 1])[:, np.newaxis]
-    return rng.uniform(0.2, 1, (n, channels, 1, 1)) / (1 + np.exp(far - min(size) / 4))
+def other_options(E):
+    """Return options that differ from the default."""
+    return STAGES if E in CONVOLUTIONAL else ATTENTION
+
+
+def as_map(E, channels):
+    """Return the options of a code that is a map."""
+    if E in CONVOLUTIONAL:
+        return {"code_channels": channels}
+    return {"bottleneck": "patches", "n_components": channels}
 
 
 @every_kind
-@pytest.mark.parametrize("params", [{}, {"code_channels": 2}], ids=["vector", "map"])
-def test_layouts_are_one(E, params):
+@pytest.mark.parametrize("code", ["vector", "map"])
+def test_layouts_are_one(E, code):
     """Rows, images of one channel and images with channels are the same to a model."""
-    X = discs(40, channels=1)
+    X, params = discs(40, channels=1), as_map(E, 2) if code == "map" else {}
     shapes = {(1, 12, 10): X, (12, 10): X[:, 0], (120,): X.reshape(40, -1)}
     models = {
         shape: quick(E, image_shape=(12, 10) if len(shape) == 1 else None, **params).fit(images)
@@ -80,12 +81,11 @@ def test_layouts_are_one(E, params):
 
 @every_kind
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (5, 6), (17, 3)])
-@pytest.mark.parametrize(
-    "params", [{}, {"code_channels": 1}, OTHER], ids=["vector", "map", "other stages"]
-)
-def test_images_do_not_see_each_other(E, size, params):
+@pytest.mark.parametrize("kind", ["vector", "map", "other"])
+def test_images_do_not_see_each_other(E, size, kind):
     """Odd sizes come back whole, and a result does not depend on place or neighbours."""
     X = discs(300, size, 2)
+    params = {"vector": {}, "map": as_map(E, 1), "other": other_options(E)}[kind]
     model = quick(E, max_steps=3, hidden_layer_sizes=(5, 12), **params).fit(X)
     assert model.reconstruct(X).shape == X.shape
     order = np.random.default_rng(0).permutation(len(X))
@@ -95,8 +95,8 @@ def test_images_do_not_see_each_other(E, size, params):
         np.testing.assert_array_equal(method(X[123:124]), whole[123:124])
 
 
-@in_turn(E=IMAGING, threads=[1, 2], stages=[{}, OTHER])
-def test_recorded_images(E, threads, stages, monkeypatch):
+@in_turn(E=IMAGING, threads=[1, 2], others=[False, True])
+def test_recorded_images(E, threads, others, monkeypatch):
     """Replayed steps give the bits of plain ones."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -104,7 +104,7 @@ def test_recorded_images(E, threads, stages, monkeypatch):
         X, models = discs(), []
         for many_steps in (0, 10**9):
             monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
-            models.append(quick(E, max_steps=5, **stages).fit(X))
+            models.append(quick(E, max_steps=5, **(other_options(E) if others else {})).fit(X))
     finally:
         torch.set_num_threads(before)
     assert [model.training_path_ for model in models] == ["traced", "plain"]
@@ -112,11 +112,11 @@ def test_recorded_images(E, threads, stages, monkeypatch):
 
 
 @every_kind
-@pytest.mark.parametrize("stages", [{}, OTHER], ids=["default", "other stages"])
-def test_stacked_images(E, stages):
+@pytest.mark.parametrize("others", [False, True], ids=["default", "other options"])
+def test_stacked_images(E, others):
     """Models trained as one are those trained alone."""
-    X = discs()
-    seeds = [quick(E, random_state=seed, max_steps=5, **stages) for seed in range(2)]
+    X, params = discs(), other_options(E) if others else {}
+    seeds = [quick(E, random_state=seed, max_steps=5, **params) for seed in range(2)]
     # In the range from 0 to 1 or not, which makes other networks of the same parameters.
     tables = [X, X, 2 * X, 2 * X]
     both = fit_many([*map(clone, seeds), *map(clone, seeds)], tables)
@@ -154,7 +154,7 @@ def test_stages_are_made_as_asked():
         ({"norm": None}, ("Residual", "Identity"), ("GroupNorm",)),
         ({"residual_blocks": False}, ("GroupNorm",), ("Residual",)),
         ({"upsampling": "nearest"}, ("mode='nearest'",), ("ConvTranspose2d",)),
-        (OTHER, ("negative_slope=0.2", "BatchNorm", "mode='bilinear'"), ("GroupNorm",)),
+        (STAGES, ("negative_slope=0.2", "BatchNorm", "mode='bilinear'"), ("GroupNorm",)),
     ]:
         network = repr(quick(ConvolutionalAutoencoder, **params).fit(discs(20)).net_.module_)
         assert all(words in network for words in there)
@@ -199,20 +199,6 @@ def test_bytes_are_numbers():
     np.testing.assert_array_equal(one.transform(X), streamed.transform(Listed(X)))
 
 
-class Listed(Dataset):
-    """Images one by one, read in a thread ahead of what learns."""
-
-    def __init__(self, X):
-        self.X, self.threads = X, set()
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, number):
-        self.threads.add(get_ident())
-        return self.X[number], "a label"
-
-
 @every_kind
 def test_images_from_a_dataset(E):
     """Streamed images teach what those in memory teach, read while others are learnt."""
@@ -248,10 +234,6 @@ def test_bad_images_are_refused(E):
             {"output_activation": "sigmoid"},
             X / X.max() * 2,
         ),
-        r"n_components=4 and code_channels=2 .* only one": (
-            {"n_components": 4, "code_channels": 2},
-            X,
-        ),
         r"'hidden_layer_sizes' .* non-empty sequence of ints": ({"hidden_layer_sizes": ()}, X),
         r"different shapes: \[\(3, 12, 10\), \(3, 12, 11\)\]": ({}, [X[0], np.ones((3, 12, 11))]),
         r"X has 5 dimensions, but images are": ({}, X[np.newaxis]),
@@ -261,6 +243,9 @@ def test_bad_images_are_refused(E):
         ),
         "Row 0 of X has no value": ({}, np.where(np.arange(120) < 1, np.nan, X.T).T),
     }
+    if E in CONVOLUTIONAL:
+        both = {"n_components": 4, "code_channels": 2}
+        cases["n_components=4 and code_channels=2 .* only one"] = both, X
     for message, (params, images) in cases.items():
         model = quick(E, **params)
         with pytest.raises(ValueError, match=message):
@@ -311,7 +296,7 @@ def test_channels_last_may_be_meant():
     assert model.image_shape_ == (16, 16, 3)
 
 
-@every_kind
+@every_convolutional
 def test_large_images_become_maps(E):
     """A step on an image of 3 x 512 x 512 fits into memory; its code is a map of 4 x 64 x 64."""
     X = np.random.default_rng(0).random((1, 3, 512, 512), dtype=np.float32)
@@ -365,11 +350,12 @@ def test_what_squares_let_one_expect():
 def test_maps_are_saved_and_resumed(E):
     """Pickles and warm starts know the range of outputs and the shape of codes."""
     X = discs()
-    model = quick(E, code_channels=2, warm_start=True).fit(X)
+    params = as_map(E, 2)
+    model = quick(E, **params, warm_start=True).fit(X)
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(*(m.fit(X).score_samples(X) for m in (model, copy)))
     assert copy.output_range_ == (0, 1)
-    head = quick(E, code_channels=2, init_from=model, trainable="decoder").fit(X[:50])
+    head = quick(E, **params, init_from=model, trainable="decoder").fit(X[:50])
     np.testing.assert_array_equal(head.transform(X), model.transform(X))
 
 
@@ -397,94 +383,6 @@ def test_samples_are_images():
     assert drawn.shape == (2, *X.shape[1:])
     with pytest.raises(ValueError, match="between 0 and 1 for this likelihood"):
         quick(ConvolutionalVariationalAutoencoder, likelihood="bernoulli").fit(2 * X)
-
-
-# -- displays --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True, scope="module")
-def off_screen():
-    with mpl.rc_context({"backend": "agg"}):
-        yield
-
-
-def test_reconstructions_are_drawn():
-    """Of images and of rows, by any reducer, in the axes that are given."""
-    X = discs()
-    model = quick(ConvolutionalAutoencoder).fit(X)
-    display = ReconstructionDisplay.from_estimator(model, X, n_images=5, errors=True)
-    assert display.images.shape == display.reconstructions.shape == (5, 3, 12, 10)
-    np.testing.assert_array_equal(display.reconstructions, model.reconstruct(X[:5]))
-    names = [tick.get_text() for tick in display.ax_.get_yticklabels()]
-    assert names == ["image", "reconstruction", "error"]
-    (picture,) = display.ax_.get_images()
-    np.testing.assert_allclose(picture.get_array()[0, 0], X[0, :, 0, 0] / X[:5].max(), atol=0.05)
-    streamed = ReconstructionDisplay.from_estimator(model, Listed(X), n_images=5)
-    np.testing.assert_array_equal(streamed.reconstructions, display.reconstructions)
-    with pytest.raises(ValueError, match="n_images must be at least 1"):
-        ReconstructionDisplay.from_estimator(model, X, n_images=-1)
-    digits = load_digits().data
-    axes = display.figure_.add_subplot()
-    for reducer in (make_pipeline(StandardScaler(), PCA(4)), quick(n_components=4)):
-        drawn = ReconstructionDisplay.from_estimator(
-            reducer.fit(digits), digits, image_shape=(8, 8), ax=axes
-        )
-        assert drawn.ax_ is axes
-        assert drawn.images.shape == (8, 1, 8, 8)
-    with pytest.raises(ValueError, match="rows of 64 numbers; to draw them as images"):
-        ReconstructionDisplay.from_estimator(reducer, digits)
-
-
-def test_pictures_are_written_during_a_fit(tmp_path):
-    """Every so many epochs, and at the end; the model is the same, and may go into a file."""
-    X, folder = discs(), tmp_path / "new" / "folder"
-    alone = quick(ConvolutionalAutoencoder, max_steps=7).fit(X)
-    net = AutoencoderNet(callbacks=[ReconstructionWriter(list(X), folder, every=3, n_images=2)])
-    model = quick(ConvolutionalAutoencoder, max_steps=7, net=net).fit(X)
-    names = [f"epoch-{epoch:04d}.png" for epoch in (3, 6, 7)]
-    assert sorted(path.name for path in folder.iterdir()) == names
-    np.testing.assert_array_equal(model.transform(X), alone.transform(X))
-    small = AutoencoderNet(callbacks=[ReconstructionWriter(X[:, :, :5], folder)])
-    with pytest.raises(ValueError, match=r"have shape \(3, 5, 10\), which does not fit into"):
-        quick(ConvolutionalAutoencoder, net=small).fit(X)
-    save(model.set_params(net=None), tmp_path / "x")
-    np.testing.assert_array_equal(load(tmp_path / "x").transform(X), alone.transform(X))
-
-
-def test_codes_are_drawn():
-    """Points in two dimensions, coloured by labels or numbers; maps as images."""
-    X, y = load_digits(return_X_y=True)
-    model = quick(Autoencoder, n_components=3).fit(X)
-    by_label = LatentDisplay.from_estimator(model, X, y)
-    assert len(by_label.ax_.get_legend().get_texts()) == 10
-    by_number = LatentDisplay.from_estimator(model, X, X.sum(axis=1), components=(0, 2), s=3)
-    np.testing.assert_array_equal(by_number.codes, model.transform(X)[:, [0, 2]])
-    assert by_number.ax_.get_xlabel() == "component 0"
-    assert len(by_number.figure_.axes) == 2  # with a scale of colours
-    assert LatentDisplay.from_estimator(model, X).ax_.get_legend() is None
-    scaled = LatentDisplay.from_estimator(model, X, y, cmap="viridis")
-    many = LatentDisplay.from_estimator(model, X, [f"kind {i % 24}" for i in range(len(X))])
-    for display, n in ((scaled, 10), (many, 24)):
-        colours = {tuple(points.get_facecolor()[0]) for points in display.ax_.collections}
-        assert len(colours) == n
-    maps = quick(ConvolutionalAutoencoder, code_channels=2).fit(discs())
-    display = LatentDisplay.from_estimator(maps, discs(), n_images=4)
-    assert display.codes.shape == (4, *maps.code_shape_)
-    np.testing.assert_array_equal(
-        maps.inverse_transform(display.codes), maps.reconstruct(discs())[:4]
-    )
-    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["channel 0", "channel 1"]
-    mean = LatentDisplay.from_estimator(maps, discs(), channels="mean", colorbar=True)
-    assert [t.get_text() for t in mean.ax_.get_yticklabels()] == ["mean"]
-    assert len(mean.figure_.axes) == 2
-    with pytest.raises(ValueError, match="channels must be 'all' or 'mean'"):
-        mean.plot(channels="first")
-    square = LatentDisplay.from_estimator(model, X, squares=True, n_images=3)
-    np.testing.assert_array_equal(square.codes.reshape(3, 4)[:, :3], model.transform(X[:3]))
-    assert np.isnan(square.codes[:, 0, 1, 1]).all()
-    assert (square.ax_.get_images()[0].get_array()[1, 1] == 1).all()  # white
-    with pytest.raises(ValueError, match="draws two components"):
-        LatentDisplay.from_estimator(quick(n_components=1).fit(X), X)
 
 
 def test_large_images_leave_small_models(monkeypatch):

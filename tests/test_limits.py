@@ -29,6 +29,7 @@ from sktae import (
     TransformerAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    VisionTransformerAutoencoder,
     all_estimators,
 )
 from sktae.autoencoders import convolutional_variational
@@ -246,6 +247,14 @@ def a_map_of_one_place_is_a_vector(X):
 def looking_far_enough_is_looking_everywhere(X):
     local = TransformerAutoencoder(attention="local", reach=8, **BRIEF)
     assert_same(local, TransformerAutoencoder(**BRIEF), X, exact=False)
+
+
+@limit(VisionTransformerAutoencoder, TransformerAutoencoder)
+def lines_of_images_are_steps(X):
+    """If each patch is a line, an image of 4 x 2 is a sequence of 4 steps with 2 channels."""
+    settings = {"hidden_layer_sizes": (16,), "learning_rate": 0.002, "standardize": False, **BRIEF}
+    image = VisionTransformerAutoencoder(image_shape=(4, 2), patch_size=(1, 2), **settings)
+    assert_same(image, TransformerAutoencoder(n_channels=2, batch_size=32, **settings), X)
 
 
 @limit(RecurrentAutoencoder, ConvolutionalSequenceAutoencoder)
