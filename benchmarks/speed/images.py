@@ -7,7 +7,11 @@ import numpy as np
 from benchmarks._lib.cases import case, compare
 from benchmarks._lib.contestants import bare_twin, continued
 from benchmarks._lib.measure import alone, memory_peak
-from sktae import ConvolutionalAutoencoder, ConvolutionalVariationalAutoencoder
+from sktae import (
+    ConvolutionalAutoencoder,
+    ConvolutionalVariationalAutoencoder,
+    VisionTransformerAutoencoder,
+)
 
 # As in the code of papers.
 PAPER = {
@@ -22,10 +26,20 @@ PAPER = {
     "schedule": "one_cycle",
     "weight_decay": 1e-4,
 }
+
+
+def of_patches(code_channels=None, **settings):
+    """Make a vision transformer, whose map has a place for each patch."""
+    if code_channels is not None:
+        settings |= {"n_components": code_channels, "bottleneck": "patches"}
+    return VisionTransformerAutoencoder(**settings)
+
+
 MODELS = {
     "plain": ConvolutionalAutoencoder,
     "variational": ConvolutionalVariationalAutoencoder,
     "as in papers": partial(ConvolutionalVariationalAutoencoder, **PAPER),
+    "patches": of_patches,
 }
 
 
@@ -60,7 +74,8 @@ def images(args, kind, code, shape, n, batch_size, steps):
 
     The bare loop trains the same network on the same objective. Times are those of a step, or of an
     image that is scored. "As in papers" is a variational autoencoder of convolutions, batch norms
-    and leaky ReLUs, with bilinear upsampling, trained by one cycle. The memory is the most that a
+    and leaky ReLUs, with bilinear upsampling, trained by one cycle. "Patches" is a vision
+    transformer of 4 x 4 patches, or of 32 x 32 in the largest images. The memory is the most that a
     process holds which does nothing but these steps with sktae, torch and images included.
     """
     X, what = noise(n, shape), f"{' x '.join(map(str, shape))}, {kind}"
