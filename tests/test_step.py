@@ -19,6 +19,7 @@ from sktae import (
     RecurrentAutoencoder,
     SparseAutoencoder,
     TransformerAutoencoder,
+    VisionTransformerAutoencoder,
     all_estimators,
 )
 from sktae._engine import net as engine
@@ -299,6 +300,7 @@ CHOICES = [
     (RecurrentAutoencoder, {"n_tokens": 5}),
     (RecurrentAutoencoder, {"n_tokens": 5, "cell": "lstm"}),
     (TransformerAutoencoder, {"n_tokens": 5}),
+    (VisionTransformerAutoencoder, {"output_activation": "tanh", "noise": "masking"}),
 ]
 
 

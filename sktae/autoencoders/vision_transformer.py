@@ -1,6 +1,7 @@
 """Vision transformer autoencoder (Dosovitskiy et al. 2021; masked patches: He et al. 2022)."""
 
 import math
+from numbers import Integral
 from typing import ClassVar, Literal
 
 from sktae.base import Auto, BaseAutoencoder
@@ -143,10 +144,10 @@ class VisionTransformerAutoencoder(AttentionMixin, ImageMixin, BaseAutoencoder):
     def _patch(self, shape):
         """Return height and width of the patches of images of this shape."""
         size, given = shape[1:], self.patch_size
-        if given == "auto":
+        if isinstance(given, str):
             side = min(max(math.ceil(max(size) / _PATCHES), _LEAST_SIDE), _LARGEST_SIDE)
             return min(side, size[0]), min(side, size[1])
-        patch = tuple(given) if isinstance(given, tuple | list) else (given, given)
+        patch = (given, given) if isinstance(given, Integral) else tuple(given)
         if len(patch) != 2 or patch[0] > size[0] or patch[1] > size[1]:
             raise ValueError(
                 f"The 'patch_size' parameter of {type(self).__name__} must be a number or (height, "
@@ -155,18 +156,17 @@ class VisionTransformerAutoencoder(AttentionMixin, ImageMixin, BaseAutoencoder):
             )
         return patch
 
-    def _grid(self, shape):
-        return patch_grid(shape, self._patch(shape))
-
     def _code_size(self, n_components, shape):
         return math.prod(self._code_shape(shape, n_components, None))
 
     def _code_shape(self, shape, n_components, widths):
-        return (n_components, *(self._grid(shape) if self.bottleneck == "patches" else ()))
+        if self.bottleneck == "vector":
+            return (n_components,)
+        return (n_components, *patch_grid(shape, self._patch(shape)))
 
     def _hidden_unit(self, shape):
         return (shape[0], *self._patch(shape))
 
     @property
     def grid_shape_(self):
-        return self._grid(self.image_shape_)
+        return self.net_.module_.embedding.grid
