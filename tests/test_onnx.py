@@ -32,6 +32,7 @@ from sktae import (
     TransformerAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    VisionTransformerAutoencoder,
     WindowedDetector,
     to_onnx,
 )
@@ -163,10 +164,14 @@ def test_panels_and_tokens():
 
 
 def test_images_and_indices(X, new):
-    """Images of bytes with channels, and codes that are numbers of codebook rows."""
+    """Images of bytes, images that lack patches, and codes that are numbers of codebook rows."""
     images = np.random.default_rng(0).integers(0, 256, (60, 2, 5, 4)).astype(np.uint8)
     model = quick(ConvolutionalAutoencoder).fit(images[:40])
     check_graph(model, images[40:].astype(float), images[40:])
+    holes = images.astype(float)
+    holes[::2, :, :4, :2] = np.nan
+    model = quick(VisionTransformerAutoencoder, noise="masking", patch_size=2).fit(holes[:40])
+    check_graph(model, holes[40:])
     check_graph(quick(VectorQuantizedAutoencoder, codes="indices").fit(X), new)
 
 
