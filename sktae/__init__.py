@@ -32,6 +32,7 @@ from sktae.ensemble import AutoencoderEnsemble
 from sktae.imputer import AutoencoderImputer
 from sktae.persistence import load, save
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
+from sktae.supervised import AutoencoderClassifier, AutoencoderRegressor
 from sktae.timeseries.detector import WindowedDetector
 
 __version__ = "0.1.0.dev0"
@@ -39,9 +40,11 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AttentionAutoencoder",
     "Autoencoder",
+    "AutoencoderClassifier",
     "AutoencoderEnsemble",
     "AutoencoderImputer",
     "AutoencoderNet",
+    "AutoencoderRegressor",
     "AutoregressiveAutoencoder",
     "BaseAutoencoder",
     "BinaryAutoencoder",

@@ -5,8 +5,8 @@ from typing import Any
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
 from sklearn.utils.validation import check_is_fitted
 
+from sktae._inner import check_inner, without_threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
-from sktae.base import BaseAutoencoder
 from sktae.parameters import Declared, positional
 
 
@@ -65,14 +65,8 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
             The fitted imputer.
         """
         template = DenoisingAutoencoder() if self.estimator is None else self.estimator
-        if not isinstance(template, BaseAutoencoder):
-            raise TypeError(
-                f"The 'estimator' parameter of AutoencoderImputer must be an autoencoder of sktae. "
-                f"Got {template!r} instead."
-            )
-        estimator = clone(template)
-        if estimator.calibration == "cross":  # no threshold is needed
-            estimator.calibration = None
+        check_inner(self, template)
+        estimator = without_threshold(clone(template))
         self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
         return self
 

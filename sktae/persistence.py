@@ -29,6 +29,7 @@ from sktae.inputs.images import Image
 from sktae.inputs.sequences import Sequence
 from sktae.inputs.tabular import Tabular
 from sktae.parameters import Declared
+from sktae.supervised import AutoencoderClassifier, AutoencoderRegressor
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.detector import WindowedDetector
 from sktae.timeseries.errors import WindowErrors
@@ -44,9 +45,11 @@ _FORMAT = 1
 _CLASSES = {
     cls.__name__: cls
     for cls in (
+        AutoencoderClassifier,
         AutoencoderEnsemble,
         AutoencoderImputer,
         AutoencoderNet,
+        AutoencoderRegressor,
         WindowedDetector,
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
         *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),

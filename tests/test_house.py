@@ -32,8 +32,8 @@ FLOORS = [
     {"base"},
     {"families"},
     {"autoencoders"},
-    {"_fit_many", "timeseries"},
-    {"ensemble", "imputer", "search"},
+    {"_fit_many", "_inner", "timeseries"},
+    {"ensemble", "imputer", "search", "supervised"},
     {"persistence", "_onnx"},
     {"__init__"},
 ]

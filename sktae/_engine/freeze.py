@@ -40,6 +40,17 @@ def freeze(network: Any, x: Tensor, part: Literal["decoder", "head"]) -> None:
         parameter.requires_grad_(False)
 
 
+def passes_gradients(network: Any, x: Tensor) -> bool:
+    """Return whether gradients of the code reach the first layer: not if the code is discrete."""
+    with torch.enable_grad():
+        code = network(x).code
+    if not code.requires_grad:
+        return False
+    first = _own(_called(network, lambda: network(x))[0])
+    gradients = torch.autograd.grad(code.sum(), first, allow_unused=True)
+    return any(gradient is not None for gradient in gradients)
+
+
 def _called(network: nn.Module, function: Callable[[], Any]) -> list[nn.Module]:
     """Return the modules with parameters of their own that a function calls, in that order."""
     called: list[nn.Module] = []
