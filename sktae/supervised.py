@@ -44,8 +44,11 @@ from sktae.parameters import (
 )
 from sktae.randomness import Draw, Label, Plan, seed_of
 
-# Largest step sizes with learning_rate="auto", by what is trained.
-_RATES = {"all": 1e-3, "head": 1e-2}
+# Largest step size of the head alone, whose loss is convex.
+_HEAD_RATE = 0.01
+# Steps with max_steps="auto", and passes over the rows, of which more memorize few rows: see
+# benchmarks/results/quality/few_labels.csv.
+_STEPS, _PASSES = 500, 50
 
 
 class Output(NamedTuple):
@@ -54,10 +57,7 @@ class Output(NamedTuple):
 
 
 class Head(nn.Module):
-    """A linear map of codes, which it first scales to mean 0 and variance 1.
-
-    It begins at zero, so that the first steps teach the head before they change the encoder.
-    """
+    """A linear map of codes, which it first scales to mean 0 and variance 1."""
 
     noise: tuple[Draw, ...] = ()
 
@@ -102,8 +102,9 @@ class EncoderAndHead(nn.Module):
 class FineTuned(Declared):
     """Base of estimators that learn a target from the code of an autoencoder.
 
-    A head, which is a linear map, is trained on the code, and with `trainable="all"` the encoder,
-    too, from rows with the noise of the autoencoder's own training.
+    A head, which is a linear map, is trained on the code. With `trainable="all"`, the encoder is
+    then trained together with it, from rows with the noise of the autoencoder's own training. With
+    a head that has learned nothing yet, the encoder would lose some of what it has learned.
 
     Parameters
     ----------
@@ -116,14 +117,15 @@ class FineTuned(Declared):
         Which weights are trained for the target: those of encoder and head, or those of the head
         alone.
 
-    learning_rate : float or "auto", default="auto"
-        Largest step size of the optimizer. "auto" is 0.001, or 0.01 with `trainable="head"`.
+    learning_rate : float, default=0.001
+        Largest step size of encoder and head. That of the head alone is 0.01.
 
     batch_size : int, default=32
         Number of rows in a training step. If there are fewer rows, a step takes all of them.
 
-    max_steps : int, default=500
-        Number of training steps.
+    max_steps : int or "auto", default="auto"
+        Number of training steps, first of the head alone, then of both. "auto" is 500, but at most
+        50 passes over the rows with a target, since few rows would be memorized.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the order of rows and of noise. An unfitted autoencoder without one gets it, too.
@@ -143,9 +145,9 @@ class FineTuned(Declared):
 
     estimator: BaseEstimator | None = positional(None)
     trainable: Literal["all", "head"] = "all"
-    learning_rate: Literal["auto"] | Positive = "auto"
+    learning_rate: Positive = 0.001
     batch_size: Count = 32
-    max_steps: Count = 500
+    max_steps: Literal["auto"] | Count = "auto"
     random_state: Seed = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -208,10 +210,13 @@ class FineTuned(Declared):
             codes = self.estimator_._apply(lambda network, x: network(x).code, x)
             codes = Loaded(torch.from_numpy(codes).to(x.device))
             head = Head(codes.x, targets.shape[1])
-            module, x = (head, codes) if self.trainable == "head" else self._with_encoder(head, x)
-            x.labels = torch.from_numpy(targets).float()
-            x.weights = None if weights is None else torch.from_numpy(weights)
-            self._minimize(module, x, seed)
+            codes.labels = torch.from_numpy(targets).float()
+            codes.weights = None if weights is None else torch.from_numpy(weights)
+            self._minimize(head, codes, _HEAD_RATE, seed)
+            if self.trainable == "all":
+                module, x = self._with_encoder(head, x)
+                x.labels, x.weights = codes.labels, codes.weights
+                self._minimize(module, x, self.learning_rate, seed)
             with torch.no_grad():
                 weight = head.weight / head.scale
                 bias = head.bias - weight @ head.mean
@@ -240,15 +245,17 @@ class FineTuned(Declared):
         # A Dataset may augment rows.
         return module, read_once(x) if isinstance(x.raw, np.ndarray | SparseRows) else x
 
-    def _minimize(self, module, x, seed):
+    def _minimize(self, module, x, rate, seed):
         """Train a module on rows with labels."""
         plan = Plan(seed, len(x), min(self.batch_size, len(x)), (*module.noise, Label()))
-        steps = TrainingSteps(x, plan, 0, self.max_steps, self.max_steps)
-        auto = self.learning_rate == "auto"
+        n_steps = self.max_steps
+        if n_steps == "auto":
+            n_steps = min(_STEPS, _PASSES * plan.steps_per_pass)
+        steps = TrainingSteps(x, plan, 0, n_steps, n_steps)
         net = AutoencoderNet(
             module,
             Objective(self._objective, {}),
-            lr=_RATES[self.trainable] if auto else self.learning_rate,
+            lr=rate,
             optimizer__weight_decay=0.0,
             schedule="cosine",
             precision=self.estimator_.precision,

@@ -21,6 +21,7 @@ from benchmarks.quality import (
     NAMES,
     ablation,
     categories,
+    few_labels,
     imputation,
     missing,
     oneclass,
@@ -166,6 +167,16 @@ def test_known_outliers(run, tables):
     assert sizes == {"no labels": 1, "left out": 3, "use_labels": 3, "random forest": 3}
     assert found[["auroc", "ap"]].stack().between(0, 100).all()
     assert "| use_labels |  | " in text
+
+
+@pytest.mark.slow
+def test_few_labels(run):
+    """All contestants are measured with each number of labels; the page shows them."""
+    found, text = run(quality, "few_labels")
+    assert not found.duplicated(few_labels.KEYS).any()
+    assert set(found.contestant) == set(few_labels.CONTESTANTS)
+    assert found.accuracy.between(0, 100).all()
+    assert "| all, labels only | " in text
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def fitted(X):
 
 
 @parametrize_with_checks(
-    [brief(E, quick(n_components=4, max_steps=3), learning_rate=0.02, max_steps=30) for E in BOTH],
+    [brief(E, quick(n_components=4, max_steps=3), max_steps=30) for E in BOTH],
     expected_failed_checks=by_chance,
 )
 def test_scikit_learn(estimator, check):

@@ -6,6 +6,7 @@ NAMES = (  # in the page's order
     "ablation",
     "false_alarms",
     "labels",
+    "few_labels",
     "missing",
     "categories",
     "imputation",

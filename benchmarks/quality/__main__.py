@@ -15,7 +15,7 @@ from benchmarks.quality import NAMES, categories, oneclass, series, tabular
 
 DATA = (
     f"where it is needed. For tabular, ablation, false_alarms, labels, missing and, if you like, "
-    f"wide, a {tabular.DATA} "
+    f"few_labels and wide, a {tabular.DATA} "
     f"For categories, a {categories.DATA} For oneclass, a "
     f"{oneclass.DATA} For series and kinds, a {series.DATA}"
 )
