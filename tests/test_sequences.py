@@ -324,3 +324,20 @@ def test_linear_recursion_of_order_one_step_is_the_code_alone():
     linear = Autoencoder(2, hidden_layer_sizes=(), activation="identity", max_steps=1500)
     scores = [m.set_params(random_state=0, learning_rate=0.02).fit(ROWS) for m in (model, linear)]
     np.testing.assert_allclose(scores[0].score(ROWS), scores[1].score(ROWS), atol=0.01)
+
+
+def test_the_shape_of_a_code():
+    """A code has the shape that is told; with one for each patch, each is at its own place."""
+    for E in SEQUENTIAL:
+        model = quick(E, max_steps=1).fit(PANEL)
+        assert model.transform(PANEL).shape == (len(PANEL), *model.code_shape_)
+    settings = {"bottleneck": "steps", "patch_size": 4, "attention": "causal", "max_steps": 1}
+    model = quick(TransformerAutoencoder, n_components=3, **settings).fit(PANEL)
+    assert model.code_shape_ == (6, 3)
+    later = PANEL.copy()
+    later[:, 12:] += 1  # from the fourth patch on
+    before, after = (model.transform(X).reshape(-1, *model.code_shape_) for X in (PANEL, later))
+    np.testing.assert_allclose(after[:, :3], before[:, :3], atol=1e-6)
+    assert (after[:, 3:] != before[:, 3:]).any(axis=(0, 2)).all()
+    channels = clone(model).set_params(along="channels", attention="full").fit(PANEL)
+    assert channels.code_shape_ == (2, 3)

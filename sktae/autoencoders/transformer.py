@@ -49,6 +49,12 @@ class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
         training and in scores, these are the true ones. When it decodes a code, they are its own
         predictions.
 
+    Attributes
+    ----------
+    code_shape_ : tuple of int
+        Shape of the code of a sequence, which `transform` returns as a row: (n_components_,), or
+        with `bottleneck="steps"`, (n_patches, n_components_), or with channels in place of patches.
+
     References
     ----------
     .. [1] Vaswani, A., Shazeer, N., Parmar, N., Uszkoreit, J., Jones, L., Gomez, A. N., Kaiser, L.
@@ -75,10 +81,10 @@ class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
         components = 128 if self.bottleneck == "vector" else 8
         return Auto(components, widths=((64, 64), (64, 64)), rates=(1e-3, 2e-3))
 
-    def _code_size(self, n_components, shape):
+    def _n_codes(self, shape):
         if self.bottleneck == "vector":
-            return n_components
-        return n_components * (shape[1] if self.along == "channels" else self._n_patches(shape[0]))
+            return ()
+        return (shape[1] if self.along == "channels" else self._n_patches(shape[0]),)
 
     @property
     def _autoregressive(self):

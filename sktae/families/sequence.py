@@ -89,6 +89,9 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
 
     n_tokens_ : int
         Size of the vocabulary, if `n_tokens` is given.
+
+    code_shape_ : tuple of int
+        Shape of the code of a sequence, which `transform` returns as a row.
     """
 
     _fills_missing: ClassVar[bool] = False  # networks of sequences leave missing steps out
@@ -132,6 +135,17 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     @property
     def n_tokens_(self):
         return self._inputs.vocabulary
+
+    @property
+    def code_shape_(self):
+        return (*self._n_codes(self._inputs.shape), self.n_components_)
+
+    def _n_codes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return how many codes a sequence has, if it has several."""
+        return ()
+
+    def _code_size(self, n_components, shape):
+        return n_components * math.prod(self._n_codes(shape))
 
     def _embedding(self, spec: Spec, width_in: int, width_out: int):
         """Return the embedding and readout of sequences, for vectors of these widths."""
