@@ -56,13 +56,16 @@ class Writer:
 
     def __init__(self, folder):
         self.lock, self.dir, self.n_written = threading.Lock(), str(folder), 0
+        self.info, self.run_id = self, "run"
 
     def write(self, *args, **kwargs):
         self.n_written += 1
 
-    add_scalar = log = log_scalar = write
+    add_scalar = log = log_scalar = log_metric = log_artifact = write
 
     def watch(self, module): ...
+
+    def set_terminated(self, run_id): ...
 
 
 def loss(net, X, y):
@@ -84,6 +87,7 @@ def offered(folder, writer):
         "Initializer": ({"patterns": "*", "fn": torch.nn.init.zeros_}, None),
         "LRScheduler": ({"policy": StepLR, "step_size": 1}, "event_lr"),
         "LoadInitState": ({"checkpoint": skorch.callbacks.Checkpoint(dirname=folder)}, None),
+        "MlflowLogger": ({"run": writer, "client": writer}, None),
         "ParamMapper": ({"patterns": "encoder.*"}, None),
         "PassthroughScoring": ({"name": "valid_loss"}, "valid_loss"),
         "PrintLog": ({}, None),
@@ -100,7 +104,7 @@ def test_callbacks_of_skorch(X, tmp_path, capsys):
     """All of them work, or there is a sentence; none changes the rows or the order of a fit."""
     writer = Writer(tmp_path)
     names = set(skorch.callbacks.__all__)
-    others = {"InputShapeSetter", "MlflowLogger", "NeptuneLogger", "WarmRestartLR"}
+    others = {"InputShapeSetter", "NeptuneLogger", "WarmRestartLR"}
     assert names - others <= offered(tmp_path, writer).keys()
     settings = {"max_steps": 6, "early_stopping": True, "schedule": "constant"}
     steps = quick(**settings).fit(X).history_["step"].tolist()
@@ -127,3 +131,39 @@ def test_callbacks_that_a_net_has_no_use_for(X):
     scoring = skorch.callbacks.EpochScoring(loss, on_train=True, use_caching=False)
     with pytest.raises(ValueError, match=r"predictions of the training rows.*use_caching=True"):
         quick(net=AutoencoderNet(callbacks=[scoring])).fit(X)
+
+
+@pytest.mark.parametrize("tool", ["tensorboard", "wandb", "mlflow"])
+def test_tools_get_the_history(tool, X, tmp_path, monkeypatch):
+    """TensorBoard, Weights & Biases and MLflow have the last losses of a fit, offline."""
+    pytest.importorskip(tool, reason=f"{tool} is optional")
+    names = ["train_loss", "valid_loss"]
+    if tool == "tensorboard":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        from torch.utils.tensorboard import SummaryWriter
+
+        callback = skorch.callbacks.TensorBoard(SummaryWriter(tmp_path))
+    elif tool == "wandb":
+        import wandb
+
+        run = wandb.init(mode="offline", dir=tmp_path)
+        callback = skorch.callbacks.WandbLogger(run)
+    else:
+        import mlflow
+
+        monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+        run = mlflow.start_run()
+        callback = skorch.callbacks.MlflowLogger()
+    net = AutoencoderNet(callbacks=[callback])
+    model = quick(net=net, max_steps=20, early_stopping=True).fit(X)
+    if tool == "tensorboard":
+        scalars = EventAccumulator(str(tmp_path)).Reload().Scalars
+        found = [scalars(f"Loss/{name}")[-1].value for name in names]
+    elif tool == "wandb":
+        found = [run.summary[name] for name in names]
+        run.finish()
+    else:
+        mlflow.end_run()
+        found = [mlflow.get_run(run.info.run_id).data.metrics[name] for name in names]
+    np.testing.assert_allclose(found, model.history_[names].iloc[-1])
