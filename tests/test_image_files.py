@@ -21,6 +21,23 @@ class Items(Dataset):
         return self.items[number]
 
 
+class Split:
+    """Stands for a Dataset of Hugging Face, which is none of torch; `taken` are the rows read."""
+
+    def __init__(self, items):
+        self.items, self.taken = items, []
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, number):
+        return self.items[number]
+
+    def __getitems__(self, numbers):
+        self.taken.append(len(numbers))
+        return [self[int(number)] for number in numbers]
+
+
 @pytest.fixture
 def pictures(tmp_path):
     """Write twelve pictures of 10 x 8 pixels to a folder, and return them and the folder."""
@@ -54,9 +71,11 @@ def test_images_are_one_whatever_they_come_in(pictures):
     expected = quick(ConvolutionalAutoencoder).fit(pixels).transform(pixels)
     opened = [Image.fromarray(image.transpose(1, 2, 0)) for image in pixels]
     labeled = [{"image": image, "label": 3} for image in opened]
-    for X in (ImageFolder(folder), opened, Items(opened), Items(labeled), labeled):
+    splits = [Split(labeled), Split([{"image": image} for image in pixels])]
+    for X in (ImageFolder(folder), opened, Items(opened), Items(labeled), labeled, *splits):
         model = quick(ConvolutionalAutoencoder).fit(X)
         np.testing.assert_allclose(model.transform(X), expected, atol=1e-5)
+    assert len(splits[0].taken) > 1  # it is read when it is wanted
     palette = [image.quantize(256) for image in opened]
     colored = quick(ConvolutionalAutoencoder).fit(palette)
     assert colored.image_shape_ == (3, 10, 8)

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
-from torch.utils.data import Dataset
 
 from sktae._engine.rows import Loaded, Rows
 from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
-from sktae.inputs.datasets import Selected, SparseRows
+from sktae.inputs.datasets import Selected, SparseRows, is_dataset
 from sktae.inputs.labels import check_labels, set_apart
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
@@ -85,7 +84,7 @@ class Prepared:
             sample_weight, known = set_apart(check_labels(estimator, y, X), sample_weight, X)
         self.weights, positive = check_weights(sample_weight, X)
         # Others are left out before anything is learned of them, such as the length of sequences.
-        on_disk = isinstance(X, Dataset | np.memmap)
+        on_disk = is_dataset(X) or isinstance(X, np.memmap)
         if positive is not None and not on_disk:
             X = _safe_indexing(X, positive)
         # scikit-learn's validation sets attributes on the estimator, so it gets a copy.

@@ -9,6 +9,11 @@ from sktae.datasets import pixels_of
 from sktae.inputs.scaling import FLOATS
 
 
+def is_dataset(X: Any) -> bool:
+    """Return whether X is a Dataset: of torch, or, as those of Hugging Face, with its methods."""
+    return isinstance(X, Dataset) or hasattr(X, "__getitems__")
+
+
 class DatasetRows:
     """A torch Dataset that is indexed like an array. Rows are validated as they are read.
 

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from sktae.datasets import pixels_of
-from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.datasets import DatasetRows, is_dataset
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
     CLIP,
@@ -84,7 +83,7 @@ class Image(Inputs):
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate images, and reshape them to the layout of the fit."""
         X = from_tensor(X)
-        if isinstance(X, Dataset):
+        if is_dataset(X):
             rows = DatasetRows(X, (1, 2, 3), _DTYPES)
             self._check_shape(estimator, rows.shape, reset)
             if not reset and rows.shape[1:] != self.layout:

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from sktae.inputs.datasets import DatasetRows
+from sktae.inputs.datasets import DatasetRows, is_dataset
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
     FLOATS,
@@ -74,7 +73,7 @@ class Sequence(Inputs):
         """Validate sequences, and pad panels and lists with NaN to the length of the fit."""
         X = from_tensor(X)
         _check_no_words(X)
-        if isinstance(X, Dataset):
+        if is_dataset(X):
             rows = DatasetRows(X, (1, 2) if reset else (1 if self.as_rows else 2,))
             check_n_features(estimator, rows.shape[-1], reset)
             self._check_shape(estimator, len(rows.shape) == 2, rows.shape, reset)

@@ -9,11 +9,10 @@ from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from sktae.inputs.categories import Categories
 from sktae.inputs.columns import Columns, check_no_strings, holds_numbers_only, is_frame
-from sktae.inputs.datasets import DatasetRows, SparseRows
+from sktae.inputs.datasets import DatasetRows, SparseRows, is_dataset
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import (
     CLIP,
@@ -93,7 +92,7 @@ class Tabular(Inputs):
         X = from_tensor(X)
         if sparse.issparse(X):
             return self._sparse(estimator, X, reset)
-        if isinstance(X, Dataset):
+        if is_dataset(X):
             rows = DatasetRows(X)
             check_n_features(estimator, rows.shape[1], reset)
             self._learn_columns(None, reset)
