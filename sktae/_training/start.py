@@ -44,7 +44,7 @@ def few_rows(estimator: Any, spec: Spec, network: AutoencoderModule, prepared: P
 def project(network: AutoencoderModule, x: Rows) -> None:
     """Set the weights of a network so that it projects rows on their principal directions."""
     sample = x.spread(max(1, _NUMBERS // math.prod(x.shape))).load()
-    rows = filled(network, sample.x).double().cpu().numpy()
+    rows = filled(network, sample.x).cpu().double().numpy()
     weights = None if sample.weights is None else sample.weights.cpu().numpy()
     mean = np.average(rows, axis=0, weights=weights)
     centered = rows - mean
