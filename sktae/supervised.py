@@ -7,13 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from scipy.special import softmax
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    RegressorMixin,
-    _fit_context,
-    clone,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context, clone
 from sklearn.utils import check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -33,15 +27,7 @@ from sktae._training.prepare import read_once
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.inputs.datasets import SparseRows
 from sktae.inputs.weights import check_weights
-from sktae.parameters import (
-    Count,
-    Declared,
-    Positive,
-    Seed,
-    plain_copy,
-    positional,
-    take_over,
-)
+from sktae.parameters import Count, Declared, Positive, Seed, plain_copy, positional, take_over
 from sktae.randomness import Draw, Label, Plan, seed_of
 
 # Largest step size of the head alone, whose loss is convex.
@@ -84,7 +70,6 @@ class EncoderAndHead(nn.Module):
         super().__init__()
         self.module, self.head = estimator.net_.module_.requires_grad_(), head
         self.network = estimator._network(x)  # completes rows, if values are missing
-
         # What a group of rows shares is for the fit of the autoencoder alone.
         noise = self.module.noise
         self.noise = () if Label() in noise else noise
@@ -100,11 +85,7 @@ class EncoderAndHead(nn.Module):
 
 
 class FineTuned(Declared):
-    """Base of estimators that learn a target from the code of an autoencoder.
-
-    A head, which is a linear map, is trained on the code. With `trainable="all"`, the encoder is
-    then trained together with it, from rows with the noise of the autoencoder's own training. With
-    a head that has learned nothing yet, the encoder would lose some of what it has learned.
+    """Base of estimators that learn a target by a head, a linear map of an autoencoder's code.
 
     Parameters
     ----------
@@ -114,8 +95,10 @@ class FineTuned(Declared):
         wrap a fitted one in scikit-learn's `FrozenEstimator`. None is `DenoisingAutoencoder()`.
 
     trainable : {"all", "head"}, default="all"
-        Which weights are trained for the target: those of encoder and head, or those of the head
-        alone.
+        Which weights are trained for the target: "head", those of a linear map of the code. "all":
+        first these, and then those of the encoder together with them, from rows with the noise of
+        the autoencoder's own training. With a head that has learned nothing yet, the encoder would
+        lose some of what it has learned.
 
     learning_rate : float, default=0.001
         Largest step size of encoder and head. That of the head alone is 0.01.
@@ -124,7 +107,7 @@ class FineTuned(Declared):
         Number of rows in a training step. If there are fewer rows, a step takes all of them.
 
     max_steps : int or "auto", default="auto"
-        Number of training steps, first of the head alone, then of both. "auto" is 500, but at most
+        Number of training steps, of the head alone and again of both. "auto" is 500, but at most
         50 passes over the rows with a target, since few rows would be memorized.
 
     random_state : int, RandomState instance or None, default=None
