@@ -108,10 +108,14 @@ def test_rows_that_are_not_equally_spaced():
         with pytest.warns(UserWarning, match=message):
             model.score_samples(other)
     times = pd.date_range("2026-01-01", periods=400, freq="B")
+    abroad = frame.set_index(pd.date_range("2026-03-20", periods=400, freq="h", tz="Europe/Berlin"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         detector().fit(frame.set_index(times))
         detector().fit(frame.set_index(times.to_period("D")))
+        own = detector().fit(abroad)
+        own.score_next(abroad[:50])
+        own.score_next(abroad[50:])
         dated = polars.DataFrame({"time": frame.index.to_numpy(), "u": frame["0"], "v": frame["1"]})
         own = detector(contamination=0.1).fit(dated)
     assert own.n_features_in_ == 2

@@ -102,7 +102,7 @@ def spacing_of(*series: Any) -> float | None:
             continue
         if isinstance(times, pd.PeriodIndex):
             times = times.to_timestamp()
-        steps = np.diff(times) / np.timedelta64(1, "s")
+        steps = _seconds_between(times)
         usual = float(np.median(steps))
         found.append(usual)
         unequal = np.flatnonzero(abs(steps - usual) > usual / 2)
@@ -119,6 +119,11 @@ def spacing_of(*series: Any) -> float | None:
                 stacklevel=5,  # where the user calls a method
             )
     return float(np.median(found)) if found else None
+
+
+def _seconds_between(times: Any) -> np.ndarray:
+    """Return the steps from each time of an index to the next, also in a time zone."""
+    return np.asarray((times[1:] - times[:-1]) / pd.Timedelta(1, "s"))
 
 
 def check_spacing(spacing: float | None, fitted: float | None) -> None:
@@ -143,7 +148,7 @@ def check_steps(times: Any, last: Any, fitted: float | None) -> None:
     times = times if last is None else times.insert(0, last)
     if not fitted or fitted >= _DAY or len(times) < 2 or isinstance(times, pd.PeriodIndex):
         return
-    steps = np.diff(times) / np.timedelta64(1, "s")
+    steps = _seconds_between(times)
     place = int(steps.argmax())
     if steps[place] > 1.5 * fitted:
         warnings.warn(
