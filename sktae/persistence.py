@@ -35,6 +35,7 @@ from sktae.timeseries.detector import WindowedDetector
 from sktae.timeseries.errors import WindowErrors
 from sktae.timeseries.kinds import Jumps, Kinds, Levels
 from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
+from sktae.timeseries.series_stream import SeriesStream
 from sktae.timeseries.shape import Shape
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.windows import Layout
@@ -55,7 +56,7 @@ _CLASSES = {
         *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),
         *(measures.KnownOutliers, measures.Neighbors, measures.Tail),
         *(Channels, Layout, WindowErrors, Shape, Jumps, Levels, Kinds),
-        *(Streams, WindowStream, RowStream, OverlapAverage, WindowAverage),
+        *(SeriesStream, Streams, WindowStream, RowStream, OverlapAverage, WindowAverage),
     )
 }
 # Types of Python that may be values, as in make_column_selector(dtype_include=float).
@@ -78,7 +79,7 @@ def save(estimator, path):
     estimator : estimator
         Any fitted estimator of sktae, or a `Pipeline`, `FeatureUnion` or `ColumnTransformer` of
         them and of scikit-learn's scalers, encoders, imputers and decompositions. Of a search, save
-        its `best_estimator_`.
+        its `best_estimator_`. Or a stream, as `WindowedDetector.stream` returns, with its detector.
 
     path : str or path-like
         Where to write the file; its name usually ends in `.sktae`.
@@ -95,7 +96,8 @@ def save(estimator, path):
     >>> bool((load(path).score_samples(X) == model.score_samples(X)).all())
     True
     """
-    check_is_fitted(estimator)
+    if not isinstance(estimator, SeriesStream):  # it has a detector that is fitted
+        check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
         raise TypeError(
             f"{type(estimator).__name__} is a search, which files do not hold: save its "
@@ -109,7 +111,7 @@ def save(estimator, path):
         "checks": [],
     }
     for number, part in enumerate(list(encoder.objects)):
-        if _is_detector(part):
+        if _is_checked(part):
             rows = _check_rows(part)
             check = {"number": number, "rows": rows, "scores": _check_scores(part, rows)}
             description["checks"].append(encoder.encode(check))
@@ -133,8 +135,8 @@ def load(path, trusted=()):
     Returns
     -------
     estimator : estimator
-        The fitted estimator. It gives the same results as the one that was saved, and goes on
-        training where that one stopped.
+        The fitted estimator, or the stream. It gives the same results as the one that was saved,
+        and goes on where that one stopped, with training or with the series.
     """
     name = container.named(path)
     if not isinstance(trusted, list | tuple | set) or not all(isinstance(c, type) for c in trusted):
@@ -174,7 +176,7 @@ def load(path, trusted=()):
 def _decoded(decoder: Decoder, format: int, versions: Any, estimator: Any, checks: Any) -> Any:
     """Return the estimator in a description; unknown entries are errors of the call."""
     result = decoder.decode(estimator)
-    if not hasattr(result, "get_params"):
+    if not (hasattr(result, "get_params") or isinstance(result, SeriesStream)):
         raise TypeError(f"{result!r} is no estimator")
     for part in decoder.objects.values():
         if isinstance(part, Declared):
@@ -187,29 +189,31 @@ def _decoded(decoder: Decoder, format: int, versions: Any, estimator: Any, check
         if not np.allclose(scores, check["scores"], rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ValueError(f"{part!r} gives other scores than when it was saved")
         checked.add(check["number"])
-    if checked != {number for number, part in decoder.objects.items() if _is_detector(part)}:
-        raise ValueError("there are detectors without scores to check")
+    if checked != {number for number, part in decoder.objects.items() if _is_checked(part)}:
+        raise ValueError("there are detectors or streams without scores to check")
     decoder.check_all_used()
     return result
 
 
-def _is_detector(part: Any) -> bool:
-    """Return whether an object of a file is a fitted detector, whose scores are checked."""
+def _is_checked(part: Any) -> bool:
+    """Return whether an object of a file has scores to check: a fitted detector, or a stream."""
     kinds = BaseAutoencoder, AutoencoderEnsemble, WindowedDetector
-    return isinstance(part, kinds) and hasattr(part, "offset_")
+    return isinstance(part, SeriesStream) or (isinstance(part, kinds) and hasattr(part, "offset_"))
 
 
 def _check_complete(detector: Any) -> None:
-    """Raise if a detector of series has not all attributes that its classes declare."""
-    if isinstance(detector, WindowedDetector):
+    """Raise if a detector or a stream of series lacks attributes that its classes declare."""
+    if isinstance(detector, WindowedDetector | SeriesStream):
         declared = [name for cls in type(detector).__mro__ for name in get_annotations(cls)]
         missing = [name for name in declared if not hasattr(detector, name)]
         if missing:
             raise ValueError(f"{detector!r} has no {', '.join(missing)}")
 
 
-def _check_rows(detector: Any) -> np.ndarray:
-    """Return some rows, as raw rows: of the training, if the detector has some."""
+def _check_rows(detector: Any) -> np.ndarray | None:
+    """Return some rows, as raw rows: of the training, if the detector has some; None of streams."""
+    if isinstance(detector, SeriesStream):
+        return None
     if isinstance(detector, WindowedDetector):
         return detector._last_rows[-2 * detector.window_size_ :]
     inputs = detector._inputs
@@ -221,8 +225,13 @@ def _check_rows(detector: Any) -> np.ndarray:
     return inputs.to_array(x.astype(np.float32), np.dtype(np.float64))
 
 
-def _check_scores(detector: Any, rows: np.ndarray) -> np.ndarray:
-    """Return the scores of raw rows by the settings of the fit, and the threshold."""
+def _check_scores(detector: Any, rows: np.ndarray | None) -> np.ndarray:
+    """Return the scores of raw rows by the settings of the fit, and the threshold.
+
+    Of a stream, those that it would still return.
+    """
+    if isinstance(detector, SeriesStream):
+        return detector._rest()
     settings = {name: detector._scored_by[name] for name in detector._score_parameters}
     detector = copy.copy(detector).set_params(**settings)
     if isinstance(detector, WindowedDetector):

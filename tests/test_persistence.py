@@ -139,6 +139,11 @@ def test_other_estimators_go_through_files(kind, X, tmp_path):
         other = again(model, tmp_path / "stream.sktae")  # in the middle of a stream
         rest = [m.score_next(data[50:], last=True) for m in (model, other)]
         assert np.array_equal(*rest)
+    if kind == "detector":
+        model.partial_fit(data[:5])
+        other = again(other.partial_fit(data[:5]), tmp_path / "x")  # while rows wait for a window
+        both = [m.partial_fit(data[5:60]).score_samples(data) for m in (model, other)]
+        assert np.array_equal(*both)
 
 
 def test_types_of_python_go_through_files(tmp_path):

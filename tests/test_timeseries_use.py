@@ -158,45 +158,6 @@ def test_labels_stay_what_they_are():
     assert list(model.explain(frame)) == [7, 8]
 
 
-# -- streams ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("estimator", [None, PCA(4), IsolationForest(n_estimators=5)])
-def test_streams_share_a_detector(estimator):
-    """Each follows its own series, with the scores and events of the whole, and may be stored."""
-    frames = []
-    for seed, start in ((1, 300), (2, 500)):
-        index = pd.date_range("2026-01-01", periods=1200, freq="h")
-        frames.append(pd.DataFrame(waves(1200, seed=seed), index=index, columns=["u", "v"]))
-        frames[-1].iloc[start : start + 20, 0] += 3
-        frames[-1].iloc[900, 1] += 3
-    model = detector(estimator, contamination=0.01).fit(frames[0][:280])
-    streams, found = [model.stream(), model.stream()], [[], []]
-    assert len(streams[0].events()) == 0
-    one = model.stream()
-    one.score(frames[1][:930])
-    over = one.events()["over"].tolist()
-    assert over == [True] * (len(over) - 1) + [False]
-    assert len(over) > 1
-    for start in range(0, 1200, 50):
-        for i, frame in enumerate(frames):
-            found[i].append(streams[i].score(frame[start : start + 50]))
-            streams[i] = pickle.loads(pickle.dumps(streams[i]))
-        if start == 600:
-            assert streams[0].events()["over"].all()
-            assert len(streams[0]._labels) < 100
-    for stream, frame, scores in zip(streams, frames, found, strict=True):
-        scores = np.concatenate([*scores, stream.score(last=True)])
-        np.testing.assert_allclose(scores, model.score_samples(frame), rtol=1e-9)
-        expected = model.events(frame)
-        assert len(expected)
-        events = stream.events()
-        assert events["over"].all()
-        pd.testing.assert_frame_equal(events.drop(columns="over"), expected)
-        assert len(stream.score(frame[:10].to_numpy())) == 0
-        assert len(stream.events()) == 0
-
-
 # -- chunks ----------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktae._files import frames
+
 # Types of arrays that a file holds as numbers; others are written as lists.
 _NUMERIC = "biuf"
 # Lists are nested less deep than this.
@@ -126,6 +128,18 @@ class Encoder:
     def _timestamp(self, value: pd.Timestamp, path: str) -> dict[str, Any]:
         return {"value": value.isoformat(), "unit": value.unit}
 
+    def _time(self, value: pd.Period | pd.Timedelta, path: str) -> dict[str, Any]:
+        return {"index": self.encode(pd.Index([value]), path)}
+
+    def _index(self, value: pd.Index, path: str) -> dict[str, Any]:
+        dtype = str(value.dtype)
+        if not frames.has_numbers(dtype):
+            self._refuse(value, path)
+        return {"dtype": dtype, "numbers": self.encode(frames.numbers_of(value), path)}
+
+    def _frame(self, value: pd.DataFrame, path: str) -> dict[str, Any]:
+        return {"columns": self.encode(frames.columns_of(value), path)}
+
     def _dtype(self, value: np.dtype, path: str) -> dict[str, Any]:
         return {"value": value.str}
 
@@ -138,6 +152,9 @@ _PLAIN: list[tuple[tuple[type, ...], str, Callable[..., dict[str, Any]]]] = [
     ((tuple,), "tuple", Encoder._tuple),
     ((slice,), "slice", Encoder._slice),
     ((pd.Timestamp,), "timestamp", Encoder._timestamp),
+    ((pd.Period, pd.Timedelta), "time", Encoder._time),
+    (frames.INDEXES, "index", Encoder._index),
+    ((pd.DataFrame,), "frame", Encoder._frame),
     ((np.dtype,), "dtype", Encoder._dtype),
     ((np.random.RandomState,), "random state", Encoder._random_state),
 ]
@@ -225,6 +242,15 @@ class Decoder:
     def _timestamp(self, value: str, unit: str) -> pd.Timestamp:
         return pd.Timestamp(value).as_unit(unit)
 
+    def _time(self, index: Any) -> Any:
+        return self.decode(index)[0]
+
+    def _index(self, dtype: str, numbers: Any) -> pd.Index:
+        return frames.to_index(dtype, self.decode(numbers))
+
+    def _frame(self, columns: Any) -> pd.DataFrame:
+        return frames.to_frame(self.decode(columns))
+
     def _dtype(self, value: str) -> np.dtype:
         return _numeric(value)
 
@@ -272,6 +298,9 @@ _READERS: dict[str, Callable[..., Any]] = {
     "tuple": Decoder._tuple,
     "slice": Decoder._slice,
     "timestamp": Decoder._timestamp,
+    "time": Decoder._time,
+    "index": Decoder._index,
+    "frame": Decoder._frame,
     "dtype": Decoder._dtype,
     "random state": Decoder._random_state,
     "class": Decoder._class,

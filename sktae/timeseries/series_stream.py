@@ -1,5 +1,6 @@
 """A series that arrives row by row, scored by a detector that many series may share."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -34,18 +35,21 @@ class SeriesStream:
     0
     """
 
+    detector: Any
+    _state: tuple | None  # the streams of measures and the time of the last row, as of a detector
+    _n_rows: int  # that were given
+    _labels: pd.Index  # of rows whose scores are not final, or that may be events
+    _found: np.ndarray  # the parts of the anomaly of rows that may be events
+    _over: list[pd.DataFrame]  # events that no later row can change
+
     def __init__(self, detector: Any):
         self.detector = detector
         self.reset()
 
     def reset(self):
         """Forget all rows, so that the next one begins another series."""
-        self._state: Any = None
-        self._n_rows = 0  # that were given
-        # Labels of rows whose scores are not final, or that may be events.
-        self._labels = pd.RangeIndex(0)
-        self._found = np.zeros((0, 1))  # the parts of the anomaly of rows that may be events
-        self._over: list[pd.DataFrame] = []  # events that no later row can change
+        self._state, self._n_rows, self._labels = None, 0, pd.RangeIndex(0)
+        self._found, self._over = np.zeros((0, 1)), []
 
     def score(self, rows=None, last=False):
         """Score the next rows of the series; scores are those of `score_samples`.
@@ -93,6 +97,12 @@ class SeriesStream:
         # Frames without events would turn the labels of the others into objects.
         return pd.concat([frame for frame in events if len(frame)] or events[:1], ignore_index=True)
 
+    def _rest(self):
+        """Return the scores that would be final if the series ended here; it does not."""
+        ended = copy.copy(self)
+        ended._state = copy.deepcopy(self._state)
+        return ended.score(last=True)
+
     def _events(self, n=None):
         """Return the events in the first n rows that are kept."""
         detector, found = self.detector, self._found[:n]
@@ -109,5 +119,5 @@ class SeriesStream:
         ends = np.flatnonzero(np.diff(following) > self.detector.window_size_)
         n = int(following[ends[-1] + 1 if len(ends) else 0])
         if len(ends):
-            self._over.append(self._events(n).assign(over=True))
+            self._over = [*self._over, self._events(n).assign(over=True)]
         self._labels, self._found = self._labels[n:], self._found[n:]

@@ -1,0 +1,100 @@
+"""Streams: series that arrive, each followed by an object of its own, which may be stored."""
+
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from series import detector, waves
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+
+from sktae import load, save
+from sktae._files import container
+
+
+@pytest.mark.parametrize("estimator", [None, PCA(4), IsolationForest(n_estimators=5)])
+def test_streams_share_a_detector(estimator):
+    """Each follows its own series, with the scores and events of the whole, and may be stored."""
+    frames = []
+    for seed, start in ((1, 300), (2, 500)):
+        index = pd.date_range("2026-01-01", periods=1200, freq="h")
+        frames.append(pd.DataFrame(waves(1200, seed=seed), index=index, columns=["u", "v"]))
+        frames[-1].iloc[start : start + 20, 0] += 3
+        frames[-1].iloc[900, 1] += 3
+    model = detector(estimator, contamination=0.01).fit(frames[0][:280])
+    streams, found = [model.stream(), model.stream()], [[], []]
+    assert len(streams[0].events()) == 0
+    one = model.stream()
+    one.score(frames[1][:930])
+    over = one.events()["over"].tolist()
+    assert over == [True] * (len(over) - 1) + [False]
+    assert len(over) > 1
+    for start in range(0, 1200, 50):
+        for i, frame in enumerate(frames):
+            found[i].append(streams[i].score(frame[start : start + 50]))
+            streams[i] = pickle.loads(pickle.dumps(streams[i]))
+        if start == 600:
+            assert streams[0].events()["over"].all()
+            assert len(streams[0]._labels) < 100
+    for stream, frame, scores in zip(streams, frames, found, strict=True):
+        scores = np.concatenate([*scores, stream.score(last=True)])
+        np.testing.assert_allclose(scores, model.score_samples(frame), rtol=1e-9)
+        expected = model.events(frame)
+        assert len(expected)
+        events = stream.events()
+        assert events["over"].all()
+        pd.testing.assert_frame_equal(events.drop(columns="over"), expected)
+        assert len(stream.score(frame[:10].to_numpy())) == 0
+        assert len(stream.events()) == 0
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def stored(stream, path):
+    save(stream, path)
+    return load(path)
+
+
+TIMES = {
+    "no times": pd.RangeIndex(400),
+    "times": pd.date_range("2026-01-01", periods=400, freq="h"),
+    "a time zone": pd.date_range("2026-03-20", periods=400, freq="h", tz="Europe/Berlin"),
+    "periods": pd.period_range("2026-01-01", periods=400, freq="h"),
+    "time since the start": pd.timedelta_range("0h", periods=400, freq="h"),
+}
+
+
+@pytest.mark.parametrize("times", TIMES)
+def test_streams_go_on_from_files(times, tmp_path):
+    """Scores and events are those of the stream that was saved; before, amid, after."""
+    X = np.sin(np.arange(800.0) / 9).reshape(400, 2)
+    X[[90, 91, 250, 330], 0] += 3
+    X = pd.DataFrame(X, index=TIMES[times], columns=["u", "v"])
+    model = detector(PCA(2), window_size=9, contamination=0.01).fit(X[:80])
+    stream, other = model.stream(), stored(model.stream(), tmp_path / "x")
+    for chunk in (X[:3], X[3:92], X[92:300], X[300:340], None):
+        scores = [each.score(chunk, last=chunk is None) for each in (stream, other)]
+        assert np.array_equal(*scores)
+        other = stored(other, tmp_path / "x")
+        pd.testing.assert_frame_equal(other.events(), stream.events())
+    assert len(stream.events()) > 1
+    assert other.detector.get_params()["window_size"] == 9
+
+
+def test_files_of_streams_are_checked(tmp_path):
+    """All that a stream is made of is needed, and what it would still return is compared."""
+    stream = detector(PCA(2), window_size=9).fit(np.eye(40)[:, :2]).stream()
+    stream.score(np.eye(40)[:12, :2])
+    save(stream, tmp_path / "x")
+    text, arrays = container.read(tmp_path / "x")
+    state = json.loads(text)["estimator"]["state"]
+    changed = {"_found": {"kind": "array", "name": "0", "order": "C", "finite": True}}
+    for edited in (*({k: state[k] for k in state if k != name} for name in state), state | changed):
+        description = json.loads(text)
+        description["estimator"]["state"] = edited
+        container.write(tmp_path / "x", json.dumps(description), arrays)
+        with pytest.raises(ValueError, match="is damaged"):
+            load(tmp_path / "x")
