@@ -35,6 +35,7 @@ from sktae.timeseries.detector import WindowedDetector
 from sktae.timeseries.errors import WindowErrors
 from sktae.timeseries.kinds import Jumps, Kinds, Levels
 from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
+from sktae.timeseries.series_scales import SeriesScales
 from sktae.timeseries.series_stream import SeriesStream
 from sktae.timeseries.shape import Shape
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
@@ -55,7 +56,7 @@ _CLASSES = {
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
         *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),
         *(measures.KnownOutliers, measures.Neighbors, measures.Tail),
-        *(Channels, Layout, WindowErrors, Shape, Jumps, Levels, Kinds),
+        *(SeriesScales, Channels, Layout, WindowErrors, Shape, Jumps, Levels, Kinds),
         *(SeriesStream, Streams, WindowStream, RowStream, OverlapAverage, WindowAverage),
     )
 }

@@ -105,8 +105,9 @@ def test_rows_that_are_not_equally_spaced():
         (frame.loc[frame.index.repeat(2)], r"of 799 steps are not about"),
         (frame[::2], r"Rows of X are 0 days 02:00:00 apart, but those of the fit were 0 days 01:"),
     ):
-        with pytest.warns(UserWarning, match=message):
+        with pytest.warns(UserWarning, match=message) as caught:
             model.score_samples(other)
+        assert caught[0].filename == __file__
     times = pd.date_range("2026-01-01", periods=400, freq="B")
     abroad = frame.set_index(pd.date_range("2026-03-20", periods=400, freq="h", tz="Europe/Berlin"))
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from series import detector, each_aggregation, groups, waves
+from series import detector, each_aggregation, groups, in_chunks, waves
 from shared import quick
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -16,7 +16,7 @@ from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktae import Autoencoder, AutoencoderEnsemble, WindowedDetector
+from sktae import Autoencoder, AutoencoderEnsemble, WindowedDetector, load, save
 from sktae.timeseries.channels import Channels
 
 # -- thresholds and reasons ------------------------------------------------------------------------
@@ -234,6 +234,80 @@ def test_scores_do_not_depend_on_units():
     scores = detector().fit(X).score_samples(X)
     other = X * [1e-6, 1e8] + [5e-4, 3e9]
     np.testing.assert_allclose(detector().fit(other).score_samples(other), scores, rtol=1e-3)
+
+
+def machines(seed=0):
+    """Make a frame of two machines that run alike, but in other units, each with a switch."""
+    parts = []
+    for name, unit in (("large", 100.0), ("small", 1.0)):
+        rows = pd.DataFrame(unit * (waves(800, 1, seed) + 7), columns=["flow"])
+        parts.append(rows.assign(on=np.arange(800) // 50 % 2, machine=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_small_machine_is_judged_by_its_own_scale():
+    """What is wrong with it is not hidden by another one, of which all values are larger."""
+    faulty = machines(1)
+    faulty.loc[800 + 300 : 800 + 330, "flow"] = 7.0
+    found = {}
+    for standardize in (True, "series"):
+        settings = {"group": "machine", "contamination": None, "standardize": standardize}
+        model = detector(PCA(4), **settings).fit(machines())
+        found[standardize] = model.events(faulty)
+        assert not len(model.events(machines(2)))
+        small = faulty[faulty["machine"] == "small"].drop(columns="machine")
+    assert not len(found[True])
+    assert found["series"]["machine"].tolist() == ["small"]
+    assert 1100 <= found["series"]["peak"][0] <= 1130
+    # Rows that arrive are scaled as in the fit.
+    stream, scores = model.stream("small"), model.score_samples(faulty)[800:]
+    parts = [stream.score(small[start : start + 100]) for start in range(0, 800, 100)]
+    np.testing.assert_array_equal(np.concatenate([*parts, stream.score(last=True)]), scores)
+    for call in (model.score_next, model.stream, lambda: model.stream("new")):
+        with pytest.raises(ValueError, match=r"series=(None|'new') is none of them \('large', 's"):
+            call()
+    with pytest.raises(ValueError, match=r"series='a' names no series, .* standardize=True of Win"):
+        detector(PCA(4)).fit(small).stream("a")
+
+
+def test_own_scales_know_no_units():
+    """Units of a series change nothing; of one that is new, or has no name, nor in scores."""
+    frame, scaled = machines(), machines()
+    scaled.loc[:799, "flow"] = scaled.loc[:799, "flow"] * 1e-6 - 40
+    model, other = (
+        detector(PCA(4), group="machine", standardize="series").fit(X) for X in (frame, scaled)
+    )
+    np.testing.assert_allclose(other.score_samples(scaled), model.score_samples(frame), rtol=1e-4)
+    assert other.score_samples(frame)[:800].mean() < 3 * model.score_samples(frame)[:800].mean()
+    new = frame[:800].assign(machine="new")
+    with_units = new.assign(flow=1e5 * new["flow"] + 3)
+    scores = model.score_samples(new)
+    np.testing.assert_allclose(model.score_samples(with_units), scores, rtol=1e-4)
+    np.testing.assert_array_equal(model.score_samples([new.drop(columns="machine")])[0], scores)
+    assert len(model.score_samples(new[:1])) == 1
+    assert model._kinds.jumps.weights[1] < 0.1  # a switch remains one
+    # Of one series, the fit knows the scale without a name.
+    alone = detector(PCA(4), standardize="series").fit(waves(400))
+    rows = 5 * waves(100)
+    np.testing.assert_array_equal(in_chunks(alone, rows, 30), alone.score_samples(rows))
+    assert alone.score_samples(rows).mean() < 2 * alone.score_samples(waves(100)).mean()
+
+
+def test_own_scales_come_from_training_rows(tmp_path):
+    """They do not change with rows that are held out, nor with those of a partial fit."""
+    frame, changed = machines(), machines()
+    changed.loc[700:799, "flow"] *= 30
+    settings = {"group": "machine", "standardize": "series", "calibration": 0.3}
+    model, other = (detector(**settings).fit(X) for X in (frame, changed))
+    scores = model.score_samples(frame)
+    np.testing.assert_array_equal(other.score_samples(frame), scores)
+    save(model.partial_fit(frame[800:1000].drop(columns="machine")), tmp_path / "x")
+    assert (model.score_samples(frame) != scores).any()
+    later = load(tmp_path / "x").score_samples(frame)
+    np.testing.assert_array_equal(later, model.score_samples(frame))
+    small = 1e-3 * frame.loc[800:, ["flow"]].to_numpy()
+    chunks = detector(standardize="series").partial_fit(small[:400]).partial_fit(small[400:])
+    assert abs(chunks._last_rows).max() < 5
 
 
 # -- company ---------------------------------------------------------------------------------------

@@ -71,11 +71,7 @@ class Channels:
         self.shift, self.scale, self.variance, self.constant = (
             np.stack(parts) for parts in zip(*statistics, strict=True)
         )
-        low, high = _extremes(series)
-        binary = low < high
-        for rows in series:
-            binary &= ((rows == low) | (rows == high) | np.isnan(rows)).all(axis=0)
-        weights = np.where(binary, _BINARY_WEIGHT, 1.0)
+        weights = np.where(binary_channels(series), _BINARY_WEIGHT, 1.0)
         self.weights = weights / weights.max()
         return self
 
@@ -124,6 +120,15 @@ class Channels:
                 values = (values - self.shift[i]) / self.scale[i]
             scaled[len(rows) - len(values) :, i] = np.clip(values, -limit, limit)
         return scaled
+
+
+def binary_channels(series: Sequence[np.ndarray]) -> np.ndarray:
+    """Return which channels have two values in all series together, (c,)."""
+    low, high = _extremes(series)
+    binary = low < high
+    for rows in series:
+        binary &= ((rows == low) | (rows == high) | np.isnan(rows)).all(axis=0)
+    return binary
 
 
 def _extremes(series: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,7 @@ from sktae.randomness import seed_of
 from sktae.timeseries.channels import VIEWS, Channels
 from sktae.timeseries.kinds import Jumps, Kinds, Levels, row_channels
 from sktae.timeseries.scorer import SeriesScoreMixin
+from sktae.timeseries.series_scales import SeriesScales
 from sktae.timeseries.shape import Shape
 from sktae.timeseries.thresholds import check_promise, excerpts, series_threshold
 
@@ -102,9 +103,13 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         and a sixteenth of a window in scores. A larger stride is faster, but locates outliers less
         exactly.
 
-    standardize : bool, default=True
+    standardize : bool or "series", default=True
         Whether each channel is scaled to mean 0 and variance 1 in the training rows, and clipped at
         20 standard deviations. A channel that is constant in the training rows keeps its units.
+        "series": before that, each series is scaled by its own training rows, so that a series of
+        small values counts as much as one of large values. A series that was not in the fit is
+        scaled by the rows that are given. So are series of a list, which have no names; see
+        `group`.
 
     views : tuple or list of {"raw", "centered", "difference"}, default=("centered", "difference")
         Forms in which the estimator gets each channel: its values ("raw"), its values minus their
@@ -226,7 +231,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     window_size: Literal["auto"] | Count = "auto"
     n_scales: Count = 2
     stride: Literal["auto"] | Count = "auto"
-    standardize: bool = True
+    standardize: bool | Literal["series"] = True
     views: tuple | list = ("centered", "difference")
     channels: Literal["independent", "joint"] = "independent"
     jumps: bool = True
@@ -303,9 +308,10 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     # -- the private twins ---------------------------------------------------------------------
 
     def _train(self, X):
-        series, _ = self._series(X, reset=True)
+        series, _, names = self._read(X, reset=True)
         self._set_up(max(map(len, series)))
         check_seed(self, self.estimator_)  # it is not resumed if other windows are drawn
+        series = self._on_own_scales(series, names)
         training = [rows[: self._n_train(len(rows))] for rows in series]
         longest = max(map(len, training))
         if longest < self.window_size_:
@@ -374,8 +380,11 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         rows = self._one_series(X, reset=first)
         if first:
             self._set_up(len(rows))
+            rows = self._on_own_scales([rows], [None])[0]
             self._channels.fit([rows])
             self._last_rows, self._stream, self._n_waiting = rows[:0], None, 0
+        elif self._scales is not None:
+            rows = self._scales.transform(rows, -1)
         self._n_waiting += len(rows)  # rows that have not been trained on
         rows = np.concatenate([self._last_rows, rows])
         n_trained = len(rows) - self._n_waiting
@@ -424,7 +433,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         estimator, size = self._new_estimator(), self.window_size_
         ours = isinstance(estimator, BaseAutoencoder)
         dtype = np.float32 if ours else np.float64
-        self._channels = Channels(self.views, self.standardize, dtype)
+        self._channels = Channels(self.views, bool(self.standardize), dtype)
         shapes = [Shape(self, estimator, self._channels, size, self._stride(size, learning=True))]
         while len(shapes) < self.n_scales and shapes[0].from_residuals:
             size //= _SCALE
@@ -433,6 +442,16 @@ class WindowedDetector(SeriesScoreMixin, Declared):
             settings = self._channels, size, self._stride(size, learning=True)
             shapes.append(Shape(self, self._new_estimator(), *settings))
         self.estimator_, self._kinds = estimator, Kinds(shapes, None, None)
+
+    def _on_own_scales(self, series, names):
+        """Return series as they are, or each scaled by its own rows that are trained on."""
+        self._scales = None
+        if self.standardize != "series":
+            return series
+        # Of a series too short to be trained on, all rows have to do.
+        parts = [rows[: self._n_train(len(rows)) or len(rows)] for rows in series]
+        self._scales = SeriesScales().fit(parts, names)
+        return [self._scales.transform(rows, number) for number, rows in enumerate(series)]
 
     def _new_estimator(self):
         # Its training_data is about its own scores, which are not used here; "clean" costs least.

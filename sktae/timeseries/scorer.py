@@ -12,6 +12,7 @@ from sktae.timeseries.channels import Channels
 from sktae.timeseries.events import concat_events, find_events
 from sktae.timeseries.kinds import Kinds
 from sktae.timeseries.reverse_windowing import OverlapAverage, WindowAverage
+from sktae.timeseries.series_scales import SeriesScales
 from sktae.timeseries.series_stream import SeriesStream
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.validation import (
@@ -20,7 +21,6 @@ from sktae.timeseries.validation import (
     check_spacing,
     check_steps,
     check_times,
-    groups_of,
     rows_of,
     spacing_of,
     split_series,
@@ -49,6 +49,7 @@ class SeriesScoreMixin(OutlierMixin):
     _channels: Channels
     _gap: int  # a row changes scores of others that are at most so many rows away
     _kinds: Kinds
+    _scales: SeriesScales | None  # of the series of the fit, if each has its own
     _spacing: float | None  # of the rows of the fit, in seconds, if their times are known
     _scored_by: dict[str, Any]  # the settings that `offset_` belongs to
     _stream: tuple | None  # of `score_next`: the stream, and the time of its last row if known
@@ -143,11 +144,18 @@ class SeriesScoreMixin(OutlierMixin):
         scores : ndarray of shape (n_final,)
             The higher, the more normal.
         """
-        found, _, self._stream = self._advance(self._stream, rows, last, "anomaly")
+        found, _, self._stream = self._advance(self._stream, rows, last, "anomaly", None)
         return -found[:, 0]
 
-    def stream(self):
+    def stream(self, series=None):
         """Return an object that follows one series, so that many can be scored by one detector.
+
+        Parameters
+        ----------
+        series : label, default=None
+            With `standardize="series"`, which series of the fit it is, as the column `group` had
+            it. Rows that arrive are scaled as those of the fit were, since they are too few to be
+            scaled by themselves.
 
         Returns
         -------
@@ -155,7 +163,8 @@ class SeriesScoreMixin(OutlierMixin):
             Its `score` takes the next rows, and its `events` lists what happened so far.
         """
         check_is_fitted(self)
-        return SeriesStream(self)
+        self._check_known(series)
+        return SeriesStream(self, series)
 
     def error_map(self, X):
         """Compute the error of each timepoint in each channel.
@@ -218,7 +227,7 @@ class SeriesScoreMixin(OutlierMixin):
         """
         scores = self.score_samples(X)
         check_scored_as_in_fit(self, "offset_ is a threshold for")
-        parts, (series, positions) = split_series(X, self.group)[0], self._series(X)
+        (parts, _, groups), (series, positions) = split_series(X, self.group), self._series(X)
         if positions is None:
             return [self._events(*one) for one in zip(parts, series, scores, strict=True)]
         events = [
@@ -227,7 +236,6 @@ class SeriesScoreMixin(OutlierMixin):
         ]
         if self.group is None:
             return events[0]
-        groups = [groups_of(X, self.group).iloc[own[0]] for own in positions]
         return concat_events(events, self.group, groups)
 
     def __sklearn_tags__(self):
@@ -237,9 +245,36 @@ class SeriesScoreMixin(OutlierMixin):
 
     # -- the private twins ---------------------------------------------------------------------
 
-    def _series(self, X, reset=False):
-        """Return the series in X as arrays, and the positions of their rows; None for a list."""
-        parts, positions = split_series(X, self.group)
+    def _series(self, X):
+        """Return the series in X, each on its scale, and the positions of their rows."""
+        series, positions, names = self._read(X, reset=False)
+        return [self._scaled(*one) for one in zip(series, names, strict=True)], positions
+
+    def _scaled(self, rows, name):
+        """Return the rows of a series on its own scale, if each has one."""
+        if self._scales is None:
+            return rows
+        return self._scales.transform(rows, self._scales.numbers.get(name))
+
+    def _check_known(self, name):
+        """Raise if no scale is known for the rows of a series that arrive one after the other."""
+        owner = type(self).__name__
+        if self._scales is None and name is not None:
+            raise ValueError(
+                f"series={name!r} names no series, since all have one scale with standardize="
+                f"{self.standardize} of {owner}; leave it out, or fit with standardize='series'."
+            )
+        if self._scales is not None and name not in self._scales.numbers:
+            known = ", ".join(map(repr, list(self._scales.numbers)[:5])) or "none by name"
+            raise ValueError(
+                f"With standardize='series' of {owner}, rows that arrive have the scale of a "
+                f"series of the fit, and series={name!r} is none of them ({known}): name one, as "
+                f"in stream(name), or fit with `group`, or with standardize=True."
+            )
+
+    def _read(self, X, reset):
+        """Return the series in X as arrays, the positions of their rows, and their names."""
+        parts, positions, names = split_series(X, self.group)
         check_times(*parts)
         spacing = spacing_of(*parts)
         if reset:
@@ -250,7 +285,7 @@ class SeriesScoreMixin(OutlierMixin):
         series += [validated_rows(self, x, reset=False) for x in parts[1:]]
         if reset:
             check_channels(self, series)
-        return series, positions
+        return series, positions, names
 
     def _one_series(self, X, reset):
         """Return the rows of one series, the only one that a method goes on with, as an array."""
@@ -269,9 +304,10 @@ class SeriesScoreMixin(OutlierMixin):
             check_channels(self, [rows])
         return rows
 
-    def _advance(self, state, rows, last, output):
+    def _advance(self, state, rows, last, output, name):
         """Go on with a series; return what is final, times of the rows if known, and the state."""
         check_is_fitted(self)
+        self._check_known(name)
         stream, last_time = state or (self._new_stream(output), None)
         times = None
         if rows is None:
@@ -283,7 +319,7 @@ class SeriesScoreMixin(OutlierMixin):
             if times is not None and len(times):
                 check_steps(times, last_time, self._spacing)
                 last_time = times[-1]
-            rows = self._one_series(rows, reset=False)
+            rows = self._scaled(self._one_series(rows, reset=False), name)
         found = stream.process(rows, *self._functions(output), last)
         return found, times, None if last else (stream, last_time)
 

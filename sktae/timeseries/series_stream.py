@@ -20,6 +20,9 @@ class SeriesStream:
     detector : WindowedDetector
         The fitted detector.
 
+    series : label, default=None
+        Which series of the fit it is, if each has its own scale.
+
     Examples
     --------
     >>> import numpy as np
@@ -36,14 +39,15 @@ class SeriesStream:
     """
 
     detector: Any
+    series: Any
     _state: tuple | None  # the streams of measures and the time of the last row, as of a detector
     _n_rows: int  # that were given
     _labels: pd.Index  # of rows whose scores are not final, or that may be events
     _found: np.ndarray  # the parts of the anomaly of rows that may be events
     _over: list[pd.DataFrame]  # events that no later row can change
 
-    def __init__(self, detector: Any):
-        self.detector = detector
+    def __init__(self, detector: Any, series: Any = None):
+        self.detector, self.series = detector, series
         self.reset()
 
     def reset(self):
@@ -70,7 +74,9 @@ class SeriesStream:
         """
         if self._state is None:
             self.reset()  # what is known of an earlier series is kept until another one begins
-        found, labels, self._state = self.detector._advance(self._state, rows, last, "reasons")
+        found, labels, self._state = self.detector._advance(
+            self._state, rows, last, "reasons", self.series
+        )
         n_rows = 0 if rows is None else len(rows)
         if labels is None:
             labels = pd.RangeIndex(self._n_rows, self._n_rows + n_rows)

@@ -13,13 +13,16 @@ from sktae.inputs.scaling import FLOATS, from_tensor
 _DAY = 86_400.0  # seconds
 
 
-def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
-    """Return the series in X, and the positions of their rows in it; None if X is a list."""
+def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None, list[Any]]:
+    """Return the series in X, the positions of their rows in it, None if X is a list, and names.
+
+    These are the groups of the series, or None each.
+    """
     X = [rows_of(x) for x in X] if isinstance(X, list | tuple) else rows_of(X)
     if isinstance(X, list) and X:
         shapes = [getattr(x, "shape", ()) for x in X]
         if all(len(shape) == 2 for shape in shapes):
-            return X, None
+            return X, None, [None] * len(X)
         if all(len(shape) == 1 for shape in shapes):
             raise ValueError(
                 f"A series must have shape (n_timepoints, n_channels), but X is a list of arrays "
@@ -28,12 +31,12 @@ def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None]:
             )
     if group is None:
         check_one_series(X)
-        return [X], [slice(None)]
-    codes, _ = pd.factorize(groups_of(X, group), use_na_sentinel=False)
+        return [X], [slice(None)], [None]
+    codes, names = pd.factorize(groups_of(X, group), use_na_sentinel=False)
     order = np.argsort(codes, kind="stable")
     positions = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     channels = X.drop(columns=group) if group in X else X.droplevel(group)
-    return [channels.iloc[rows] for rows in positions], positions
+    return [channels.iloc[rows] for rows in positions], positions, list(names)
 
 
 def groups_of(X: Any, group: str) -> pd.Series:
@@ -116,7 +119,7 @@ def spacing_of(*series: Any) -> float | None:
                 f"{times[place]} to {times[place + 1]}{also}; resample the series, as in "
                 f"X.resample(...).mean(), or give the parts between long gaps as a list.",
                 UserWarning,
-                stacklevel=5,  # where the user calls a method
+                stacklevel=6,  # where the user calls a method
             )
     return float(np.median(found)) if found else None
 
@@ -135,7 +138,7 @@ def check_spacing(spacing: float | None, fitted: float | None) -> None:
         f"Rows of X are {new} apart, but those of the fit were {old}, so windows cover another "
         f"time; resample X, as in X.resample(...).mean().",
         UserWarning,
-        stacklevel=4,  # where the user calls a method
+        stacklevel=6,  # where the user calls a method
     )
 
 
