@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
+from sktae._engine.tiles import in_tiles
 from sktae.inputs.columns import filled_in, is_frame, like
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, from_tensor, result_dtype
@@ -209,7 +210,8 @@ class TransformMixin(TransformerMixin):
 
     def _decode(self, codes):
         z = Rows(codes, lambda z: z.float().clamp(-_LARGEST_CODE, _LARGEST_CODE), self.net_.device)
-        rows = self._apply(lambda network, z: network.decode(z), z)
+        network = self.net_.module_
+        (rows,) = in_tiles(lambda z: (network.decode(z),), network, z)
         return self._inputs.to_array(rows, codes.dtype)
 
     def _reconstruct(self, x):

@@ -18,7 +18,7 @@ from sktae._engine.freeze import Part
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae._engine.settings import usual_settings
-from sktae._engine.tiles import in_tiles
+from sktae._engine.tiles import Trial, in_tiles
 from sktae._outliers.explain import ExplainMixin
 from sktae._outliers.measures import Ellipsoid
 from sktae._outliers.model import SPACE
@@ -657,8 +657,9 @@ tuple, default="silu"
 
     def _apply(self, function: Callable[..., Tensor], x: Rows) -> np.ndarray:
         """Apply a function of network and rows, tile by tile."""
-        network = self._network(x)
-        return in_tiles(lambda rows: (function(network, rows),), self.net_.module_, x)[0]
+        network, module = self._network(x), self.net_.module_
+        trial = Trial(module, (type(network), function.__qualname__), self._fitted.memory.x)
+        return in_tiles(lambda rows: (function(network, rows),), module, x, trial=trial)[0]
 
     def _network(self, x: Rows) -> Any:
         return self.outlier_model_.completing(self, self.net_.module_, x)
@@ -666,6 +667,5 @@ tuple, default="silu"
     def _anomalies(self, raw: Any) -> np.ndarray:
         if self.score_method != self._scored_by["score_method"]:
             self._validate_params()  # it may be changed after the fit
-        x = self._loader(raw)
-        model = self.outlier_model_
-        return model.score(self, self._network(x), self._inputs, x, self.score_method)
+        x, model, sample = self._loader(raw), self.outlier_model_, self._fitted.memory.x
+        return model.score(self, self._network(x), self._inputs, x, self.score_method, sample)

@@ -12,7 +12,7 @@ from torch.utils.data import ChainDataset, TensorDataset
 from sktae import DenoisingAutoencoder
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.rows import Loaded
-from sktae._engine.tiles import TILE, in_tiles
+from sktae._engine.tiles import TILE, Trial, in_tiles
 from sktae._training.prepare import Prepared
 from sktae.randomness import (
     Mask,
@@ -202,6 +202,25 @@ def test_tiles(n_rows):
     assert sizes == {TILE}
     np.testing.assert_allclose(mapped, network(x).detach(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(total, x.sum(1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_few_rows_are_computed_in_small_tiles(agrees):
+    """That is so if a sample is the same in small tiles; it is tried once, and bits stay."""
+    network, sizes = nn.Linear(5, 3), []
+    x = torch.randn(300, 5)
+
+    def function(rows):
+        sizes.append(len(rows))
+        return (network(rows) if agrees else network(rows) + len(rows),)
+
+    (whole,) = in_tiles(function, network, Loaded(x))
+    trial = Trial(network, ("f",), x)
+    for n_rows in (1, 32, 33, 128, 129):
+        (few,) = in_tiles(function, network, Loaded(x[:n_rows]), trial=trial)
+        np.testing.assert_array_equal(few, whole[:n_rows])
+        sizes.clear() if n_rows == 1 else None
+    assert sizes == ([32, 32, 32, *[32] * 4, TILE] if agrees else [TILE] * 4)
 
 
 def test_each_device_has_rows_of_its_own(X):

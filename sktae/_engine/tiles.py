@@ -9,7 +9,8 @@ width that leaves none.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -36,8 +37,50 @@ TILE, _GPU_TILE = 1024, 2**15
 _TILE_NUMBERS, _LAYER_NUMBERS = 2**22, 2**18
 
 
+# Up to so many small tiles are computed in place of a tile. A small one has whole vector registers
+# in each column, as a tile has.
+_SMALL_TILE, _FEW_TILES = 2 * _REGISTER, 4
+
+
 # From this many tiles on, what is saved in each repays the recording of the function of a tile.
 MANY_TILES = 16
+
+
+class Trial(NamedTuple):
+    """By what is seen whether a function does the same to rows in small tiles as in whole ones.
+
+    Kernels choose how to sum by shapes, not by values. So one trial is enough for each function.
+
+    Parameters
+    ----------
+    owner : object
+        With what the result is kept: the network, or what else the function depends on.
+
+    name : tuple
+        Tells functions of an owner apart.
+
+    sample : Tensor
+        Rows of the training, as the network gets them.
+    """
+
+    owner: Any
+    name: tuple
+    sample: Tensor
+
+    def agrees(self, function: Callable[[Tensor], tuple[Tensor, ...]], size: int) -> bool:
+        """Tell whether small tiles give the same bits as a tile of some size."""
+        known, key = _AGREEING.setdefault(self.owner, {}), (self.name, torch.get_num_threads())
+        if key not in known:
+            rows = self.sample[:size]
+            whole = function(_filled(rows, size))
+            parts = [function(_filled(part, _SMALL_TILE)) for part in rows.split(_SMALL_TILE)]
+            small = map(torch.cat, zip(*parts, strict=True))
+            pairs = zip(whole, small, strict=True)
+            known[key] = all(torch.equal(a[: len(rows)], b[: len(rows)]) for a, b in pairs)
+        return known[key]
+
+
+_AGREEING: WeakKeyDictionary[Any, dict[tuple, bool]] = WeakKeyDictionary()
 
 
 class AlignedLinear(TorchFunctionMode):
@@ -75,22 +118,30 @@ class AlignedLinear(TorchFunctionMode):
 
 @usual_settings()
 def in_tiles(
-    function: Callable[..., tuple[Tensor, ...]], network: nn.Module, *tables: Rows
+    function: Callable[..., tuple[Tensor, ...]],
+    network: nn.Module,
+    *tables: Rows,
+    trial: Trial | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
     The last tile is filled up, so every row meets the same arithmetic whatever its neighbors.
-    Results are written into arrays that are allocated once.
+    Results are written into arrays that are allocated once. Few rows are computed in small tiles,
+    if a trial tells that this makes no difference.
     """
 
-    def prepared(*tiles: Tensor) -> tuple[Tensor, ...]:
+    def computed(*tiles: Tensor) -> tuple[Tensor, ...]:
         with aligned:
-            return function(*(x.finished(tile) for x, tile in zip(tables, tiles, strict=True)))
+            return function(*tiles)
+
+    def prepared(*tiles: Tensor) -> tuple[Tensor, ...]:
+        return computed(*(x.finished(tile) for x, tile in zip(tables, tiles, strict=True)))
 
     results: tuple[np.ndarray, ...] = ()
     n_rows = len(tables[0])
     most, of_layer = TILE, _LAYER_NUMBERS // layer_size(network)
-    if torch.device(tables[0].device).type != "cpu":
+    on_cpu = torch.device(tables[0].device).type == "cpu"
+    if not on_cpu:
         most, of_layer = _GPU_TILE, of_layer * _GPU_TILE // TILE
     of_rows = _TILE_NUMBERS // max(1, math.prod(tables[0].shape))
     # A power of two, since kernels take rows in blocks: of other numbers, the last rows would be a
@@ -101,6 +152,9 @@ def in_tiles(
     if network.training:
         network.eval()
     with torch.no_grad():
+        few = on_cpu and n_rows <= _FEW_TILES * _SMALL_TILE < size
+        if few and trial is not None and trial.agrees(computed, size):
+            size = _SMALL_TILE
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)
             tiles = [_filled(x.tile(start, stop), size) for x in tables]

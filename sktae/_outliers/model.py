@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sktae._engine.rows import Rows
-from sktae._engine.tiles import in_tiles
+from sktae._engine.tiles import Trial, in_tiles
 from sktae._outliers.measures import Center, Ellipsoid, KnownOutliers, Neighbors, Ranks, Space, Tail
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
@@ -169,12 +169,23 @@ class OutlierModel:
         return self
 
     def score(
-        self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows, method: str
+        self,
+        estimator: HasErrors,
+        network: nn.Module,
+        inputs: Inputs,
+        rows: Rows,
+        method: str,
+        sample: Tensor | None = None,
     ) -> np.ndarray:
-        """Return the anomalies of rows by a `score_method`, (n,): the higher, the more unusual."""
+        """Return the anomalies of rows by a `score_method`, (n,): the higher, the more unusual.
+
+        With a sample of the training, as the network gets it, few rows take less time.
+        """
+        names = type(network), "measures" if method in _MEASURES else method
+        trial = None if sample is None else Trial(self, names, sample)
         if method not in _MEASURES:
             (errors,) = in_tiles(
-                lambda x: (estimator._row_errors(network, x, method),), network, rows
+                lambda x: (estimator._row_errors(network, x, method),), network, rows, trial=trial
             )
             # What overflows is infinite, or NaN where infinite terms cancel out.
             return np.nan_to_num(errors.astype(np.float64), nan=_LARGEST, posinf=_LARGEST)
@@ -182,7 +193,7 @@ class OutlierModel:
         def measures(x: Tensor) -> tuple[Tensor]:
             return (self.measures(parts(estimator, network, inputs, x)),)
 
-        (values,) = in_tiles(measures, network, rows)
+        (values,) = in_tiles(measures, network, rows, trial=trial)
         return self.anomalies(values, _MEASURES[method])
 
     def completing(self, estimator: HasErrors, network: Any, rows: Rows) -> Any:

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktae._engine.rows import Loaded
 from sktae._engine.settings import usual_settings
+from sktae._engine.tiles import in_tiles
 from sktae.randomness import Uniform, generator, seed_of
 
 
@@ -70,10 +71,11 @@ class SamplingMixin:
         size = math.prod(self._inputs.shape)
         u = Uniform((size,)).draw(rng, n_samples)
 
-        def draw(network, code_and_u):
-            return self._draw(network, *code_and_u.split([code.shape[1], size], 1))
+        network = self.net_.module_
+
+        def draw(code_and_u):
+            return (self._draw(network, *code_and_u.split([code.shape[1], size], 1)),)
 
         code_and_u = Loaded(torch.cat([code, u], 1).to(self.net_.device))
-        return self._inputs.to_table(
-            self._inputs.to_array(self._apply(draw, code_and_u), np.float64)
-        )
+        (rows,) = in_tiles(draw, network, code_and_u)
+        return self._inputs.to_table(self._inputs.to_array(rows, np.float64))
