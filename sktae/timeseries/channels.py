@@ -111,14 +111,15 @@ class Channels:
         """
         joined = np.concatenate([previous, rows], dtype=np.float64)
         scaled = np.zeros((len(rows), *self.shift.shape), self.dtype)
-        # Without a scale, values are clipped where their squares would overflow.
-        largest = np.sqrt(np.finfo(self.dtype).max) * _SAFE
-        limit = self.clip if self.standardize else largest
-        for i, view in enumerate(self.views):
-            values = _view(view, joined)[-len(rows) :]
-            with np.errstate(over="ignore"):  # clipped below
-                values = (values - self.shift[i]) / self.scale[i]
-            scaled[len(rows) - len(values) :, i] = np.clip(values, -limit, limit)
+        limit = self.clip
+        if not self.standardize:  # values are clipped where their squares would overflow
+            limit = np.sqrt(np.finfo(self.dtype).max) * _SAFE
+        with np.errstate(over="ignore"):  # clipped below
+            for i, view in enumerate(self.views):
+                values = (_view(view, joined)[-len(rows) :] - self.shift[i]) / self.scale[i]
+                # Of few rows, np.clip would take most of the time.
+                clipped = np.minimum(np.maximum(values, -limit), limit)
+                scaled[len(rows) - len(values) :, i] = clipped
         return scaled
 
 
@@ -141,4 +142,4 @@ def _extremes(series: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _view(view: str, rows: np.ndarray) -> np.ndarray:
-    return np.diff(rows, axis=0) if view == "difference" else rows
+    return rows[1:] - rows[:-1] if view == "difference" else rows

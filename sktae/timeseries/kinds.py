@@ -190,7 +190,9 @@ class Kinds:
 
     def contributions(self, errors: Sequence[np.ndarray]) -> np.ndarray:
         """Return what each channel adds to the anomaly of rows, (t, c)."""
-        parts = self.parts(errors)
+        return self._contributions(errors, self.parts(errors))
+
+    def _contributions(self, errors: Sequence[np.ndarray], parts: np.ndarray) -> np.ndarray:
         size, shapes = self.by_size(errors).argmax(axis=1), np.stack(errors[: len(self.shapes)])
         found = parts[:, :1] * _shares(shapes[size, np.arange(len(size))])
         for kind, excess in self._excess(errors):
@@ -201,7 +203,8 @@ class Kinds:
         """Return parts and contributions side by side, (t, 3 + c), or the anomaly, (t, 1)."""
         if not self.shapes[0].from_residuals:
             return errors[0]
-        return np.hstack([self.parts(errors), self.contributions(errors)])
+        parts = self.parts(errors)
+        return np.concatenate([parts, self._contributions(errors, parts)], axis=1)
 
     def split(self, reasons: np.ndarray) -> tuple[np.ndarray, list[np.ndarray] | None]:
         """Return the anomaly of rows, (t,), and their contributions and parts, if there are any."""
@@ -222,7 +225,8 @@ class Kinds:
 
 def _pooled(errors: np.ndarray) -> np.ndarray:
     """Return the quadratic mean over channels, (t, c) to (t,)."""
-    return np.sqrt(np.square(np.minimum(errors, _LARGEST)).mean(axis=1))
+    squares = np.square(np.minimum(errors, _LARGEST))
+    return np.sqrt(squares.sum(axis=1) / errors.shape[1])
 
 
 def _shares(errors: np.ndarray) -> np.ndarray:

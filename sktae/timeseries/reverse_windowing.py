@@ -71,7 +71,8 @@ class WindowAverage:
         rows = np.arange(self.n_assigned, n_rows if last else min(n_rows, end))
         assigned = np.zeros((len(rows), len(self.default)))
         if self.n_windows:
-            window = np.clip((rows - self.offset) // self.stride, 0, self.n_windows - 1)
+            window = np.maximum((rows - self.offset) // self.stride, 0)
+            window = np.minimum(window, self.n_windows - 1)
             complete = rows >= self.first_row
             assigned[complete] = errors[window[complete] - self.n_windows + len(errors)]
         self.last_error = errors[-1:]

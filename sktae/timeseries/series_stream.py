@@ -77,12 +77,14 @@ class SeriesStream:
         found, labels, self._state = self.detector._advance(
             self._state, rows, last, "reasons", self.series
         )
-        n_rows = 0 if rows is None else len(rows)
-        if labels is None:
-            labels = pd.RangeIndex(self._n_rows, self._n_rows + n_rows)
-        # Of no rows, an index would give its type to those that follow.
-        self._labels = self._labels.append(labels) if len(self._labels) else labels
-        self._n_rows += n_rows
+        first, begin = self._n_rows - len(self._labels), self._n_rows
+        self._n_rows += 0 if rows is None else len(rows)
+        if labels is None and self._labels.dtype.kind == "i":
+            self._labels = pd.RangeIndex(first, self._n_rows)
+        else:
+            labels = pd.RangeIndex(begin, self._n_rows) if labels is None else labels
+            # Of no rows, an index would give its type to those that follow.
+            self._labels = self._labels.append(labels) if len(self._labels) else labels
         width = found.shape[1]
         self._found = np.concatenate([self._found.reshape(-1, width), found])
         scores = -self.detector._kinds.split(self._found)[0]
@@ -120,10 +122,11 @@ class SeriesStream:
 
     def _forget(self, scores):
         """Keep only rows that may be part of an event, or become one."""
-        flagged = np.flatnonzero(scores < self.detector.offset_)
-        following = np.append(flagged, len(scores))  # the next row may be flagged
-        ends = np.flatnonzero(np.diff(following) > self.detector.window_size_)
-        n = int(following[ends[-1] + 1 if len(ends) else 0])
-        if len(ends):
-            self._over = [*self._over, self._events(n).assign(over=True)]
+        n, flagged = len(scores), np.flatnonzero(scores < self.detector.offset_)
+        if len(flagged):
+            following = np.append(flagged, n)  # the next row may be flagged
+            ends = np.flatnonzero(np.diff(following) > self.detector.window_size_)
+            n = int(following[ends[-1] + 1 if len(ends) else 0])
+            if len(ends):
+                self._over = [*self._over, self._events(n).assign(over=True)]
         self._labels, self._found = self._labels[n:], self._found[n:]

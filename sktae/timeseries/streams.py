@@ -114,7 +114,7 @@ class RowStream:
         numbers = np.arange(self.n_final, end)
         excess = np.zeros((len(numbers), found.shape[1]))
         if self.n_runs:
-            run = np.clip(numbers - self.offset, 0, self.n_runs - 1)
+            run = np.minimum(np.maximum(numbers - self.offset, 0), self.n_runs - 1)
             known = numbers >= self.offset if self.causal else slice(None)
             excess[known] = found[run[known] - self.n_runs + len(found)]
         self.n_final += len(numbers)

@@ -194,9 +194,24 @@ def check_times(*series: Any, after: Any = None) -> None:
             )
 
 
-def validated_rows(detector: Any, X: Any, **settings: Any) -> np.ndarray:
+def validated_rows(detector: Any, X: Any, reset: bool) -> np.ndarray:
     """Return the rows of a series as an array, in which missing values are NaN."""
-    return validate_data(detector, X, dtype=FLOATS, ensure_all_finite="allow-nan", **settings)
+    if not reset and _is_plain(detector, X):
+        return X
+    return validate_data(detector, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset)
+
+
+def _is_plain(detector: Any, X: Any) -> bool:
+    """Tell whether rows are valid as they are, which is soon seen."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype in FLOATS
+        and X.ndim == 2
+        and X.shape[1] == detector.n_features_in_
+        and len(X) > 0
+        and not hasattr(detector, "feature_names_in_")
+        and not np.isinf(X).any()
+    )
 
 
 def check_channels(detector: Any, series: list[np.ndarray]) -> None:
