@@ -9,6 +9,7 @@ MEASURES = {
     "million_rows_per_s": ("Million rows per second", "{:.2f}"),
     "share_of_floor": ("Share of the floor", "{:.0%}"),
     "share_of_limit": ("Share of the limit", "{:.2%}"),
+    "slow_ms": ("Slow rows, ms", "{:.2f}"),
     "memory_mb": ("Memory, MB", "{:.1f}"),
     "file_mb": ("File, MB", "{:.1f}"),
     "rows_mb": ("Rows, MB", "{:.1f}"),

@@ -1,15 +1,18 @@
-"""Scoring a large table, and a single row."""
+"""Scoring a large table, a single row, and a row of a stream."""
 
+import time
 from functools import partial
 
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
 from torch import nn
 
 from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.contestants import ONE_BY_ONE, Layers, pyod_fit, skorch_fit, sktae_fit
 from benchmarks._lib.measure import alone, memory_rise
 from benchmarks._lib.results import PYOD
+from sktae import WindowedDetector
 
 TILE = 2048
 BATCH = 256  # of those that keep the size of their training batches
@@ -134,3 +137,47 @@ def score_row(args, n_features, calls):
 def repeated(score, X, calls):
     for _ in range(calls):
         score(X)
+
+
+# As many rows as two of the longest windows: whatever the score of a row depends on.
+SPAN = 400
+
+
+@case(
+    "Scoring a row of a stream",
+    full=[(kind, n, 1200, 60) for kind in ("default", "PCA(16)") for n in (2, 20)],
+    tiny=[("PCA(16)", 1, 12, 3)],
+)
+def stream_row(args, kind, n_channels, calls, whole_calls):
+    """How long does it take to score the next row of a series?
+
+    Rows arrive one by one. A stream takes each and keeps what later rows need. Without a stream,
+    all rows that a score depends on, two windows of 200, are scored again each time. The time is a
+    mean over rows: a window ends only in every third of them. Slow rows are those at the 99th
+    percentile.
+    """
+    rng, t = np.random.default_rng(0), np.arange(2000)[:, np.newaxis]
+    X = np.sin(t / (5 + np.arange(n_channels))) + 0.05 * rng.normal(size=(len(t), n_channels))
+    estimator = None if kind == "default" else PCA(16)
+    model = WindowedDetector(estimator, random_state=0).fit(X)
+    stream, times = model.stream(), []
+    stream.score(X)
+
+    def streamed():
+        for i in range(calls):
+            begin = time.perf_counter()
+            stream.score(X[i : i + 1])
+            times.append(time.perf_counter() - begin)
+
+    def whole():
+        for i in range(whole_calls):
+            model.score_samples(X[i : i + SPAN])
+
+    runs = {"score_samples": whole, "stream": streamed}
+    for run in runs.values():
+        run()
+    times.clear()
+    setting, shares = f"{kind}, {n_channels} channels", {"score_samples": whole_calls / calls}
+    rows = compare(args, setting, runs, "score_samples", calls=calls, shares=shares)
+    rows[-1]["slow_ms"] = 1000 * np.quantile(times, 0.99)
+    return rows
