@@ -189,6 +189,15 @@ def test_chunks_go_on_after_a_fit():
         model.partial_fit(chunk)
     assert model.score_samples(other).mean() > before
     assert model._channels.scale is scale
+    # The threshold moves along; of rows that are all learned, it can promise nothing.
+    rows = np.concatenate([X, other])
+    scores = -model._process(rows, "anomaly")[:, 0]
+    assert model.offset_ == np.percentile(scores, 1)
+    promise = detector(calibration="cross", false_alarms_per=2000).fit(X[:400])
+    before = promise.offset_
+    with pytest.raises(ValueError, match="partial_fit holds none out: call fit, on series of at"):
+        promise.partial_fit(other)
+    assert promise.offset_ == before
     assert hasattr(WindowedDetector(), "partial_fit")
     assert not hasattr(detector(PCA()), "partial_fit")
 

@@ -77,7 +77,8 @@ def _by_events(detector: Any, held_out: Sequence[np.ndarray] | None) -> float:
     if held_out is None:
         raise ValueError(
             f"false_alarms_per={per!r} of {name} needs scores of rows that were not learned, and "
-            f"here are none: call fit, on series of at least eight windows."
+            f"here are none, since the series are short, or since partial_fit holds none out: call "
+            f"fit, on series of at least eight windows."
         )
     n_rows, block = _rows_in(detector, per), _BLOCK_WINDOWS * detector.window_size_
     largest = np.sort(
