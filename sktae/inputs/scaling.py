@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 # The dtypes of raw rows; anything else is converted to the first.
 FLOATS = (np.float64, np.float32)
+
+# Up to so many rows, validation takes longer than to see that none is needed.
+_FEW_ROWS = 1000
 
 # Scaled values are clipped here: their squares, and sums of these, still fit float32.
 CLIP = 1e6
@@ -194,6 +198,27 @@ def from_tensor(X: Any) -> Any:
         raise ValueError(f"X is a tensor on the device {X.device}; pass X.cpu() instead.")
     X = X.detach()
     return (X.float() if X.dtype in (torch.bfloat16, torch.float16) else X).numpy()
+
+
+def validated_floats(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+    """Return rows as an array of floats, in which missing values are NaN.
+
+    Few rows for a fitted estimator that are valid as they are need no `validate_data`, which takes
+    as long as all else that is done to a single row.
+    """
+    plain = (
+        not reset
+        and type(X) is np.ndarray
+        and X.dtype in FLOATS
+        and X.ndim == 2
+        and X.shape[1] == getattr(estimator, "n_features_in_", None)
+        and 0 < len(X) <= _FEW_ROWS
+        and not hasattr(estimator, "feature_names_in_")
+        and not np.isinf(X).any()
+    )
+    if plain:
+        return X
+    return validate_data(estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset)
 
 
 def check_rows_hold_values(rows: Any) -> None:

@@ -27,6 +27,7 @@ from sktae.inputs.scaling import (
     rounding,
     scaled,
     unscaled,
+    validated_floats,
 )
 
 
@@ -102,9 +103,7 @@ class Tabular(Inputs):
         else:
             self._learn_columns(None, reset)
             check_no_strings(X, type(estimator).__name__)
-            raw = validate_data(
-                estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
-            )
+            raw = validated_floats(estimator, X, reset)
         check_rows_hold_values(raw)
         return raw
 

@@ -8,6 +8,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktae._outliers.scores import check_scored_as_in_fit, p_values
+from sktae.inputs.scaling import validated_floats
 from sktae.timeseries.channels import Channels
 from sktae.timeseries.events import concat_events, find_events
 from sktae.timeseries.kinds import Kinds
@@ -25,7 +26,6 @@ from sktae.timeseries.validation import (
     spacing_of,
     split_series,
     time_index,
-    validated_rows,
 )
 
 # The automatic stride is one part of a window, of so many. Errors are smoothed over a window, so
@@ -281,8 +281,8 @@ class SeriesScoreMixin(OutlierMixin):
             self._spacing = spacing
         else:
             check_spacing(spacing, self._spacing)
-        series = [validated_rows(self, parts[0], reset=reset)]
-        series += [validated_rows(self, x, reset=False) for x in parts[1:]]
+        series = [validated_floats(self, parts[0], reset=reset)]
+        series += [validated_floats(self, x, reset=False) for x in parts[1:]]
         if reset:
             check_channels(self, series)
         return series, positions, names
@@ -299,7 +299,7 @@ class SeriesScoreMixin(OutlierMixin):
         check_times(X)
         if reset:
             self._spacing = spacing_of(X)
-        rows = validated_rows(self, X, reset=reset)
+        rows = validated_floats(self, X, reset=reset)
         if reset:
             check_channels(self, [rows])
         return rows

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import validate_data
 
 from sktae.inputs.columns import container_of
-from sktae.inputs.scaling import FLOATS, from_tensor
+from sktae.inputs.scaling import from_tensor
 
 _DAY = 86_400.0  # seconds
 
@@ -192,26 +191,6 @@ def check_times(*series: Any, after: Any = None) -> None:
                 f"to {times[i + 1]}; sort it, as in X.sort_index(), or give several series as a "
                 f"list."
             )
-
-
-def validated_rows(detector: Any, X: Any, reset: bool) -> np.ndarray:
-    """Return the rows of a series as an array, in which missing values are NaN."""
-    if not reset and _is_plain(detector, X):
-        return X
-    return validate_data(detector, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset)
-
-
-def _is_plain(detector: Any, X: Any) -> bool:
-    """Tell whether rows are valid as they are, which is soon seen."""
-    return (
-        type(X) is np.ndarray
-        and X.dtype in FLOATS
-        and X.ndim == 2
-        and X.shape[1] == detector.n_features_in_
-        and len(X) > 0
-        and not hasattr(detector, "feature_names_in_")
-        and not np.isinf(X).any()
-    )
 
 
 def check_channels(detector: Any, series: list[np.ndarray]) -> None:
