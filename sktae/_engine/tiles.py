@@ -67,17 +67,23 @@ class Trial(NamedTuple):
     name: tuple
     sample: Tensor
 
-    def agrees(self, function: Callable[[Tensor], tuple[Tensor, ...]], size: int) -> bool:
-        """Tell whether small tiles give the same bits as a tile of some size."""
+    def agrees(
+        self, function: Callable[[Tensor], tuple[Tensor, ...]], network: nn.Module, x: Rows
+    ) -> bool:
+        """Tell whether small tiles give the same bits as those that rows like `x` have."""
         known, key = _AGREEING.setdefault(self.owner, {}), (self.name, torch.get_num_threads())
         if key not in known:
-            rows = self.sample[:size]
-            whole = function(_filled(rows, size))
-            parts = [function(_filled(part, _SMALL_TILE)) for part in rows.split(_SMALL_TILE)]
-            small = map(torch.cat, zip(*parts, strict=True))
-            pairs = zip(whole, small, strict=True)
-            known[key] = all(torch.equal(a[: len(rows)], b[: len(rows)]) for a, b in pairs)
+            size = tile_size(network, x)
+            known[key] = size > _SMALL_TILE and self._same(function, size)
         return known[key]
+
+    def _same(self, function: Callable[[Tensor], tuple[Tensor, ...]], size: int) -> bool:
+        rows = self.sample[:size]
+        whole = function(_filled(rows, size))
+        parts = [function(_filled(part, _SMALL_TILE)) for part in rows.split(_SMALL_TILE)]
+        small = map(torch.cat, zip(*parts, strict=True))
+        pairs = zip(whole, small, strict=True)
+        return all(torch.equal(a[: len(rows)], b[: len(rows)]) for a, b in pairs)
 
 
 _AGREEING: WeakKeyDictionary[Any, dict[tuple, bool]] = WeakKeyDictionary()
@@ -135,29 +141,22 @@ def in_tiles(
             return function(*tiles)
 
     def prepared(*tiles: Tensor) -> tuple[Tensor, ...]:
-        return computed(*(x.finished(tile) for x, tile in zip(tables, tiles, strict=True)))
+        pairs = zip(tables, tiles, strict=True)
+        return computed(*(table.finished(tile) for table, tile in pairs))
 
     results: tuple[np.ndarray, ...] = ()
-    n_rows = len(tables[0])
-    most, of_layer = TILE, _LAYER_NUMBERS // layer_size(network)
-    on_cpu = torch.device(tables[0].device).type == "cpu"
-    if not on_cpu:
-        most, of_layer = _GPU_TILE, of_layer * _GPU_TILE // TILE
-    of_rows = _TILE_NUMBERS // max(1, math.prod(tables[0].shape))
-    # A power of two, since kernels take rows in blocks: of other numbers, the last rows would be a
-    # remainder, for which there are kernels of their own.
-    size = 1 << (max(1, min(most, of_layer, of_rows)).bit_length() - 1)
+    n_rows, x = len(tables[0]), tables[0]
+    few = n_rows <= _FEW_TILES * _SMALL_TILE and _on_cpu(x)
     step: Any = Step(prepared)
     aligned = AlignedLinear()
     if network.training:
         network.eval()
     with torch.no_grad():
-        few = on_cpu and n_rows <= _FEW_TILES * _SMALL_TILE < size
-        if few and trial is not None and trial.agrees(computed, size):
-            size = _SMALL_TILE
+        small = few and trial is not None and trial.agrees(computed, network, x)
+        size = _SMALL_TILE if small else tile_size(network, x)
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)
-            tiles = [_filled(x.tile(start, stop), size) for x in tables]
+            tiles = [_filled(table.tile(start, stop), size) for table in tables]
             if start == 0 and n_rows > size * MANY_TILES:
                 step = recorded(step, *tiles)
             parts = step(*tiles)
@@ -167,6 +166,23 @@ def in_tiles(
             for whole, part in zip(results, parts, strict=True):
                 whole[start:stop] = part[: stop - start].cpu().numpy()
     return results
+
+
+def tile_size(network: nn.Module, x: Rows) -> int:
+    """Return how many rows a tile has.
+
+    A power of two, since kernels take rows in blocks: of other numbers, the last rows would be a
+    remainder, for which there are kernels of their own.
+    """
+    most, of_layer = TILE, _LAYER_NUMBERS // layer_size(network)
+    if not _on_cpu(x):
+        most, of_layer = _GPU_TILE, of_layer * _GPU_TILE // TILE
+    of_rows = _TILE_NUMBERS // max(1, math.prod(x.shape))
+    return 1 << (max(1, min(most, of_layer, of_rows)).bit_length() - 1)
+
+
+def _on_cpu(x: Rows) -> bool:
+    return torch.device(x.device).type == "cpu"
 
 
 def layer_size(network: nn.Module) -> int:
