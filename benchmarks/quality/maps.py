@@ -26,6 +26,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks._lib.measure import use_threads
 from benchmarks._lib.tables import circumstances, markdown, seconds
 from sktae import Autoencoder, DenoisingAutoencoder, NeighborAutoencoder
 from sktae.metrics import continuity, triplet_accuracy, trustworthiness
@@ -94,7 +95,7 @@ if find_spec("umap"):
     CONTESTANTS["UMAP"] = umap
 
 
-def measured(make, one_unit, key, size):
+def measured(make, one_unit, key, size, threads):
     """Fit a model to half of the rows, and see what its map of the others is worth."""
     _, k, name, seed = key.values()
     train, new, y_train, y_new = split(*make(seed), one_unit, seed)
@@ -106,6 +107,7 @@ def measured(make, one_unit, key, size):
     settings = {"random_state": seed, **({"max_steps": 2} if size == "tiny" else {})}
     if name == "UMAP" and size != "tiny":  # what it compiles
         CONTESTANTS[name](k, **settings).fit(train[:100]).transform(train[:10])
+    use_threads(threads)  # UMAP takes all of them, and leaves it so
     model = CONTESTANTS[name](k, **settings)
     begin = time.perf_counter()
     model.fit(train)
@@ -137,7 +139,14 @@ def sets(args):
         if args.sets and not any(part in name for part in args.sets):
             continue
         fits = [
-            partial(measured, make, name in DRAWN, dict(zip(KEYS, key, strict=True)), args.size)
+            partial(
+                measured,
+                make,
+                name in DRAWN,
+                dict(zip(KEYS, key, strict=True)),
+                args.size,
+                args.threads,
+            )
             for k in (CODES.get(name, (2,)) if args.size != "tiny" else (2,))
             for seed in range(args.repeats)
             for key in ((name, k, contestant, seed) for contestant in args.only)
