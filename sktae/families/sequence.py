@@ -38,8 +38,8 @@ def negative_log_likelihood(x: Tensor, out: Any) -> Tensor:
     return token_nll(x, out.logits)
 
 
-class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
-    """Base of autoencoders of sequences.
+class SequenceMixin(NoiseMixin):
+    """Makes an autoencoder take sequences of numbers.
 
     `X` is an array of shape (n_samples, n_steps, n_channels), a list of arrays of unequal length,
     or has sequences as rows, one step after the other. NaN marks missing values, which count
@@ -50,25 +50,17 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     ----------
     standardize : bool, default=True
         Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
-        in the units of `X` either way. Tokens are not scaled.
+        in the units of `X` either way.
 
     n_channels : int, default=1
         Number of channels of sequences that are rows of `X`.
-
-    n_tokens : int, "auto" or None, default=None
-        Size of the vocabulary for sequences of tokens, which are integers from 0 on; "auto" is the
-        largest training token plus 1. New tokens outside of the vocabulary count as one unknown
-        token. Scores measure how unlikely the tokens are. None for sequences of numbers.
-
-    padding_token : int or None, default=None
-        Token that marks padding and counts as missing, as NaN does.
 
     sequence_length : int or "auto", default="auto"
         Maximal number of steps of a sequence; "auto" is that of the training sequences.
 
     patch_size : int or "auto", default="auto"
         Number of steps in a patch, which the network takes as one vector. "auto" makes at most 16
-        patches of a sequence. For tokens, a patch is always one token.
+        patches of a sequence.
 
     noise : {"gaussian", "masking"} or None, default=None
         How sequences are corrupted in training; the network learns to reproduce clean ones.
@@ -87,9 +79,6 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     n_channels_ : int
         Number of channels.
 
-    n_tokens_ : int
-        Size of the vocabulary, if `n_tokens` is given.
-
     code_shape_ : tuple of int
         Shape of the code of a sequence, which `transform` returns as a row.
     """
@@ -97,8 +86,6 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     _fills_missing: ClassVar[bool] = False  # networks of sequences leave missing steps out
 
     n_channels: Count = 1
-    n_tokens: Count | Literal["auto"] | None = None
-    padding_token: int | None = None
     sequence_length: Count | Literal["auto"] = "auto"
     patch_size: Count | Literal["auto"] = "auto"
     noise: Literal["gaussian", "masking"] | None = None
@@ -108,21 +95,9 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     def _hidden_unit(self, shape):
         return (1, shape[1])  # all channels of a step
 
-    def _corruption(self, shape):
-        if self.noise == "gaussian" and self.n_tokens is not None:
-            raise ValueError(
-                f"noise='gaussian' of {type(self).__name__} is for numbers; with n_tokens, set it "
-                f"to 'masking' or None."
-            )
-        return super()._corruption(shape)
-
     def inputs(self):
-        tokens = self.n_tokens, self.padding_token
-        return Sequence(self.standardize, self.n_channels, *tokens, self.sequence_length)
-
-    @property
-    def objective(self):
-        return squared_error if self.n_tokens is None else negative_log_likelihood
+        length = self.sequence_length
+        return Sequence(self.standardize, self.n_channels, sequence_length=length)
 
     @property
     def sequence_length_(self):
@@ -131,10 +106,6 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     @property
     def n_channels_(self):
         return self._inputs.shape[1]
-
-    @property
-    def n_tokens_(self):
-        return self._inputs.vocabulary
 
     @property
     def code_shape_(self):
@@ -147,30 +118,14 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     def _code_size(self, n_components, shape):
         return n_components * math.prod(self._n_codes(shape))
 
-    def _embedding(self, spec: Spec, width_in: int, width_out: int):
+    def _embedding(self, spec: Spec, width_in: int, width_out: int) -> Any:
         """Return the embedding and readout of sequences, for vectors of these widths."""
-        if self.n_tokens is not None:
-            return TokenEmbedding(spec.shape[0], spec.inputs.vocabulary, width_in, width_out)
         steps, channels = spec.shape
         return NumberEmbedding(steps, channels, self._patch(steps), width_in, width_out)
 
     def _patch(self, steps: int) -> int:
         """Return the number of steps in a patch, for sequences of so many steps."""
         return math.ceil(steps / _MAX_PATCHES) if self.patch_size == "auto" else self.patch_size
-
-    def _n_patches(self, steps: int) -> int:
-        """Return the number of patches of sequences of so many steps."""
-        return steps if self.n_tokens is not None else math.ceil(steps / self._patch(steps))
-
-    def error(self, x, out):
-        return _rescaled(self.objective(x, out), x)
-
-    def residual(self, x, out):
-        if self.n_tokens is None:
-            return _rescaled((x - out.recon).nan_to_num(), x, 0.5)
-        # Deviance residuals, as in generalized linear models: their squares are twice the negative
-        # log-likelihoods.
-        return (2 * self.error(x, out)).clamp(min=0).sqrt()
 
     def explain(self, X):
         """Compute which steps make sequences unusual.
@@ -191,6 +146,89 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
             Columns are those of `X`, if sequences are its rows, or pairs of step and channel.
         """
         return super().explain(X)
+
+    def _reconstruct(self, x):
+        recon = super()._reconstruct(x)
+        if recon.ndim == 3:  # steps beyond the end of a sequence stay missing
+            recon[np.isnan(x.raw).all(axis=2)] = np.nan
+        return recon
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
+    """Base of autoencoders of sequences of numbers or tokens, by their errors.
+
+    Parameters
+    ----------
+    standardize : bool, default=True
+        Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
+        in the units of `X` either way. Tokens are not scaled.
+
+    n_tokens : int, "auto" or None, default=None
+        Size of the vocabulary for sequences of tokens, which are integers from 0 on; "auto" is the
+        largest training token plus 1. New tokens outside of the vocabulary count as one unknown
+        token. Scores measure how unlikely the tokens are. None for sequences of numbers.
+
+    padding_token : int or None, default=None
+        Token that marks padding and counts as missing, as NaN does.
+
+    patch_size : int or "auto", default="auto"
+        Number of steps in a patch, which the network takes as one vector. "auto" makes at most 16
+        patches of a sequence. For tokens, a patch is always one token.
+
+    Attributes
+    ----------
+    n_tokens_ : int
+        Size of the vocabulary, if `n_tokens` is given.
+    """
+
+    n_tokens: Count | Literal["auto"] | None = None
+    padding_token: int | None = None
+
+    def _corruption(self, shape):
+        if self.noise == "gaussian" and self.n_tokens is not None:
+            raise ValueError(
+                f"noise='gaussian' of {type(self).__name__} is for numbers; with n_tokens, set it "
+                f"to 'masking' or None."
+            )
+        return super()._corruption(shape)
+
+    def inputs(self):
+        tokens = self.n_tokens, self.padding_token
+        return Sequence(self.standardize, self.n_channels, *tokens, self.sequence_length)
+
+    @property
+    def objective(self):
+        return squared_error if self.n_tokens is None else negative_log_likelihood
+
+    @property
+    def n_tokens_(self):
+        return self._inputs.vocabulary
+
+    def _embedding(self, spec, width_in, width_out):
+        if self.n_tokens is not None:
+            return TokenEmbedding(spec.shape[0], spec.inputs.vocabulary, width_in, width_out)
+        return super()._embedding(spec, width_in, width_out)
+
+    def _n_patches(self, steps: int) -> int:
+        """Return the number of patches of sequences of so many steps."""
+        return steps if self.n_tokens is not None else math.ceil(steps / self._patch(steps))
+
+    def error(self, x, out):
+        return _rescaled(self.objective(x, out), x)
+
+    def residual(self, x, out):
+        if self.n_tokens is None:
+            return _rescaled((x - out.recon).nan_to_num(), x, 0.5)
+        # Deviance residuals, as in generalized linear models: their squares are twice the negative
+        # log-likelihoods.
+        return (2 * self.error(x, out)).clamp(min=0).sqrt()
 
     def score(self, X, y=None, sample_weight=None):
         """Compute how well sequences are reconstructed, comparable across models.
@@ -288,19 +326,6 @@ class SequenceAutoencoder(NoiseMixin, BaseAutoencoder):
     def _reproduce(self, network, x):
         # Not `recon`, since an autoregressive decoder computes it from the true earlier steps, too.
         return network.decode(network(x).code)
-
-    def _reconstruct(self, x):
-        recon = super()._reconstruct(x)
-        if recon.ndim == 3:  # steps beyond the end of a sequence stay missing
-            recon[np.isnan(x.raw).all(axis=2)] = np.nan
-        return recon
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.sparse = False
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def _rescaled(values: Tensor, x: Tensor, power: float = 1.0) -> Tensor:

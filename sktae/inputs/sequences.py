@@ -178,7 +178,8 @@ class Sequence(Inputs):
                 )
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
         standardize = self.standardize and self.n_tokens is None
-        scaler, _, clipped = fit_scaler(chunked(X), standardize, weights)
+        scaler, incomplete, clipped = fit_scaler(chunked(X), standardize, weights)
+        self.has_missing = bool(incomplete.any())
         self.clipped = clipped if self.n_tokens is None else 0.0
         self.mean, self.rounding = np.nan_to_num(scaler.mean_), rounding(scaler)
         self.coarse = coarse(scaler) if self.n_tokens is None else {}
