@@ -2,11 +2,9 @@
 
 from typing import Literal
 
-from torch import nn
-
 from sktae.base import Auto
 from sktae.families.sequence import SequenceAutoencoder
-from sktae.nn.convolution import DilatedConvolutions
+from sktae.nn.convolution import SequenceDecoder, SequenceEncoder
 from sktae.nn.module import AutoencoderModule
 from sktae.nn.sequences import observed
 from sktae.parameters import Count, SomeWidths
@@ -15,28 +13,18 @@ from sktae.parameters import Count, SomeWidths
 class Network(AutoencoderModule):
     def __init__(self, embedding, widths, n_components, **settings):
         super().__init__()
-        steps = embedding.n_patches
         self.embedding = embedding
-        self.layer_size = steps * max(widths)
-        self.encoder = DilatedConvolutions(widths, **settings)
-        self.to_code = nn.Linear(steps * widths[-1], n_components)
-        self.from_code = nn.Linear(n_components, steps * widths[-1])
-        self.decoder = DilatedConvolutions(widths[::-1], **settings)
+        self.layer_size = embedding.n_patches * max(widths)
+        self.encoder = SequenceEncoder(embedding.n_patches, widths, n_components, **settings)
+        self.decoder = SequenceDecoder(embedding.n_patches, widths[::-1], n_components, **settings)
 
     def forward(self, x):
         patches = self.embedding.to_patches(x)
-        mask = observed(patches)[..., None]  # (n, p, 1)
-        h = self.encoder(self.embedding.embed(patches) * mask) * mask  # (n, p, width)
-        code = self.to_code(h.flatten(1))
-        return self.embedding.output(code, self.decode_vectors(code))
-
-    def decode_vectors(self, code):
-        """Decode codes to vectors, (n, k) -> (n, p, width)."""
-        h = self.from_code(code).unflatten(1, (self.embedding.n_patches, -1))
-        return self.decoder(h)
+        code = self.encoder(self.embedding.embed(patches), observed(patches))
+        return self.embedding.output(code, self.decoder(code))
 
     def decode(self, code):
-        patches = self.embedding.read_out(self.decode_vectors(code))
+        patches = self.embedding.read_out(self.decoder(code))
         return self.embedding.from_patches(patches)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,35 @@ class DilatedConvolutions(nn.Module):
             neighbors = _unfold(self.activation(norm(h)), self.kernel_size, 2**depth)
             h = shortcut(h) + filters(neighbors)
         return h
+
+
+class SequenceEncoder(nn.Module):
+    """Dilated convolutions and a linear map of all steps, (n, t, widths[0]) -> (n, n_out).
+
+    Steps that are not `observed`, (n, t), are left out.
+    """
+
+    def __init__(self, steps: int, widths: Sequence[int], n_out: int, **settings: Any):
+        super().__init__()
+        self.convolutions = DilatedConvolutions(widths, **settings)
+        self.to_code = nn.Linear(steps * widths[-1], n_out)
+
+    def forward(self, h: Tensor, observed: Tensor) -> Tensor:
+        mask = observed[..., None]
+        return self.to_code((self.convolutions(h * mask) * mask).flatten(1))
+
+
+class SequenceDecoder(nn.Module):
+    """A linear map and dilated convolutions, (n, n_in) -> (n, t, widths[-1])."""
+
+    def __init__(self, steps: int, widths: Sequence[int], n_in: int, **settings: Any):
+        super().__init__()
+        self.steps = steps
+        self.from_code = nn.Linear(n_in, steps * widths[0])
+        self.convolutions = DilatedConvolutions(widths, **settings)
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.convolutions(self.from_code(code).unflatten(1, (self.steps, -1)))
 
 
 def _unfold(h: Tensor, kernel_size: int, dilation: int) -> Tensor:
