@@ -1,33 +1,27 @@
 """Convolutional variational autoencoder (Kingma & Welling 2014; maps: Rombach et al. 2022)."""
 
-from functools import partial
-
 from sktae.families.convolution import ConvolutionalMixin
 from sktae.families.density import DensityAutoencoder
+from sktae.families.parts import CodePartsMixin
 from sktae.nn.images import ImageModule
-from sktae.nn.likelihoods import LIKELIHOODS
-from sktae.nn.losses import kl_to_normal
-from sktae.nn.posteriors import NormalCode
-from sktae.parameters import NonNegative
+from sktae.nn.posteriors import GroupedCode
 
 
-class Network(ImageModule, NormalCode):
+class Network(ImageModule, GroupedCode):
     """The code of an image is a normal distribution."""
 
 
-def negative_elbo(likelihood, x, out, *, beta):
-    return {
-        "reconstruction": LIKELIHOODS[likelihood].nll(x, out.decoded, out.log_scale),
-        "divergence": beta * kl_to_normal(out.code, out.logvar),
-    }
-
-
-class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, DensityAutoencoder):
+class ConvolutionalVariationalAutoencoder(
+    ConvolutionalMixin, CodePartsMixin, DensityAutoencoder
+):
     """Convolutional variational autoencoder: encodes images as normal distributions.
 
-    Likelihoods of images can be computed, and new images sampled.
+    Likelihoods of images can be computed, and new images sampled. With `gamma`, the components of
+    the code become independent. With `n_content` and groups of images as `y` of `fit`, the code is
+    divided into what the images of a group share and how each one differs.
 
-    Minimizes :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1))`.
+    Minimizes :math:`-E_{q(z|x)} \\log p(x|z) + \\beta KL(q(z|x) \\| N(0, 1)) + \\gamma KL(q(z) \\|
+    \\prod_j q(z_j))`. The divergence of the content of a group counts once for the group.
 
     Parameters
     ----------
@@ -43,6 +37,10 @@ class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, DensityAutoencoder
     .. [1] Kingma, D. P. and Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
     .. [2] Rombach, R., Blattmann, A., Lorenz, D., Esser, P. and Ommer, B. (2022). High-Resolution
        Image Synthesis with Latent Diffusion Models. CVPR.
+    .. [3] Chen, R. T. Q., Li, X., Grosse, R. and Duvenaud, D. (2018). Isolating Sources of
+       Disentanglement in Variational Autoencoders. NeurIPS.
+    .. [4] Hosoya, H. (2019). Group-based Learning of Disentangled Representations with
+       Generalizability for Novel Contents. IJCAI.
 
     Examples
     --------
@@ -54,10 +52,9 @@ class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, DensityAutoencoder
     (5, 8, 8)
     """
 
-    beta: NonNegative = 1.0
-
     def network(self, spec):
-        return Network(*self._network_arguments(spec))
+        n_content = self._content_size(spec.n_components)
+        return Network(*self._network_arguments(spec), n_content=n_content)
 
     def inputs(self):
         return self._images(unit_interval=self.likelihood == "bernoulli")
@@ -68,7 +65,3 @@ class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, DensityAutoencoder
         scale_shape = (spec.shape[0], 1, 1)
         coders = self._encoder_and_decoder(spec, outputs_per_component=2)
         return *coders, scale_shape, spec.n_components, self.likelihood, self.noise_scale
-
-    @property
-    def objective(self):
-        return partial(negative_elbo, self.likelihood)

@@ -113,7 +113,7 @@ default="combined"
         return kl_to_normal(out.code, out.logvar).sum(1)
 
     def _draw(self, network, code, u):
-        decoded = network.decoder(code)
+        decoded = network.decoded(code)
         u = u.view_as(decoded)
         return LIKELIHOODS[self.likelihood].quantile(u, decoded, network.log_scale())
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sktae.nn.likelihoods import LIKELIHOODS
 from sktae.nn.losses import kl_to_normal, masked_squared
 from sktae.nn.module import AutoencoderModule
-from sktae.randomness import Normal
+from sktae.randomness import Label, Normal
 
 
 class Posterior(NamedTuple):
@@ -21,6 +21,18 @@ class Posterior(NamedTuple):
     z: Tensor  # (n, k), a sample of the code in training, later its mean
     decoded: Tensor  # (n, ...), the decoder's output: means, or logits
     log_scale: Tensor  # (*shape), of the distribution of rows around the means
+
+
+class GroupedPosterior(NamedTuple):
+    """The same, where components of the code may be shared by groups of rows."""
+
+    recon: Tensor
+    code: Tensor
+    logvar: Tensor
+    z: Tensor
+    decoded: Tensor
+    log_scale: Tensor
+    weight: Tensor  # (n, k), of the row's divergence: 1 / group size where it is shared, else 1
 
 
 class NormalCode(AutoencoderModule):
@@ -59,16 +71,24 @@ class NormalCode(AutoencoderModule):
         # up with sums of weights. The softplus keeps the result above -4.
         return nn.functional.softplus(20 * self.tenth_log_scale + 8) / 2 - 4
 
+    def moments(self, x: Tensor) -> Tensor:
+        """Return the means and the log variances of codes side by side, (n, 2 * k)."""
+        return self.encoder(x)
+
+    def decoded(self, code: Tensor) -> Tensor:
+        """Return the means, or logits, of the distributions of rows, (n, k) to (n, ...)."""
+        return self.decoder(code)
+
     def decode(self, code: Tensor) -> Tensor:
-        return self.likelihood.mean(self.decoder(code))
+        return self.likelihood.mean(self.decoded(code))
 
     def forward(self, x: Tensor, eps: Tensor | None = None) -> Posterior:  # type: ignore[override]
-        mean, logvar = self.encoder(x).chunk(2, -1)
+        mean, logvar = self.moments(x).chunk(2, -1)
         return self.posterior(mean, logvar, eps)
 
     def posterior(self, mean: Tensor, logvar: Tensor, eps: Tensor | None = None) -> Posterior:
         z = mean if eps is None else mean + eps * (logvar / 2).exp()
-        decoded = self.decoder(z)
+        decoded = self.decoded(z)
         recon = self.likelihood.mean(decoded)
         return Posterior(recon, mean, logvar, z, decoded, self.log_scale())
 
@@ -78,3 +98,36 @@ class NormalCode(AutoencoderModule):
             "squared_error": masked_squared(x, out.recon).mean(),
             "divergence": kl_to_normal(out.code, out.logvar).sum() / x.numel(),
         }
+
+
+class GroupedCode(NormalCode):
+    """Normal code whose first components, the content, are shared by the rows of a group.
+
+    In training, the content of a row is the mean over the rows of its group in the batch. Later it
+    is computed from the row alone. With `n_content=0`, there are no groups.
+    """
+
+    def __init__(self, *parts: Any, n_content: int):
+        super().__init__(*parts)
+        self.n_content = n_content
+        if n_content:
+            self.noise += (Label(),)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, eps: Tensor | None = None, group: Tensor | None = None
+    ) -> GroupedPosterior:
+        mean, logvar = self.moments(x).chunk(2, -1)
+        weight = torch.ones_like(mean)
+        if group is not None:
+            mean, weight = self._shared(mean, group)
+        return GroupedPosterior(*self.posterior(mean, logvar, eps), weight)
+
+    def _shared(self, mean: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means whose content is that of groups, (n, k), and weights of divergences."""
+        # (n, n), 1 where two rows belong to one group; rows of unknown group, -1, are alone
+        same = (group[:, None] == group) & (group[:, None] >= 0)
+        same = (same | torch.eye(len(mean), dtype=torch.bool, device=mean.device)).to(mean.dtype)
+        weight = 1 / same.sum(1, keepdim=True)
+        content, style = mean[:, : self.n_content], mean[:, self.n_content :]
+        mean = torch.cat([weight * (same @ content), style], 1)
+        return mean, torch.cat([weight.expand_as(content), torch.ones_like(style)], 1)
