@@ -12,6 +12,9 @@ from sktae.autoencoders.content_style import ContentStyleAutoencoder
 from sktae.autoencoders.contractive import ContractiveAutoencoder
 from sktae.autoencoders.convolutional import ConvolutionalAutoencoder
 from sktae.autoencoders.convolutional_sequence import ConvolutionalSequenceAutoencoder
+from sktae.autoencoders.convolutional_sequence_variational import (
+    ConvolutionalSequenceVariationalAutoencoder,
+)
 from sktae.autoencoders.convolutional_variational import ConvolutionalVariationalAutoencoder
 from sktae.autoencoders.convolutional_vector_quantized import (
     ConvolutionalVectorQuantizedAutoencoder,
@@ -53,6 +56,7 @@ __all__ = [
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "ConvolutionalSequenceAutoencoder",
+    "ConvolutionalSequenceVariationalAutoencoder",
     "ConvolutionalVariationalAutoencoder",
     "ConvolutionalVectorQuantizedAutoencoder",
     "DenoisingAutoencoder",

@@ -101,6 +101,7 @@ _LEAN = {
     "AttentionAutoencoder": {"hidden_layer_sizes": (16,), "batch_size": 32},
     "ConvolutionalAutoencoder": {"hidden_layer_sizes": (16,)},
     "ConvolutionalSequenceAutoencoder": {"hidden_layer_sizes": (16, 16)},
+    "ConvolutionalSequenceVariationalAutoencoder": {"hidden_layer_sizes": (16, 16)},
     "ConvolutionalVariationalAutoencoder": {"hidden_layer_sizes": (16,)},
     "ConvolutionalVectorQuantizedAutoencoder": {"hidden_layer_sizes": (16,)},
     "NeighborAutoencoder": {"hidden_layer_sizes": (16,)},

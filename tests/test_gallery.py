@@ -6,14 +6,11 @@ import torch
 from shared import lean, quick
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
 
 from sktae import (
     AttentionAutoencoder,
     BinaryAutoencoder,
     CategoricalAutoencoder,
-    ContentStyleAutoencoder,
-    DisentangledAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
@@ -25,9 +22,7 @@ from sktae._engine import net as engine
 from sktae.autoencoders import contractive
 from sktae.families.loss import LossMixin
 from sktae.families.sampling import sample_markov_chain
-from sktae.metrics import mutual_information_gap
 from sktae.nn.codes import batch_top_k, nearest, one_hot, straight_through, top_k
-from sktae.nn.losses import total_correlation
 
 
 @pytest.fixture(scope="module")
@@ -306,120 +301,6 @@ def test_categories_find_groups():
     np.testing.assert_array_equal(codes.to_numpy().argmax(axis=1), model.labels_)
     assert (codes.sum(axis=1) == 1).all()
     np.testing.assert_array_equal(model.predict_code(X), model.labels_)
-
-
-# -- codes whose parts are told apart --------------------------------------------------------------
-
-
-def test_total_correlation_of_normal_codes():
-    """It is 0 where components are independent, and right where their dependence is known."""
-    rng = torch.Generator().manual_seed(0)
-    e = torch.randn(2000, 2, generator=rng, dtype=torch.float64)
-    logvar = torch.full_like(e, np.log(0.1))
-    z = e * np.sqrt(0.9)
-    draw = torch.randn(2000, 2, generator=rng, dtype=torch.float64) * np.sqrt(0.1)
-    assert abs(total_correlation(z + draw, z, logvar).mean()) < 0.1
-    z = torch.stack([z[:, 0], 0.8 * z[:, 0] + 0.6 * z[:, 1]], 1)
-    r = 0.8 * 0.9
-    expected = -0.5 * np.log(1 - r**2)
-    assert abs(total_correlation(z + draw, z, logvar).mean() - expected) < 0.1
-
-
-def test_disentangling():
-    """Independent causes are told apart better than by a larger beta at no better a fit."""
-    rng = np.random.default_rng(0)
-    factors, grid = rng.integers(0, 10, size=(2000, 2)), np.arange(16)
-    x, y = 3 + factors.T[:, :, np.newaxis]
-    X = np.exp(-((grid - x) ** 2)[:, :, np.newaxis] / 4 - ((grid - y) ** 2)[:, np.newaxis] / 4)
-    X = X.reshape(2000, -1)
-    settings = {"likelihood": "bernoulli", "learning_rate": 0.005, "random_state": 0}
-    apart = DisentangledAutoencoder(4, beta=4.0, **settings).fit(X)
-    plain = VariationalAutoencoder(4, beta=2.0, **settings).fit(X)
-    gaps = [mutual_information_gap(factors, m.transform(X)) for m in (apart, plain)]
-    assert gaps[0] > gaps[1] + 0.1
-    assert apart.score(X) > plain.score(X) - 0.02
-
-
-def shapes_in_places(n, seed):
-    """Draw bars that lie or stand, somewhere."""
-    rng = np.random.default_rng(seed)
-    shapes, places = rng.integers(0, 2, n), rng.integers(0, 8, (n, 2))
-    x, y = (np.arange(14) - 3 - places.T[:, :, np.newaxis]) ** 2 / 2
-    x, y = x[:, np.newaxis], y[:, :, np.newaxis]
-    kinds = [x / 6 + 2 * y, 2 * x + y / 6]
-    X = np.exp(-np.choose(shapes[:, np.newaxis, np.newaxis], kinds))
-    return X.reshape(n, -1), shapes, places
-
-
-def test_content_and_style():
-    """Content tells the group and style does not; swapped rows have one's group, other's style."""
-    (X, shapes, _), (new, told, _) = shapes_in_places(1500, 0), shapes_in_places(300, 1)
-    settings = {"likelihood": "bernoulli", "learning_rate": 0.005, "max_steps": 1000}
-    model = ContentStyleAutoencoder(6, **settings, random_state=0).fit(X, shapes)
-    codes, seen = model.transform(new), model.transform(X)
-    right = [
-        LogisticRegression(max_iter=1000).fit(seen[:, part], shapes).score(codes[:, part], told)
-        for part in (slice(3), slice(3, 6))
-    ]
-    assert right[0] > 0.95
-    assert right[1] < 0.75
-    made = model.transform(model.swap(new[:150], new[150:]))
-    teller = LogisticRegression(max_iter=1000).fit(seen, shapes)
-    assert (teller.predict(made) == told[:150]).mean() > 0.8
-    with pytest.raises(ValueError, match="swap needs a style for each content"):
-        model.swap(new[:3], new[:4])
-
-
-def test_groups_may_be_unknown(X):
-    """Groups of any kind do, -1 and missing ones are nobody's, and their number is checked."""
-    names = np.array(["a", "b", None] * 200, dtype=object)
-    numbers = np.array([3.0, 7.0, np.nan] * 200)
-    scores = [
-        ContentStyleAutoencoder(4, max_steps=20, random_state=0).fit(X, y).score_samples(X)
-        for y in (names, numbers, np.nan_to_num(numbers, nan=-1), None, np.full(600, -1))
-    ]
-    np.testing.assert_array_equal(scores[0], scores[1])
-    np.testing.assert_array_equal(scores[0], scores[2])
-    np.testing.assert_array_equal(scores[3], scores[4])
-    assert not np.array_equal(scores[0], scores[3])
-    with pytest.raises(ValueError, match="groups of 5 rows, but X has 600"):
-        ContentStyleAutoencoder(4).fit(X, np.zeros(5))
-    with pytest.raises(
-        ValueError, match=r"n_content=5 of Content.* must be at most n_components=4"
-    ):
-        ContentStyleAutoencoder(4, n_content=5).fit(X)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"early_stopping": True, "max_steps": 60},
-        {"calibration": 0.2},
-        {"training_data": "contaminated"},
-    ],
-)
-def test_groups_go_with_their_rows(params):
-    """Whatever rows are set aside, the others keep their groups."""
-    rng = np.random.default_rng(0)
-    y = np.repeat([0, 1], 100)
-    X = rng.normal(size=(200, 4)) + 4 * y[:, np.newaxis]
-    told = []
-
-    class Spy(ContentStyleAutoencoder):
-        def network(self, spec):
-            network = super().network(spec)
-
-            def listen(module, args):
-                if len(args) == 3:  # in training
-                    told.append((args[0].mean(1) > 0, args[2]))
-
-            network.register_forward_pre_hook(listen)
-            return network
-
-    Spy(2, n_content=1, random_state=0, **{"max_steps": 30, **params}).fit(X, y)
-    assert told
-    for above, group in told:
-        assert (above.float() - group).abs().mean() < 0.05
 
 
 # -- columns that look at each other ---------------------------------------------------------------

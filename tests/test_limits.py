@@ -18,6 +18,7 @@ from sktae import (
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     ConvolutionalSequenceAutoencoder,
+    ConvolutionalSequenceVariationalAutoencoder,
     ConvolutionalVariationalAutoencoder,
     ConvolutionalVectorQuantizedAutoencoder,
     DenoisingAutoencoder,
@@ -32,11 +33,12 @@ from sktae import (
     VisionTransformerAutoencoder,
     all_estimators,
 )
-from sktae.autoencoders import convolutional_variational
+from sktae.autoencoders.disentangled import penalized_negative_elbo as disentangled
 from sktae.autoencoders.variational import negative_elbo
+from sktae.families import parts
 from sktae.nn.layers import EncoderDecoderOutput
 from sktae.nn.losses import squared
-from sktae.nn.posteriors import Posterior
+from sktae.nn.posteriors import GroupedPosterior
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "gallery-of-models.md"
 LINEAR = {"hidden_layer_sizes": (), "activation": "identity"}
@@ -86,7 +88,8 @@ def terms(objective, likelihood, **knobs):
     x, code = torch.rand(5, 3), torch.randn(5, 2)
     natural, zeros = torch.randn(5, 3), torch.zeros(5, 2)
     recon = natural.sigmoid() if likelihood == "bernoulli" else natural
-    out = Posterior(recon, code, zeros, code, natural, torch.zeros(3))
+    given = recon, code, zeros, code, natural, torch.zeros(3)
+    out = GroupedPosterior(*given, torch.ones(5, 2))
     return x, out, objective(likelihood, x, out, **knobs)
 
 
@@ -142,12 +145,16 @@ def sparse_penalties_meet(X):
     assert_same(free, whole, X, exact=False)
 
 
-@limit(VariationalAutoencoder, ConvolutionalVariationalAutoencoder)
+@limit(
+    VariationalAutoencoder,
+    ConvolutionalVariationalAutoencoder,
+    ConvolutionalSequenceVariationalAutoencoder,
+)
 def no_divergence_is_plain(X):
     """At weight 0, unit scale and no noise, the bound is half the squared error and a constant."""
     for objective, knobs in (
         (negative_elbo, {"beta": 0.0, "free_bits": 0.0}),
-        (convolutional_variational.negative_elbo, {"beta": 0.0}),
+        (parts.negative_elbo, {"beta": 0.0}),
     ):
         x, out, found = terms(objective, "gaussian", **knobs)
         assert torch.equal(found["divergence"], torch.zeros(5, 2))
@@ -184,11 +191,32 @@ def no_extra_weight_is_variational(X):
     )
 
 
-@limit(ContentStyleAutoencoder)
+@limit(
+    ContentStyleAutoencoder,
+    ConvolutionalVariationalAutoencoder,
+    ConvolutionalSequenceVariationalAutoencoder,
+)
 def no_groups_are_variational(X):
-    """Without groups, content and style are one code."""
+    """Without groups, content and style are one code; without content, groups are ignored."""
     plain = VariationalAutoencoder(3, **BRIEF)
     assert_same(ContentStyleAutoencoder(3, **BRIEF), plain, X, exact=False)
+    for E in (ConvolutionalVariationalAutoencoder, ConvolutionalSequenceVariationalAutoencoder):
+        plain = E(3, **BRIEF).fit(X)
+        np.testing.assert_array_equal(
+            E(3, **BRIEF).fit(X, X[:, 0] > 0).transform(X), plain.transform(X)
+        )
+        np.testing.assert_array_equal(
+            E(3, n_content=2, **BRIEF).fit(X).transform(X), plain.transform(X)
+        )
+
+
+@limit(ConvolutionalVariationalAutoencoder, ConvolutionalSequenceVariationalAutoencoder)
+def a_weight_of_dependence_is_disentangled(_):
+    """With gamma = beta - 1, the objective is that of `DisentangledAutoencoder`."""
+    x, out, found = terms(parts.penalized_negative_elbo, "gaussian", beta=1.0, gamma=3.0)
+    expected = disentangled("gaussian", x, out, beta=4.0)
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
 @limit(CategoricalAutoencoder, VectorQuantizedAutoencoder, ConvolutionalVectorQuantizedAutoencoder)
@@ -269,7 +297,7 @@ def a_sequence_seen_at_once_has_no_steps(X):
             for layer in part.layers:
                 layer.from_state.weight.zero_()
         for part in (filtering.net_.module_.encoder, filtering.net_.module_.decoder):
-            for filters in part.filters:
+            for filters in part.convolutions.filters:
                 width = filters.in_features // 3
                 filters.weight[:, :width] = filters.weight[:, 2 * width :] = 0
     for model, before in zip((recurrent, filtering), expected, strict=True):

@@ -17,6 +17,7 @@ from sktae import (
     CategoricalAutoencoder,
     ContentStyleAutoencoder,
     ContractiveAutoencoder,
+    ConvolutionalSequenceVariationalAutoencoder,
     ConvolutionalVariationalAutoencoder,
     ConvolutionalVectorQuantizedAutoencoder,
     DisentangledAutoencoder,
@@ -38,14 +39,21 @@ from sktae._training.build import objective_parameters
 from sktae._training.spec import resolve
 from sktae.families.attention import AttentionMixin
 from sktae.families.image import ImageMixin
-from sktae.families.sequence import SequenceAutoencoder
+from sktae.families.sequence import SequenceMixin
 from sktae.randomness import Plan, SeededInitialization
 
 KNOBS = {
     AttentionAutoencoder: [{"alpha": 0.0}, {"alpha": 0.1}],
     BinaryAutoencoder: [{"balance": 0.0}, {"balance": 2.0}],
     CategoricalAutoencoder: [{"balance": 0.0}, {"balance": 1.0}],
-    ConvolutionalVariationalAutoencoder: [{"beta": 0.5}, {"beta": 2.0}],
+    ConvolutionalSequenceVariationalAutoencoder: [
+        {"beta": 0.5, "gamma": 1.0},
+        {"beta": 2.0, "gamma": 3.0},
+    ],
+    ConvolutionalVariationalAutoencoder: [
+        {"beta": 0.5, "gamma": 1.0},
+        {"beta": 2.0, "gamma": 3.0},
+    ],
     ConvolutionalVectorQuantizedAutoencoder: [{"commitment": 0.25}, {"commitment": 1.0}],
     ContractiveAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0}],
     NeighborAutoencoder: [{"alpha": 0.1}, {"alpha": 1.0, "negative_sample_rate": 1.0}],
@@ -102,9 +110,9 @@ def test_stacked_equals_sequential(E, many_steps, monkeypatch):
     table = torch.from_numpy(correlated_table(150, 6))
     table[:20] = table[:20, torch.randperm(6, generator=torch.Generator().manual_seed(0))] * 2
     rates = [0.01, 0.1]
-    if issubclass(E, SequenceAutoencoder | AttentionMixin):
+    if issubclass(E, SequenceMixin | AttentionMixin):
         rates = [0.001, 0.03]  # above, some are chaotic: no rounding stays small
-    if issubclass(E, SequenceAutoencoder):
+    if issubclass(E, SequenceMixin):
         table = table.view(150, 3, 2)
     elif issubclass(E, ImageMixin):
         table = table.view(150, 1, 2, 3)
