@@ -72,6 +72,15 @@ def test_disentangling(run):
 
 
 @pytest.mark.slow
+def test_swapping(run):
+    """All models are measured; the page shows them."""
+    found, text = run(quality, "swapping")
+    assert not found.duplicated(["model", "seed"]).any()
+    assert found[["kept", "taken"]].stack().between(0, 100).all()
+    assert "| ContentStyleAutoencoder, beta=4 | " in text
+
+
+@pytest.mark.slow
 def test_small_codes(run):
     """All models are measured on both kinds of pixels; the page shows them."""
     found, text = run(quality, "reduction")

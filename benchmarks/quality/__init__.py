@@ -14,6 +14,7 @@ NAMES = (  # in the page's order
     "maps",
     "wide",
     "disentangling",
+    "swapping",
     "series",
     "kinds",
     "alarms",
