@@ -14,7 +14,6 @@ class Network(AutoencoderModule):
     def __init__(self, embedding, widths, n_components, **settings):
         super().__init__()
         self.embedding = embedding
-        self.layer_size = embedding.n_patches * max(widths)
         self.encoder = SequenceEncoder(embedding.n_patches, widths, n_components, **settings)
         self.decoder = SequenceDecoder(embedding.n_patches, widths[::-1], n_components, **settings)
 

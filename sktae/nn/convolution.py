@@ -45,6 +45,7 @@ class SequenceEncoder(nn.Module):
 
     def __init__(self, steps: int, widths: Sequence[int], n_out: int, **settings: Any):
         super().__init__()
+        self.layer_size = steps * max(widths)
         self.convolutions = DilatedConvolutions(widths, **settings)
         self.to_code = nn.Linear(steps * widths[-1], n_out)
 
