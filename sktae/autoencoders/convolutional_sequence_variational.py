@@ -26,7 +26,7 @@ class Network(GroupedCode):
         return self.encoder(self.embedding.embed(patches), observed(patches))
 
     def decoded(self, code):
-        return self.embedding.to_sequences(self.embedding.read_out(self.decoder(code)))
+        return self.embedding.from_patches(self.embedding.read_out(self.decoder(code)))
 
 
 class ConvolutionalSequenceVariationalAutoencoder(
