@@ -13,6 +13,7 @@ from shared import correlated_table, families, kinds, quick
 from sktae import (
     Autoencoder,
     AutoencoderEnsemble,
+    ConvolutionalAutoencoder,
     RecurrentAutoencoder,
     VariationalAutoencoder,
     WindowedDetector,
@@ -264,3 +265,15 @@ def test_one_scale_for_all_columns():
         np.testing.assert_allclose(shared.reconstruct(X), back, rtol=1e-4)
     with pytest.raises(ValueError, match=r"'standardize' parameter .* must be"):
         quick(standardize="all").fit(X)
+
+
+@pytest.mark.parametrize("E", [ConvolutionalAutoencoder, RecurrentAutoencoder])
+def test_one_scale_for_all_channels(E):
+    """So of images and sequences; a channel that is constant has no variance."""
+    X = np.random.default_rng(0).normal(size=(50, 3, 8, 8)) * np.array([1, 10, 0])[:, None, None]
+    if E is RecurrentAutoencoder:
+        X = X.reshape(50, 3, 64).swapaxes(1, 2)
+    inputs = quick(E, standardize="shared", max_steps=1).fit(X)._inputs
+    np.testing.assert_allclose(inputs.scale, np.sqrt(101 / 3), rtol=0.02)
+    own = quick(E, max_steps=1).fit(X)._inputs
+    np.testing.assert_allclose(own.scale, [1, 10, 1], rtol=0.02)

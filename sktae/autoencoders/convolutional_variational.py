@@ -11,9 +11,7 @@ class Network(ImageModule, GroupedCode):
     """The code of an image is a normal distribution."""
 
 
-class ConvolutionalVariationalAutoencoder(
-    ConvolutionalMixin, CodePartsMixin, DensityAutoencoder
-):
+class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, CodePartsMixin, DensityAutoencoder):
     """Convolutional variational autoencoder: encodes images as normal distributions.
 
     Likelihoods of images can be computed, and new images sampled. With `gamma`, the components of

@@ -25,9 +25,9 @@ class ImageMixin(NoiseMixin):
 
     Parameters
     ----------
-    standardize : bool, default=True
-        Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
-        in the units of `X` either way.
+    standardize : bool or "shared", default=True
+        Whether each channel is scaled to mean 0 and variance 1 for the network. "shared" divides
+        all channels by one number. Reconstructions are in the units of `X` either way.
 
     batch_size : int, default=32
         Images in a training step. If there are fewer images, each step takes all of them.

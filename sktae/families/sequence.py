@@ -48,9 +48,9 @@ class SequenceMixin(NoiseMixin):
 
     Parameters
     ----------
-    standardize : bool, default=True
-        Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
-        in the units of `X` either way.
+    standardize : bool or "shared", default=True
+        Whether each channel is scaled to mean 0 and variance 1 for the network. "shared" divides
+        all channels by one number. Reconstructions are in the units of `X` either way.
 
     n_channels : int, default=1
         Number of channels of sequences that are rows of `X`.
@@ -166,9 +166,9 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
 
     Parameters
     ----------
-    standardize : bool, default=True
-        Whether each channel is scaled to mean 0 and variance 1 for the network. Reconstructions are
-        in the units of `X` either way. Tokens are not scaled.
+    standardize : bool or "shared", default=True
+        Whether each channel is scaled to mean 0 and variance 1 for the network. "shared" divides
+        all channels by one number. Reconstructions are in the units of `X` either way. Tokens are not scaled.
 
     n_tokens : int, "auto" or None, default=None
         Size of the vocabulary for sequences of tokens, which are integers from 0 on; "auto" is the

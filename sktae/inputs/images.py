@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
@@ -71,7 +71,7 @@ class Image(Inputs):
         Range of the values, in the units of `X`; None for any.
     """
 
-    standardize: bool
+    standardize: bool | Literal["shared"]
     image_shape: Any = None
     output_activation: str = "auto"
     unit_interval: bool = False
@@ -148,13 +148,15 @@ class Image(Inputs):
         self.layout = tuple(X.shape[1:])
         shape = self.image_shape or (self.layout if len(self.layout) > 1 else (1, *self.layout))
         self.shape = _with_channels(shape)
-        scaler, incomplete, self.clipped = fit_scaler(chunked(X), self.standardize, weights)
+        scaler, incomplete, self.clipped = fit_scaler(chunked(X), bool(self.standardize), weights)
         self.mean, self.rounding = scaler.mean_, rounding(scaler)
         self.coarse = coarse(scaler)
         self.has_missing = bool(incomplete.any())
         self.range = self._range(X)
         if self.standardize and not self.unit_interval:
-            self.shift, self.scale = pooled_moments(scaler, (self.shape[0], -1), 1)
+            self.shift, self.scale = pooled_moments(
+                scaler, (self.shape[0], -1), 1, self.standardize
+            )
         else:
             self.shift = np.zeros(self.shape[0])
             self.scale = np.full(self.shape[0], _BYTES[1] if X.dtype == np.uint8 else 1.0)

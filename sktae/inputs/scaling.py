@@ -148,12 +148,12 @@ def coarse(scaler: StandardScaler) -> dict[str, tuple[int, float, float]]:
 
 
 def pooled_moments(
-    scaler: StandardScaler, shape: tuple[int, ...], axis: int
+    scaler: StandardScaler, shape: tuple[int, ...], axis: int, standardize: bool | str = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of the numbers of a row along an axis.
 
-    A row is reshaped to `shape` first, such as to channels and their pixels. A standard deviation
-    of 0 is given as 1.
+    A row is reshaped to `shape` first, such as to channels and their pixels. With "shared", the
+    root of the mean variance is given for all. A standard deviation of 0 is given as 1.
     """
     mean, variance = (np.nan_to_num(v).reshape(shape) for v in (scaler.mean_, scaler.var_))
     counts = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape).reshape(shape)
@@ -171,7 +171,10 @@ def pooled_moments(
     # The variance of constant numbers may be a rounding error of these sums.
     rounding = (n * pooled_mean * np.finfo(float).eps) ** 2
     pooled_mean = pooled_mean + origin.squeeze(axis)
-    return pooled_mean, np.where(pooled_variance > rounding, np.sqrt(pooled_variance), 1.0)
+    varies = np.where(pooled_variance > rounding, pooled_variance, 0.0)
+    if standardize == "shared":
+        varies = np.full_like(varies, varies.mean())
+    return pooled_mean, np.sqrt(np.where(varies > 0, varies, 1.0))
 
 
 def chunked(X: Any) -> Iterator[np.ndarray]:

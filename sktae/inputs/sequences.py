@@ -1,7 +1,7 @@
 """Sequences of numbers or tokens become tensors, and tensors sequences."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class Sequence(Inputs):
 
     axes: ClassVar = ("step", "channel")
 
-    standardize: bool
+    standardize: bool | Literal["shared"]
     n_channels: int
     n_tokens: Any = None
     padding_token: int | None = None
@@ -177,14 +177,14 @@ class Sequence(Inputs):
                     f"largest: number the tokens from 0 on, such as by OrdinalEncoder."
                 )
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
-        standardize = self.standardize and self.n_tokens is None
+        standardize = bool(self.standardize) and self.n_tokens is None
         scaler, incomplete, clipped = fit_scaler(chunked(X), standardize, weights)
         self.has_missing = bool(incomplete.any())
         self.clipped = clipped if self.n_tokens is None else 0.0
         self.mean, self.rounding = np.nan_to_num(scaler.mean_), rounding(scaler)
         self.coarse = coarse(scaler) if self.n_tokens is None else {}
         if standardize:
-            self.shift, self.scale = pooled_moments(scaler, self.shape, 0)
+            self.shift, self.scale = pooled_moments(scaler, self.shape, 0, self.standardize)
         else:
             self.shift, self.scale = np.zeros(self.shape[1]), np.ones(self.shape[1])
         return self
