@@ -274,6 +274,6 @@ def test_one_scale_for_all_channels(E):
     if E is RecurrentAutoencoder:
         X = X.reshape(50, 3, 64).swapaxes(1, 2)
     inputs = quick(E, standardize="shared", max_steps=1).fit(X)._inputs
-    np.testing.assert_allclose(inputs.scale, np.sqrt(101 / 3), rtol=0.02)
+    np.testing.assert_allclose(inputs.scale, np.sqrt(101 / 3), rtol=0.05)
     own = quick(E, max_steps=1).fit(X)._inputs
-    np.testing.assert_allclose(own.scale, [1, 10, 1], rtol=0.02)
+    np.testing.assert_allclose(own.scale, [1, 10, 1], rtol=0.05)

@@ -168,7 +168,8 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
     ----------
     standardize : bool or "shared", default=True
         Whether each channel is scaled to mean 0 and variance 1 for the network. "shared" divides
-        all channels by one number. Reconstructions are in the units of `X` either way. Tokens are not scaled.
+        all channels by one number. Reconstructions are in the units of `X` either way.
+        Tokens are not scaled.
 
     n_tokens : int, "auto" or None, default=None
         Size of the vocabulary for sequences of tokens, which are integers from 0 on; "auto" is the
