@@ -37,6 +37,7 @@ from sktae.persistence import load, save
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 from sktae.supervised import AutoencoderClassifier, AutoencoderRegressor
 from sktae.timeseries.detector import WindowedDetector
+from sktae.vocabulary import Vocabulary
 
 __version__ = "0.1.0.dev0"
 
@@ -71,6 +72,7 @@ __all__ = [
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",
     "VisionTransformerAutoencoder",
+    "Vocabulary",
     "WindowedDetector",
     "all_estimators",
     "citation",

@@ -40,6 +40,7 @@ from sktae.timeseries.series_stream import SeriesStream
 from sktae.timeseries.shape import Shape
 from sktae.timeseries.streams import RowStream, Streams, WindowStream
 from sktae.timeseries.windows import Layout
+from sktae.vocabulary import Vocabulary
 
 # The number of the format of files that `save` writes. `load` reads all up to it.
 _FORMAT = 1
@@ -52,6 +53,7 @@ _CLASSES = {
         AutoencoderImputer,
         AutoencoderNet,
         AutoencoderRegressor,
+        Vocabulary,
         WindowedDetector,
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),
         *(OutlierModel, measures.Ellipsoid, measures.Ranks, measures.Space),
