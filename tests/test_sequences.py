@@ -228,6 +228,23 @@ def test_samples_look_like_the_data(E, kind):
         assert (drawn.std(axis=(0, 1)) / data.std(axis=(0, 1)) < 1.6).all()
 
 
+@pytest.mark.parametrize("E", [RecurrentAutoencoder, AutoregressiveAutoencoder])
+def test_sequences_stop_at_their_end_token(E):
+    """What is decoded, reconstructed or sampled is missing after the end; the rest is the same."""
+    tokens = np.where(np.arange(12) < LENGTHS[:, np.newaxis] - 8, TOKENS, 5)
+    plain, ending = (quick(E, n_tokens=6, end_token=end).fit(tokens) for end in (None, 5))
+    codes = plain.transform(tokens)
+    pairs = [[model.inverse_transform(codes) for model in (plain, ending)]]
+    pairs += [[model.reconstruct(tokens) for model in (plain, ending)]]
+    if hasattr(plain, "sample"):
+        pairs += [[model.sample(20) for model in (plain, ending)]]
+    for whole, cut in pairs:
+        ended = np.cumsum(whole == 5, axis=1) - (whole == 5) > 0
+        assert 0.1 < ended.mean() < 1
+        np.testing.assert_array_equal(cut, np.where(ended, np.nan, whole))
+    np.testing.assert_array_equal(plain.score_samples(tokens), ending.score_samples(tokens))
+
+
 def test_tokens_that_are_certain_have_reasons_too():
     """Where every token was foreseen, its share of the anomaly is still a number."""
     model = quick(AutoregressiveAutoencoder, n_tokens="auto", max_steps=500, learning_rate=0.1)
@@ -269,8 +286,17 @@ def test_windows_are_held_out_in_one_piece():
         (PANEL, {"n_tokens": 5}, "Sequences of tokens have one channel, but X has 2"),
         (ROWS, {"n_tokens": 5}, "Tokens must be integers from 0 on, but X holds"),
         (TOKENS, {"n_tokens": 3}, "X holds the token 4, but n_tokens=3 allows for 0 to 2"),
-        ([["go", "stop"], ["go"]], {"n_tokens": 3}, "X holds the word 'go', but tokens are int"),
-        (np.array([["go", "stop"]] * 9), {}, "number the words, as in .*, and set n_tokens"),
+        (
+            [["go", "stop"], ["go"]],
+            {"n_tokens": 3},
+            "X holds the word 'go', but TransformerAutoencoder takes num",
+        ),
+        (np.array([["go", "stop"]] * 9), {}, "Number words by Vocabulary, as in make_pipeline"),
+        (pd.Series(["go stop"] * 9), {"n_tokens": "auto"}, "X holds the word 'go stop', but"),
+        (pd.DataFrame({"x": [1, 2], "y": ["go", "stop"]}), {}, "X holds the word 'go', but"),
+        ("go stop", {}, "X holds the word 'go stop', but"),
+        (ROWS, {"end_token": 3}, "end_token=3 is for sequences of tokens; set n_tokens"),
+        (TOKENS, {"n_tokens": 5, "end_token": 5}, "end_token=5 is no token of X; these are 0 to 4"),
         (np.full((3, 4), np.nan), {}, "Row 0 of X has no values, only NaN"),
         (np.full((3, 4), np.inf), {}, "infinity"),
         ([np.ones((3, 2)), np.ones((4, 1))], {}, r"different numbers of channels: \[1, 2\]"),

@@ -19,7 +19,7 @@ from sktae.families.sampling import check_count
 from sktae.inputs.sequences import Sequence
 from sktae.nn.losses import masked_squared, token_nll
 from sktae.nn.sequences import NumberEmbedding, TokenEmbedding
-from sktae.parameters import Count
+from sktae.parameters import Count, NonNegativeCount
 from sktae.randomness import generator, seed_of
 
 # With "auto" patch size. More patches train more slowly and detect outliers no better.
@@ -179,6 +179,10 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
     padding_token : int or None, default=None
         Token that marks padding and counts as missing, as NaN does.
 
+    end_token : int or None, default=None
+        Token that ends a sequence. In sequences that are decoded or sampled, steps after the first
+        one are NaN. It is 0 for tokens of a `Vocabulary`.
+
     patch_size : int or "auto", default="auto"
         Number of steps in a patch, which the network takes as one vector. "auto" makes at most 16
         patches of a sequence. For tokens, a patch is always one token.
@@ -191,6 +195,7 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
 
     n_tokens: Count | Literal["auto"] | None = None
     padding_token: int | None = None
+    end_token: NonNegativeCount | None = None
 
     def _corruption(self, shape):
         if self.noise == "gaussian" and self.n_tokens is not None:
@@ -201,7 +206,7 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
         return super()._corruption(shape)
 
     def inputs(self):
-        tokens = self.n_tokens, self.padding_token
+        tokens = self.n_tokens, self.padding_token, self.end_token
         return Sequence(self.standardize, self.n_channels, *tokens, self.sequence_length)
 
     @property

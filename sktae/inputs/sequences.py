@@ -49,6 +49,10 @@ class Sequence(Inputs):
     padding_token : int or None, default=None
         The token that marks missing values, None if there is none.
 
+    end_token : int or None, default=None
+        The token after which sequences that are made by the network are missing, None if there is
+        none.
+
     sequence_length : int or "auto", default="auto"
         Number of steps of the longest sequence; "auto" takes it from the fit.
 
@@ -67,12 +71,13 @@ class Sequence(Inputs):
     n_channels: int
     n_tokens: Any = None
     padding_token: int | None = None
+    end_token: int | None = None
     sequence_length: Any = "auto"
 
     def validate(self, estimator: Any, X: Any, reset: bool) -> Any:
         """Validate sequences, and pad panels and lists with NaN to the length of the fit."""
         X = from_tensor(X)
-        _check_no_words(X)
+        _check_no_words(estimator, X)
         if is_dataset(X):
             rows = DatasetRows(X, (1, 2) if reset else (1 if self.as_rows else 2,))
             check_n_features(estimator, rows.shape[-1], reset)
@@ -177,6 +182,7 @@ class Sequence(Inputs):
                     f"largest: number the tokens from 0 on, such as by OrdinalEncoder."
                 )
             self.vocabulary = largest + 1 if self.n_tokens == "auto" else self.n_tokens
+        self._check_end_token()
         standardize = bool(self.standardize) and self.n_tokens is None
         scaler, incomplete, clipped = fit_scaler(chunked(X), standardize, weights)
         self.has_missing = bool(incomplete.any())
@@ -188,6 +194,17 @@ class Sequence(Inputs):
         else:
             self.shift, self.scale = np.zeros(self.shape[1]), np.ones(self.shape[1])
         return self
+
+    def _check_end_token(self) -> None:
+        if self.end_token is not None and self.n_tokens is None:
+            raise ValueError(
+                f"end_token={self.end_token} is for sequences of tokens; set n_tokens."
+            )
+        if self.end_token is not None and self.end_token >= self.vocabulary:
+            raise ValueError(
+                f"end_token={self.end_token} is no token of X; these are 0 to "
+                f"{self.vocabulary - 1}."
+            )
 
     def check(self, X: Any) -> None:
         """Raise if sequences for training have more tokens than `n_tokens`."""
@@ -210,6 +227,9 @@ class Sequence(Inputs):
     def to_array(self, z: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Convert outputs of the network to sequences in the shape and units of `X`."""
         sequences = unscaled(z, self.shift, self.scale, dtype)
+        if self.end_token is not None:
+            ends = sequences == self.end_token
+            sequences[ends.cumsum(axis=1) > ends] = np.nan
         return sequences.reshape((len(z), -1) if self.as_rows else z.shape)
 
     def errors(self, X: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
@@ -231,18 +251,19 @@ class Sequence(Inputs):
         return counts / counts.sum(1, keepdim=True)
 
 
-def _check_no_words(X: Any) -> None:
+def _check_no_words(estimator: Any, X: Any) -> None:
     """Raise if sequences hold text, which no validation of numbers would explain."""
-    items: Any = X if isinstance(X, list | tuple) else ()
-    if isinstance(X, np.ndarray) and X.dtype.kind in "OUT":
-        items = X.flat[:1]
+    items: Any = [X] if isinstance(X, str) else X if isinstance(X, list | tuple) else ()
+    if hasattr(X, "iloc") or (isinstance(X, np.ndarray) and X.dtype.kind in "OUT"):
+        items = np.asarray(X[:1]).ravel()
     for item in items:
         first = item[0] if isinstance(item, list | tuple | np.ndarray) and len(item) else item
         if isinstance(first, str):
+            name = type(estimator).__name__
             raise ValueError(
-                f"X holds the word {str(first)!r}, but tokens are integers from 0 on: number the "
-                f"words, as in numbers = {{word: i for i, word in enumerate(words)}}, and set "
-                f"n_tokens."
+                f"X holds the word {str(first)!r}, but {name} takes numbers, or tokens that are "
+                f"integers from 0 on. Number words by Vocabulary, as in "
+                f"make_pipeline(Vocabulary(), {name}(n_tokens='auto'))."
             )
 
 
