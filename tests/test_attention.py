@@ -424,7 +424,10 @@ def test_what_is_generated_is_what_is_predicted(name):
             TransformerAutoencoder(4, decoder="autoregressive", bottleneck="steps", max_steps=300),
             0.9,
         ),
-        (AutoregressiveAutoencoder(4, order=4, decoder="neural", max_steps=400), 0.95),
+        (
+            AutoregressiveAutoencoder(4, patch_size=1, order=4, decoder="neural", max_steps=400),
+            0.95,
+        ),
     ],
     ids=["whole", "steps", "neural"],
 )
@@ -457,7 +460,7 @@ def test_linear_is_least_squares():
     past = np.stack([X[:, :-2].ravel(), X[:, 1:-1].ravel(), np.ones(64 * 198)], axis=1)
     expected, *_ = np.linalg.lstsq(past, X[:, 2:].ravel())
     model = AutoregressiveAutoencoder(
-        1, order=2, hidden_layer_sizes=(), max_steps=1000, random_state=0
+        1, patch_size=1, order=2, hidden_layer_sizes=(), max_steps=1000, random_state=0
     )
     (found,) = model.fit(X).net_.module_.recursion[0].weight.detach().numpy()
     np.testing.assert_allclose(found[:2], expected[:2], atol=0.005)

@@ -9,6 +9,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from sktae import (
     Autoencoder,
+    AutoregressiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
@@ -38,6 +39,11 @@ def test_warnings_name_a_cure(X):
     with pytest.warns(UserWarning, match="collapsed.*Lower beta") as caught:
         quick(VariationalAutoencoder, beta=1e3, learning_rate=0.01, max_steps=300).fit(X)
     assert caught[0].filename == __file__
+    peaks = np.exp(
+        -(((np.arange(64) - 30 - 4 * np.random.default_rng(0).random((60, 1))) / 3) ** 2)
+    )
+    with pytest.warns(UserWarning, match="decodes training sequences worse.*Raise order"):
+        quick(AutoregressiveAutoencoder, patch_size=1, order=1, max_steps=100).fit(peaks)
     with pytest.warns(UserWarning, match="never fire. Lower alpha"):
         quick(SparseAutoencoder, penalty="l1", alpha=1e3, max_steps=200, learning_rate=0.1).fit(X)
 

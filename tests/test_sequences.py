@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from shared import lean, quick, unless_long
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
@@ -243,6 +244,19 @@ def test_sequences_stop_at_their_end_token(E):
         assert 0.1 < ended.mean() < 1
         np.testing.assert_array_equal(cut, np.where(ended, np.nan, whole))
     np.testing.assert_array_equal(plain.score_samples(tokens), ending.score_samples(tokens))
+
+
+def test_decoded_variance_is_the_score():
+    """What the history says of decoded sequences is their score; it is finite if they grow."""
+    model = quick(AutoregressiveAutoencoder, order=4).fit(ROWS)
+    figure = model.history_["decoded_variance"].iloc[-1]
+    np.testing.assert_allclose(figure, model.score(ROWS), atol=1e-3)
+    with torch.no_grad():
+        model.net_.module_.recursion[0].weight.mul_(1e6)
+    assert -np.inf < model.score(ROWS) < -1e6
+    assert np.isfinite(model.reconstruct(ROWS)).all()
+    tokens = quick(AutoregressiveAutoencoder, n_tokens="auto").fit(TOKENS)
+    assert "decoded_variance" not in tokens.history_
 
 
 def test_tokens_that_are_certain_have_reasons_too():

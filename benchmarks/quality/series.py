@@ -121,7 +121,7 @@ INSIDE = {
     "TransformerAutoencoder": TransformerAutoencoder(patch_size=10, max_steps=500),
     "RecurrentAutoencoder": RecurrentAutoencoder(patch_size=10, max_steps=500),
     "ConvolutionalSequenceAutoencoder": ConvolutionalSequenceAutoencoder(max_steps=500),
-    "AutoregressiveAutoencoder": AutoregressiveAutoencoder(max_steps=500),
+    "AutoregressiveAutoencoder": AutoregressiveAutoencoder(patch_size=1, max_steps=500),
 }
 # What is called with what is known of the training data, and a seed.
 CONTESTANTS = {

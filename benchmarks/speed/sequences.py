@@ -122,7 +122,7 @@ def sequences(args, length, batch_size, steps):
         "linear attention": ours(TransformerAutoencoder, **transformer, attention="linear"),
         "low-rank attention": ours(TransformerAutoencoder, **transformer, attention="low_rank"),
         "convolutional": ours(ConvolutionalSequenceAutoencoder, **single),
-        "autoregressive": ours(AutoregressiveAutoencoder, hidden_layer_sizes=(WIDTH,)),
+        "autoregressive": ours(AutoregressiveAutoencoder, hidden_layer_sizes=(WIDTH,), **single),
     }
     if length <= LONGEST_RECURRENCE:
         others["recurrent"] = ours(RecurrentAutoencoder, **single)

@@ -38,7 +38,7 @@ models = {
         random_state=0,
     ),
     "One after the other": AutoregressiveAutoencoder(
-        8, decoder="neural", batch_size=32, max_steps=600, random_state=0
+        8, decoder="neural", patch_size=1, batch_size=32, max_steps=600, random_state=0
     ),
 }
 ends = waves([0, 0], [0.25, 0.5])

@@ -8,12 +8,17 @@ from torch import nn
 from sktae.base import Auto
 from sktae.families.sequence import SequenceAutoencoder
 from sktae.nn.layers import mlp
+from sktae.nn.losses import masked_squared
 from sktae.nn.module import AutoencoderModule
 from sktae.nn.sequences import IdentityEmbedding
 from sktae.parameters import Count
 
 # Width of the vectors of tokens.
 _TOKEN_WIDTH = 16
+# Decoded numbers are clipped here, where errors grow so much that their squares leave float32.
+_LARGEST = 1e15
+# In a diagnosis, so many sequences are decoded. A smaller variance than this is taken for rounding.
+_DECODED, _LEAST_VARIANCE = 256, 1e-3
 
 
 class Network(AutoencoderModule):
@@ -49,18 +54,28 @@ class Network(AutoencoderModule):
         for end in range(self.order, self.embedding.n_patches + 1):
             h = self.predict_next(past, code) if patches else h
             step_noise = None if noise is None else noise[:, end - h.shape[1] : end]
-            patches.append(self.embedding.read_out(h, step_noise))
-            past = torch.cat([past, self.embedding.embed(patches[-1])], 1)[:, -self.order :]
+            patch = self.embedding.read_out(h, step_noise).clamp(-_LARGEST, _LARGEST)
+            patches.append(patch)
+            past = torch.cat([past, self.embedding.embed(patch)], 1)[:, -self.order :]
         return self.embedding.from_patches(torch.cat(patches, 1))
+
+    def diagnose(self, x, out):
+        if not isinstance(self.embedding, IdentityEmbedding):  # tokens have no variance
+            return {}
+        x = x[:_DECODED]
+        error = masked_squared(x, self.decode(out.code[:_DECODED])).mean()
+        variance = masked_squared(x, x.nanmean(0).nan_to_num().expand_as(x)).mean()
+        return {"decoded_variance": 1 - error / variance.clamp(min=_LEAST_VARIANCE)}
 
 
 class AutoregressiveAutoencoder(SequenceAutoencoder):
     """Autoregressive autoencoder: predicts each value from the code and the values before it.
 
     The decoder is an AR(p) model with the code as a further input, :math:`x_t = A_1 x_{t-1} +
-    \\ldots + A_p x_{t-p} + B z + b`, or a perceptron with the same inputs. In training and in
-    scores, the earlier values are the true ones. When it decodes a code, they are its own
-    predictions.
+    \\ldots + A_p x_{t-p} + B z + b`, or a perceptron with the same inputs; :math:`x_t` is a patch.
+    In training and in scores, the earlier values are the true ones. When it decodes a code, they
+    are its own predictions, whose errors may grow. `decoded_variance` in `history_` is the share of
+    the variance of numbers that is explained then.
 
     Minimizes the squared error of the predictions, or the negative log-likelihood of tokens.
 
@@ -76,13 +91,9 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     learning_rate : float or "auto", default="auto"
         Largest step size of the optimizer; "auto" is 0.01.
 
-    patch_size : int or "auto", default=1
-        Number of steps that are predicted at once; "auto" makes at most 16 patches of a sequence.
-        For tokens, it is always 1.
-
     order : int, default=8
-        Number p of earlier values, or patches, in a prediction. The first p are predicted from the
-        code alone.
+        Number p of earlier patches in a prediction. The first p are predicted from the code alone.
+        With `patch_size=1`, these are the last p values.
 
     decoder : {"linear", "neural"}, default="linear"
         What predicts the next value: a linear map, or a perceptron with the encoder's hidden
@@ -103,7 +114,6 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
     (200, 2)
     """
 
-    patch_size: Count | Literal["auto"] = 1
     order: Count = 8
     decoder: Literal["linear", "neural"] = "linear"
 
@@ -123,3 +133,13 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
         neural = self.decoder == "neural"
         sizes = width, spec.widths, spec.n_components
         return Network(embedding, *sizes, order, neural, self.activation)
+
+    def _complaint(self, last, spec):
+        explained = last.get("decoded_variance", 1.0)
+        if explained < 0 and last["step"] >= 100:
+            return (
+                f"AutoregressiveAutoencoder decodes training sequences worse than their mean would "
+                f"do: the share of variance explained is {explained:.3g}, since errors grow from "
+                f"step to step. Raise order or patch_size, so that fewer steps are predicted from "
+                f"decoded ones. Anomaly scores are not affected; they use true earlier steps."
+            )
