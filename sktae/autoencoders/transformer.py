@@ -9,6 +9,10 @@ from sktae.nn.sequences import ChannelEmbedding
 from sktae.nn.transformer import TransformerNetwork
 from sktae.parameters import Count, SomeWidths
 
+# Steps for tokens with wide codes. In benchmarks/results/quality/sequences.csv, new logs are hardly
+# more likely after 500, and anomalies are found as well.
+_TOKEN_STEPS = 300
+
 
 class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
     """Transformer autoencoder: encodes sequences with self-attention between patches of steps.
@@ -28,6 +32,11 @@ class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
     learning_rate : float or "auto", default="auto"
         Largest step size of the optimizer. "auto" is 0.001, or 0.002 where the whole code has fewer
         numbers than a sequence has values.
+
+    max_steps : int, "auto" or None, default="auto"
+        Number of training steps. "auto" is 500, or 300 for tokens whose code has at least as many
+        numbers as a sequence has tokens. Where it has fewer numbers than a sequence, it is also at
+        most 120 passes over the sequences.
 
     along : {"steps", "channels"}, default="steps"
         Between what attention is computed: patches of steps, or channels, each with all its steps.
@@ -79,7 +88,8 @@ class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
 
     def _auto(self, shape):
         components = 128 if self.bottleneck == "vector" else 8
-        return Auto(components, widths=((64, 64), (64, 64)), rates=(1e-3, 2e-3))
+        steps = 500 if self.n_tokens is None else _TOKEN_STEPS
+        return Auto(components, ((64, 64), (64, 64)), rates=(1e-3, 2e-3), steps=(steps, 500))
 
     def _n_codes(self, shape):
         if self.bottleneck == "vector":
