@@ -285,9 +285,10 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray
-            New sequences, in the layout of the training sequences. Each call returns the same
-            sequences, if `random_state` is fixed.
+        X : ndarray of shape (n_samples, n_steps * n_channels) or (n_samples, n_steps, n_channels)
+            New sequences, as from `inverse_transform`: as rows if those of the fit were rows, else
+            as an array of three dimensions. Each call returns the same sequences, if
+            `random_state` is fixed.
         """
         check_is_fitted(self)
         check_count(n_samples)
