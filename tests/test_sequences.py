@@ -259,6 +259,18 @@ def test_decoded_variance_is_the_score():
     assert "decoded_variance" not in tokens.history_
 
 
+def test_budget_of_tokens():
+    """Transformers take fewer steps for tokens, if the code is wide, than for numbers."""
+    small = {"hidden_layer_sizes": (4,), "n_heads": 1}
+    steps = [
+        lean(TransformerAutoencoder, n_components=size, n_tokens=n_tokens, **small)
+        .fit(TOKENS[:20])
+        .n_iter_
+        for size, n_tokens in ((12, 5), (12, None), (2, 5))
+    ]
+    assert steps == [300, 500, 120]
+
+
 def test_tokens_that_are_certain_have_reasons_too():
     """Where every token was foreseen, its share of the anomaly is still a number."""
     model = quick(AutoregressiveAutoencoder, n_tokens="auto", max_steps=500, learning_rate=0.1)
