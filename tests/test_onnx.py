@@ -71,8 +71,9 @@ def check(given, estimator, table):
             # Sums within a row are rounded in proportion to its largest number. Tails are steep
             # where training rows lie close together, so the rounding of a measure may grow there.
             size = np.nanmax(np.abs(expected.reshape(len(expected), -1)), axis=1).clip(1)
-            far = np.abs(np.asarray(given[name]) - expected).reshape(len(expected), -1)
-            np.testing.assert_array_equal(np.isnan(far), np.isnan(expected.reshape(far.shape)))
+            found = np.asarray(given[name], dtype=float)
+            np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+            far = np.abs(found - expected).reshape(len(expected), -1)
             far = np.nanmax(far, axis=1) / size
             assert far.max() < (2e-4 if name == "scores" else 1e-5), (name, far)
             assert np.median(far) < 1e-5
@@ -150,7 +151,7 @@ def test_tables_as_they_are():
 
 
 def test_panels_and_tokens():
-    """Sequences end in NaN or in the padding token, and their reconstructions in NaN."""
+    """Sequences end in NaN, a padding or an end token, and their reconstructions in NaN."""
     panel = correlated_table(100, 8).reshape(100, 4, 2)
     panel[::3, 3] = np.nan
     model = quick(TransformerAutoencoder, hidden_layer_sizes=(8,)).fit(panel[:80])
@@ -161,6 +162,8 @@ def test_panels_and_tokens():
         # Tails of sequences that occur twice have steps, on which rounding would decide.
         model = quick(E, hidden_layer_sizes=(8,), n_tokens=4, padding_token=9, score_method="error")
         check_graph(model.fit(tokens), tokens)
+    check_graph(model.set_params(end_token=2).fit(tokens), tokens)
+    assert np.isnan(model.reconstruct(tokens)).any()
 
 
 def test_images_and_indices(X, new):

@@ -90,6 +90,9 @@ def _(inputs: Image, z: Tensor, rows: Tensor) -> Tensor:
 @reconstructed.register
 def _(inputs: Sequence, z: Tensor, rows: Tensor) -> Tensor:
     sequences = z.double() * torch.from_numpy(inputs.scale) + torch.from_numpy(inputs.shift)
+    if inputs.end_token is not None:
+        ends = (sequences == inputs.end_token).long()
+        sequences = torch.where(ends.cumsum(1) > ends, torch.nan, sequences)
     if inputs.as_rows:
         return sequences.flatten(1)
     # Steps beyond the end of a sequence stay missing.
