@@ -12,10 +12,10 @@ class Auto(NamedTuple):
 
     Of each pair, the first is for a code at least as wide as a row, the second for a narrower one.
     With a budget in steps, wide codes detect outliers best: see the rows "as it is" and "a code of
-    8" of benchmarks/results/tabular_ablation.csv. Narrow ones take larger steps and one more layer,
-    since it is harder to reconstruct rows from them, and no more passes over the rows than these,
-    or small tables would be memorized. In benchmarks/results/tabular_ablation.csv, fits on clean
-    rows detect outliers a little worse after 150 steps, and no better after 1000.
+    8" of benchmarks/results/quality/ablation.csv. There, fits on clean rows detect outliers a
+    little worse after 150 steps than after 500, and no better after 1000. Narrow codes take larger
+    steps and one more layer, since it is harder to reconstruct rows from them, and no more passes
+    over the rows than these, or small tables would be memorized.
     """
 
     components: int = 128

@@ -92,8 +92,8 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
         Largest step size of the optimizer; "auto" is 0.01.
 
     order : int, default=8
-        Number p of earlier patches in a prediction. The first p are predicted from the code alone.
-        With `patch_size=1`, these are the last p values.
+        Number p of earlier patches in a prediction, or of steps with `patch_size=1`. The first p
+        are predicted from the code alone.
 
     decoder : {"linear", "neural"}, default="linear"
         What predicts the next value: a linear map, or a perceptron with the encoder's hidden
