@@ -438,8 +438,8 @@ tuple, default="silu"
         """Number the groups that n rows belong to, for networks whose noise has a `Label`."""
         return None
 
-    def _corruption(self, shape: tuple[int, ...]) -> Corruption | None:
-        """Return what corrupts rows of this shape in training, if anything."""
+    def _corruption(self, spec: Spec) -> Corruption | None:
+        """Return what corrupts rows in training, if anything."""
         return None
 
     def _row_errors(self, network: AutoencoderModule, x: Tensor, method: str) -> Tensor:

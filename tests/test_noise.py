@@ -15,6 +15,7 @@ from sktae import (
     TransformerAutoencoder,
     fit_many,
 )
+from sktae._training.spec import Spec
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_what_is_hidden(E, shape, together):
     for noise in ("masking", "swap", "gaussian"):
         if noise == "swap" and E is RecurrentAutoencoder:
             continue
-        corruption = E(noise=noise, noise_level=0.25)._corruption(shape)
+        corruption = E(noise=noise, noise_level=0.25)._corruption(Spec(shape, 2, ()))
         rng = torch.Generator().manual_seed(0)
         draws = [draw.draw(rng, 500) for draw in corruption.draws[:1]]
         draws += [7 * x] * (noise == "swap")
@@ -52,7 +53,7 @@ def test_what_is_hidden(E, shape, together):
         value = hidden[changed].unique()
         assert value.isnan().all() if E is RecurrentAutoencoder else value in (0, 7)
     with pytest.raises(ValueError, match=f"of {E.__name__} must be at most 1"):
-        E(noise="masking", noise_level=1.5)._corruption(shape)
+        E(noise="masking", noise_level=1.5)._corruption(Spec(shape, 2, ()))
 
 
 @pytest.mark.parametrize("params", [{}, {"n_tokens": 6}])

@@ -8,6 +8,7 @@ from shared import quick
 from sklearn.datasets import load_digits
 
 from sktae import TransformerAutoencoder, VisionTransformerAutoencoder
+from sktae._training.spec import Spec
 from sktae.nn.attention import Options, Transformer, sinusoidal
 from sktae.nn.patches import ImageEmbedding
 from sktae.plot import AttentionDisplay
@@ -110,7 +111,7 @@ def test_whole_patches_are_hidden():
     x = torch.from_numpy(pictures(300))
     for noise in ("masking", "swap"):
         model = VisionTransformerAutoencoder(noise=noise, noise_level=0.4, patch_size=(4, 2))
-        corruption = model._corruption((2, 6, 9))
+        corruption = model._corruption(Spec((2, 6, 9), 2, (64, 64)))
         rng = torch.Generator().manual_seed(0)
         partner = (9 + 0 * x,) if noise == "swap" else ()
         changed = corruption.corrupted(x, corruption.draws[0].draw(rng, 300), *partner) != x

@@ -58,7 +58,7 @@ def new_network(estimator: Any, spec: Spec, seed: int) -> AutoencoderModule:
             f"sktae.nn.module. Got {type(network).__name__} instead."
         )
     network._incomplete = tuple(spec.inputs.incomplete)
-    corruption = estimator._corruption(spec.shape)
+    corruption = estimator._corruption(spec)
     if corruption is not None:
         corrupt(network, corruption)
     return network

@@ -1,13 +1,16 @@
 """Denoising autoencoder (Vincent et al. 2008, 2010)."""
 
+import math
 from functools import partial
+from typing import Literal
 
-from sktae.base import BaseAutoencoder
+from sktae.base import Auto, BaseAutoencoder
 from sktae.families.loss import LossMixin
 from sktae.families.noise import NoiseMixin
 from sktae.nn.corruption import Noise
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import reconstruction_loss
+from sktae.parameters import NonNegative
 
 
 class DenoisingAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
@@ -25,6 +28,20 @@ class DenoisingAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
         How rows are corrupted in training. "gaussian" adds normal noise. "masking" replaces entries
         by the mean of their column (by 0 without `standardize`). "swap" replaces entries by those
         of another row.
+
+    noise_level : float or "auto", default="auto"
+        Standard deviation of the normal noise, for columns of variance 1, or the share of entries
+        that are replaced. "auto" is 0.3, or 0.5 for normal noise where the code has fewer numbers
+        than a row.
+
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
+        (128,), and (128, 128, 128) where the code has fewer numbers than a row.
+
+    max_steps : int, "auto" or None, default="auto"
+        Number of training steps. "auto" is 500. Where the code has fewer numbers than a row, it is
+        2000, or 250 passes over the rows if that is less. If a table of ten rows or more also has
+        fewer rows than columns, the fit begins as a PCA, as that of `Autoencoder`.
 
     References
     ----------
@@ -46,10 +63,21 @@ class DenoisingAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
     """
 
     noise: Noise = "gaussian"
+    noise_level: Literal["auto"] | NonNegative = "auto"  # type: ignore[assignment]
 
     def network(self, spec):
         sizes = *spec.shape, spec.n_components, spec.widths
         return EncoderDecoder(*sizes, self.activation, sigmoid_output=self._cross_entropy)
+
+    def _auto(self, shape):
+        # Noise keeps narrow codes from memorizing rows: see benchmarks/results/quality/maps.csv.
+        widths = (128,), (128, 128, 128)
+        return Auto(widths=widths, steps=(500, 2000), passes=(math.inf, 250))
+
+    def _level(self, spec):
+        if self.noise_level != "auto":
+            return self.noise_level
+        return 0.5 if spec.narrow and self.noise == "gaussian" else 0.3
 
     @property
     def objective(self):

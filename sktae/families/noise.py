@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from sktae._training.spec import Spec
 from sktae.nn.corruption import Corruption, Noise
 from sktae.parameters import Declared, NonNegative
 
@@ -27,16 +28,21 @@ class NoiseMixin(Declared):
     # What hidden entries become.
     _hidden_entry: ClassVar[float] = 0.0
 
-    def _corruption(self, shape: tuple[int, ...]) -> Corruption | None:
+    def _corruption(self, spec: Spec) -> Corruption | None:
         if self.noise is None:
             return None
-        if self.noise != "gaussian" and self.noise_level > 1:
+        level = self._level(spec)
+        if self.noise != "gaussian" and level > 1:
             raise ValueError(
                 f"The 'noise_level' parameter of {type(self).__name__} must be at most 1 with "
-                f"noise={self.noise!r}, a share of entries. Got {self.noise_level} instead."
+                f"noise={self.noise!r}, a share of entries. Got {level} instead."
             )
-        unit = self._hidden_unit(shape)
-        return Corruption(self.noise, self.noise_level, shape, unit, self._hidden_entry)
+        unit = self._hidden_unit(spec.shape)
+        return Corruption(self.noise, level, spec.shape, unit, self._hidden_entry)
+
+    def _level(self, spec: Spec) -> float:
+        """Return the level of the noise for a network."""
+        return self.noise_level
 
     def _hidden_unit(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of what is hidden or kept as one, for rows of this shape."""

@@ -197,13 +197,13 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
     padding_token: int | None = None
     end_token: NonNegativeCount | None = None
 
-    def _corruption(self, shape):
+    def _corruption(self, spec):
         if self.noise == "gaussian" and self.n_tokens is not None:
             raise ValueError(
                 f"noise='gaussian' of {type(self).__name__} is for numbers; with n_tokens, set it "
                 f"to 'masking' or None."
             )
-        return super()._corruption(shape)
+        return super()._corruption(spec)
 
     def inputs(self):
         tokens = self.n_tokens, self.padding_token, self.end_token
