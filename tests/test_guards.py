@@ -60,7 +60,7 @@ def test_warnings_name_a_cure(X):
         quick(Blind, score_method="error").fit(X)
 
 
-TEXT = "Column 'a' of X holds .*'x'|could not convert string to float"
+TEXT = "Column 'a' of X holds .*'x'|could not convert string to float|X holds the word 'x'"
 
 
 @every
