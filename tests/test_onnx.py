@@ -164,6 +164,8 @@ def test_panels_and_tokens():
         check_graph(model.fit(tokens), tokens)
     check_graph(model.set_params(end_token=2).fit(tokens), tokens)
     assert np.isnan(model.reconstruct(tokens)).any()
+    distinct = np.array(np.meshgrid(*[range(4)] * 4)).reshape(4, -1).T.astype(float)
+    check_graph(quick(E, hidden_layer_sizes=(8,), n_tokens=4).fit(distinct), distinct)
 
 
 def test_images_and_indices(X, new):

@@ -246,7 +246,7 @@ class Sequence(Inputs):
         if self.n_tokens is None:
             return x.nan_to_num().flatten(1)
         tokens = x.flatten(1).nan_to_num(self.vocabulary + 1.0)  # missing ones are counted last
-        counts = x.new_zeros(len(x), self.vocabulary + 2)
+        counts = x.new_zeros(x.shape[0], self.vocabulary + 2)
         counts = counts.scatter_add(1, tokens.long(), torch.ones_like(tokens))[:, :-1]
         return counts / counts.sum(1, keepdim=True)
 
