@@ -23,6 +23,7 @@ from benchmarks.quality import (
     categories,
     few_labels,
     imputation,
+    maps,
     missing,
     oneclass,
     summaries,
@@ -100,6 +101,16 @@ def test_small_codes(run):
     assert found.accuracy.between(0, 100).all()
     assert "**R² / accuracy, pixels standardized**" in text
     assert text.count("| PCA | ") == 2
+
+
+@pytest.mark.slow
+def test_maps(run):
+    """All models are measured, those with one setting changed in a table of their own."""
+    found, text = run(quality, "maps", "--sets", "digits")
+    assert set(found.model) == set(maps.CONTESTANTS)
+    assert found.trustworthiness.between(0, 100).all()
+    assert "| NeighborAutoencoder | " in text
+    assert text.count("| alpha=0.0 | ") == 1
 
 
 @pytest.mark.slow
