@@ -149,6 +149,16 @@ def test_the_noise_scale_may_be_given(X):
     assert not [name for name, _ in model.net_.module_.named_parameters() if "scale" in name]
 
 
+def test_a_shared_noise_scale_gives_up_no_column():
+    """Columns that are hard to reproduce count as much as others, so more of rows comes back."""
+    X, _ = load_digits(return_X_y=True)
+    settings = {"max_steps": 300, "random_state": 0, "calibration": None}
+    own = VariationalAutoencoder(8, **settings).fit(X[::2])
+    shared = VariationalAutoencoder(8, noise_scale="shared", **settings).fit(X[::2])
+    assert shared.net_.module_.log_scale().shape == (1,)
+    assert shared.score(X[1::2]) > own.score(X[1::2]) + 0.03
+
+
 @pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli"])
 def test_samples_look_like_the_data(likelihood, X):
     """Drawn rows have the data's means and spread, and are the same at each call."""

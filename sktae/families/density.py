@@ -42,10 +42,12 @@ class DensityAutoencoder(SamplingMixin, BaseAutoencoder):
         "bernoulli" is for values between 0 and 1: it ignores `standardize` and clips new rows to
         this range.
 
-    noise_scale : float or "learned", default="learned"
+    noise_scale : float, "learned" or "shared", default="learned"
         Scale of that distribution, in the units of the network: standard deviations, with
-        `standardize`. "learned" learns one for each column. With 0.7071, the reconstruction term of
-        "gaussian" is the sum of squared errors plus a constant. "bernoulli" has no scale.
+        `standardize`. "learned" learns one for each column, so the model may give up columns that
+        are hard to reproduce; "shared" learns one for all, so it does not. With 0.7071, the
+        reconstruction term of "gaussian" is the sum of squared errors plus a constant. "bernoulli"
+        has no scale.
 
     score_method : {"combined", "residual", "distance", "elbo", "monte_carlo", "importance"}, \
 default="combined"
@@ -60,7 +62,7 @@ default="combined"
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
-    noise_scale: Literal["learned"] | Positive = "learned"
+    noise_scale: Literal["learned", "shared"] | Positive = "learned"
     score_method: Scoring = "combined"  # type: ignore[assignment]  # more than others have
     n_draws: Count = 16
 

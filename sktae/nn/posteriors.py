@@ -20,7 +20,7 @@ class Posterior(NamedTuple):
     logvar: Tensor  # (n, k), its log variance
     z: Tensor  # (n, k), a sample of the code in training, later its mean
     decoded: Tensor  # (n, ...), the decoder's output: means, or logits
-    log_scale: Tensor  # (*shape), of the distribution of rows around the means
+    log_scale: Tensor  # broadcasts to a row, of the distribution of rows around the means
 
 
 class GroupedPosterior(NamedTuple):
@@ -39,7 +39,8 @@ class NormalCode(AutoencoderModule):
     """Encoder and decoder of any kind; the code is a normal distribution.
 
     The encoder returns the means and the log variances of the code side by side, (n, 2 * k).
-    `noise_scale` is "learned" or the scale of rows around their reconstructions.
+    `noise_scale` is the scale of rows around their reconstructions, or "learned", an array of this
+    shape, or "shared", one learned number.
     """
 
     fixed_log_scale: Tensor
@@ -56,8 +57,9 @@ class NormalCode(AutoencoderModule):
         super().__init__()
         self.noise = (Normal((n_components,)),)
         self.encoder, self.decoder = encoder, decoder
-        self.learns_scale = noise_scale == "learned"
+        self.learns_scale = noise_scale in ("learned", "shared")
         if self.learns_scale:
+            shape = (1,) * len(shape) if noise_scale == "shared" else shape
             self.tenth_log_scale = nn.Parameter(torch.zeros(shape))
         else:
             fixed = torch.full(shape, math.log(noise_scale))
