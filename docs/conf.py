@@ -32,7 +32,8 @@ html_show_sourcelink = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = ["ref.term"]  # docstrings inherited from scikit-learn refer to its glossary
+# Docstrings inherited from scikit-learn refer to its glossary and its guide.
+suppress_warnings = ["ref.term", "ref.ref"]
 copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor output
 
 autodoc_typehints = "none"  # the docstrings say the types, in words

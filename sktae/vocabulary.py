@@ -128,7 +128,7 @@ class Vocabulary(TransformerMixin, Declared):
 
         Returns
         -------
-        tokens : ndarray of shape (n_samples, max_length_)
+        tokens : ndarray of shape (n_samples, `max_length_`)
             Their tokens. Shorter texts are filled up with NaN.
         """
         check_is_fitted(self)
@@ -180,7 +180,7 @@ class Vocabulary(TransformerMixin, Declared):
 
         Returns
         -------
-        names : ndarray of shape (max_length_,)
+        names : ndarray of shape (`max_length_`,)
             "token0", "token1" and so on. The words are in `words_`.
         """
         check_is_fitted(self)

@@ -61,8 +61,8 @@ class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
     Attributes
     ----------
     code_shape_ : tuple of int
-        Shape of the code of a sequence, which `transform` returns as a row: (n_components_,), or
-        with `bottleneck="steps"`, (n_patches, n_components_), or with channels in place of patches.
+        Shape of the code of a sequence, which `transform` returns as a row: (n_components,), or
+        with `bottleneck="steps"`, (n_patches, n_components), or with channels in place of patches.
 
     References
     ----------
