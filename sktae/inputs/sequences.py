@@ -260,10 +260,12 @@ def _check_no_words(estimator: Any, X: Any) -> None:
         first = item[0] if isinstance(item, list | tuple | np.ndarray) and len(item) else item
         if isinstance(first, str):
             name = type(estimator).__name__
+            takes_tokens = hasattr(estimator, "n_tokens")
+            tokens = ", or tokens that are integers from 0 on" if takes_tokens else ""
+            other = name if takes_tokens else "TransformerAutoencoder"
             raise ValueError(
-                f"X holds the word {str(first)!r}, but {name} takes numbers, or tokens that are "
-                f"integers from 0 on. Number words by Vocabulary, as in "
-                f"make_pipeline(Vocabulary(), {name}(n_tokens='auto'))."
+                f"X holds the word {str(first)!r}, but {name} takes numbers{tokens}. Number words "
+                f"by Vocabulary, as in make_pipeline(Vocabulary(), {other}(n_tokens='auto'))."
             )
 
 
