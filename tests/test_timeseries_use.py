@@ -427,6 +427,15 @@ def test_misuse_is_refused():
         model.p_values(whole)
     with pytest.raises(ValueError, match="goes on with one series here"):
         model.score_next(whole)
+    name = whole["machine"].iloc[0]
+    one = whole[whole["machine"] == name]
+    scores = model.stream().score(one.drop(columns="machine"), last=True)
+    np.testing.assert_array_equal(model.stream().score(one, last=True), scores)
+    own = detector(group="machine", standardize="series").fit(whole)
+    with pytest.raises(
+        ValueError, match=r"goes on with the series .* but the rows have the groups"
+    ):
+        own.stream(name).score(whole[whole["machine"] != name])
     with pytest.raises(ValueError, match="goes on with one series here"):
         detector(group="machine").partial_fit(whole)
     with pytest.raises(ValueError, match="X has 3 features"):

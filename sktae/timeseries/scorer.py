@@ -287,13 +287,20 @@ class SeriesScoreMixin(OutlierMixin):
             check_channels(self, series)
         return series, positions, names
 
-    def _one_series(self, X, reset):
-        """Return the rows of one series, the only one that a method goes on with, as an array."""
+    def _one_series(self, X, reset, name=None):
+        """Return the rows of one series, the only one that a method goes on with, as an array.
+
+        Their group may be given beside them; it must be `name` then, if there is one.
+        """
         if self.group is not None and self.group in getattr(X, "columns", ()):
-            raise ValueError(
-                f"{type(self).__name__} goes on with one series here, but the rows have a column "
-                f"{self.group!r}, which is its group; give those of one group without it."
-            )
+            names = X[self.group].unique().tolist()
+            if len(names) > 1 or (name is not None and names not in ([], [name])):
+                which = "one series" if name is None else f"the series {name!r}"
+                raise ValueError(
+                    f"{type(self).__name__} goes on with {which} here, but the rows have the "
+                    f"groups {names} in the column {self.group!r}; give those of this group alone."
+                )
+            X = X.drop(columns=self.group)
         X = rows_of(X)
         check_one_series(X)
         check_times(X)
@@ -319,7 +326,7 @@ class SeriesScoreMixin(OutlierMixin):
             if times is not None and len(times):
                 check_steps(times, last_time, self._spacing)
                 last_time = times[-1]
-            rows = self._scaled(self._one_series(rows, reset=False), name)
+            rows = self._scaled(self._one_series(rows, reset=False, name=name), name)
         found = stream.process(rows, *self._functions(output), last)
         return found, times, None if last else (stream, last_time)
 
