@@ -20,7 +20,7 @@ _REACH = 1 / 24
 # Colors that are told apart with any color vision (Okabe and Ito 2008). Where there are more
 # classes than colors, the next ones have the next marker.
 _COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000"]
-_MARKERS = "os^Dv*PX"
+_MARKERS = "oX^sDv*P"
 # Of so many points, each is opaque; of more, the fainter the more there are, so that their density
 # shows.
 _OPAQUE = 2_000
