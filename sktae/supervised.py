@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context, clone
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -318,7 +319,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
 
     def _learn_targets(self, y):
         y = column_or_1d(y, warn=True)
-        known = np.ones(len(y), bool) if self.unlabeled is None else y != self.unlabeled
+        known = self._is_known(y)
         check_classification_targets(y[known])
         self.classes_, numbers = np.unique(y[known], return_inverse=True)
         if len(self.classes_) < 2:
@@ -334,6 +335,34 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
     @staticmethod
     def _objective(x, out):
         return {"cross_entropy": -(out.target * out.output.log_softmax(1)).sum(1)}
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their classes. Rows without a label, `unlabeled`, do not count.
+
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            Share of rows whose class is predicted.
+        """
+        y = column_or_1d(y)
+        known = self._is_known(y)
+        weights = known if sample_weight is None else known * np.asarray(sample_weight)
+        return accuracy_score(y, self.predict(X), sample_weight=weights)
+
+    def _is_known(self, y):
+        """Return which rows have a label."""
+        return np.ones(len(y), bool) if self.unlabeled is None else y != self.unlabeled
 
     def decision_function(self, X):
         """Compute the outputs of the head.

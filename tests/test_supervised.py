@@ -177,6 +177,7 @@ def test_rows_without_a_label_train_the_autoencoder_only(X, y):
     apart = brief(AutoencoderClassifier, quick().fit(X)).fit(X[known], y[known])
     np.testing.assert_array_equal(model.classes_, [0, 1])
     np.testing.assert_array_equal(model.predict_proba(X), apart.predict_proba(X))
+    assert model.score(X, some) == apart.score(X[known], y[known]) > 0.5
 
 
 def test_weights(X, y, fitted):

@@ -3,7 +3,7 @@ Train an encoder with labels
 ============================
 
 An autoencoder has learned from all images of digits, without labels. A linear model on its code
-then learns from a few labelled images. `AutoencoderClassifier` does so, too, and goes on with the
+then learns from a few labeled images. `AutoencoderClassifier` does so, too, and goes on with the
 encoder. The figure shows how many of 500 new images each gets right, and what is gained by training
 the encoder.
 """
@@ -27,7 +27,7 @@ models = {
 }
 
 # %%
-# All get the same labelled images. The autoencoder stays as it is; each model has a copy.
+# All get the same labeled images. The autoencoder stays as it is; each model has a copy.
 
 
 def labelled(n_per_digit, seed):
@@ -59,7 +59,7 @@ differences.plot(sizes, gain, "o", color="#0072B2", alpha=0.4, ms=5)
 differences.plot(sizes, gain.mean(axis=1), "_", color="#0072B2", ms=24, mew=2)
 differences.set(ylabel="gain by training the encoder, points")
 for ax in (left, differences):
-    ax.set(xscale="log", xlabel="labelled images of each digit")
+    ax.set(xscale="log", xlabel="labeled images of each digit")
     ax.set_xticks(sizes, sizes)
     ax.minorticks_off()
     ax.spines[["top", "right"]].set_visible(False)
