@@ -4,6 +4,7 @@ from sktae._docstrings import citation
 from sktae._engine.net import AutoencoderNet
 from sktae._fit_many import fit_many
 from sktae._onnx.export import to_onnx
+from sktae._saelens import to_saelens
 from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.binary import BinaryAutoencoder
@@ -80,6 +81,7 @@ __all__ = [
     "load",
     "save",
     "to_onnx",
+    "to_saelens",
 ]
 
 

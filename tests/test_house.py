@@ -34,7 +34,7 @@ FLOORS = [
     {"autoencoders"},
     {"_fit_many", "_inner", "timeseries"},
     {"ensemble", "imputer", "search", "supervised"},
-    {"persistence", "_onnx"},
+    {"persistence", "_onnx", "_saelens"},
     {"__init__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
