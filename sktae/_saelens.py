@@ -17,17 +17,23 @@ _VERSION = "6.0.0"
 
 # What SAELens calls the activation after each penalty. The threshold of "batch_topk" is fixed after
 # the fit, as there.
-_ARCHITECTURES = {"l1": "standard", "l2": "standard", "topk": "topk", "batch_topk": "jumprelu"}
+_ARCHITECTURES = {
+    "l1": "standard",
+    "l2": "standard",
+    "topk": "topk",
+    "batch_topk": "jumprelu",
+    "jump_relu": "jumprelu",
+}
 
 
 def to_saelens(estimator, folder):
     """Export a fitted `SparseAutoencoder` to the files that SAELens and tools beside it read.
 
     The folder gets two files. "cfg.json" describes the model. "sae_weights.safetensors" has the
-    arrays "W_enc" (d_in, d_sae), "b_enc", "W_dec" (d_sae, d_in), "b_dec", and for
-    `penalty="batch_topk"` also "threshold", in float32. The scales of the columns are part of them,
-    so the exported model takes raw activations, gives the codes of `transform`, and reconstructs
-    what `reconstruct` does.
+    arrays "W_enc" (d_in, d_sae), "b_enc", "W_dec" (d_sae, d_in), "b_dec", and for the penalties
+    "batch_topk" and "jump_relu" also "threshold", in float32. The scales of the columns are part of
+    them, so the exported model takes raw activations, gives the codes of `transform`, and
+    reconstructs what `reconstruct` does.
 
     A model is refused if it has hidden layers, `penalty="kl"` or `loss="cross_entropy"`, or was
     fitted on categories or on rows with missing values.
@@ -106,6 +112,8 @@ def _arrays(estimator: Any) -> dict[str, np.ndarray]:
         "W_dec": decoder[0].T * inputs.scale,
         "b_dec": decoder[1] * inputs.scale + inputs.shift,
     }
+    if network.penalty == "jump_relu":
+        arrays["threshold"] = network.log_threshold.detach().cpu().exp().numpy()
     if network.penalty == "batch_topk":
         arrays["threshold"] = np.full(len(weights), float(network.threshold))
     return {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in arrays.items()}

@@ -85,6 +85,26 @@ def test_rates_approach_the_target(digits):
     assert abs(near - 0.05).mean() < 0.2 * abs(far - 0.05).mean()
 
 
+def test_thresholds_are_learned(digits):
+    """Each unit has its own; a higher price of active units leaves fewer of them."""
+
+    def fitted(alpha):
+        model = quick(
+            SparseAutoencoder, n_components=64, penalty="jump_relu", alpha=alpha, max_steps=300
+        )
+        return model.fit(digits)
+
+    cheap, dear = fitted(0.1), fitted(5.0)
+    counts = [(model.transform(digits) != 0).sum(axis=1).mean() for model in (cheap, dear)]
+    assert counts[1] < 0.8 * counts[0]
+    assert dear.history_["train_sparsity"].iloc[-1] == pytest.approx(5 * counts[1], rel=0.15)
+    network = dear.net_.module_
+    threshold = network.log_threshold.exp()
+    assert threshold.std() > 0.01
+    code = network(dear._rows(digits).load().x).code
+    assert (code[code != 0] > threshold.min() * 0.999).all()
+
+
 def test_penalties_make_small_what_they_name(digits):
     """Activations, or weights; both are what the terms in the history say."""
 

@@ -41,7 +41,7 @@ def computed(folder, x):
 
 
 @pytest.mark.parametrize("standardize", [True, "shared", False])
-@pytest.mark.parametrize("penalty", ["l1", "l2", "topk", "batch_topk"])
+@pytest.mark.parametrize("penalty", ["l1", "l2", "jump_relu", "topk", "batch_topk"])
 def test_files_hold_the_model(penalty, standardize, activations, tmp_path):
     """Raw activations go in, and the scales of columns are part of the weights."""
     model = SparseAutoencoder(

@@ -166,7 +166,7 @@ def test_fit_many_equals_fit(E, params, X):
         assert one.offset_ == pytest.approx(other.offset_, rel=0.01)
 
 
-@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch_topk"])
+@pytest.mark.parametrize("penalty", ["l1", "kl", "jump_relu", "topk", "batch_topk"])
 def test_every_penalty_is_stacked(penalty, X):
     """So are the penalties of one class, thresholds and revived units included."""
     models = [

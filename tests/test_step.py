@@ -51,7 +51,7 @@ def test_traced_equals_plain(E, params, X, monkeypatch):
     assert traced.history_.drop(columns=seconds).equals(plain.history_.drop(columns=seconds))
 
 
-@pytest.mark.parametrize("penalty", ["l1", "kl", "topk", "batch_topk"])
+@pytest.mark.parametrize("penalty", ["l1", "kl", "jump_relu", "topk", "batch_topk"])
 def test_every_penalty_is_traced(penalty, X, monkeypatch):
     """So do the penalties of one class, each an objective of its own."""
     params = {"penalty": penalty, "n_active": 3}
