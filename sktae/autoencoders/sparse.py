@@ -16,8 +16,8 @@ from sktae.nn.losses import kl_of_rates, reconstruction_loss
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, Fraction, NonNegative, Widths
 
-# Activations so near to a threshold, up or down, move it. Of the widths 0.5, 1 and 2, with columns
-# of variance 1, the last found most features of superposed ones.
+# Activations so near to a threshold, up or down, move it. Of the widths 1 and 2, with columns
+# of variance 1, the second found more of known features that were superposed.
 _BANDWIDTH = 2.0
 
 
