@@ -133,6 +133,17 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Prefix:
+    """Ones for the first of `shape[0]` components, as many as are drawn, then zeros."""
+
+    shape: tuple[int]
+
+    def draw(self, rng: torch.Generator, n: int) -> Tensor:
+        (size,) = self.shape
+        return (torch.arange(size) < torch.randint(1, size + 1, (n, 1), generator=rng)).float()
+
+
+@dataclass(frozen=True)
 class Partner:
     """Another row of the training data for each row."""
 
@@ -185,7 +196,7 @@ class Neighbor:
         return torch.rand(n, generator=rng, dtype=torch.float64)
 
 
-Draw = Normal | Uniform | Mask | Partner | Neighbor | Label
+Draw = Normal | Uniform | Mask | Prefix | Partner | Neighbor | Label
 
 # Up to this many rows, the permutation of a pass is a tensor (8 MB); beyond, it is a function that
 # computes each position when it is needed, so its memory does not grow with the table.

@@ -7,13 +7,14 @@ from typing import Literal
 from sktae.base import Auto, BaseAutoencoder
 from sktae.families.loss import LossMixin
 from sktae.families.noise import NoiseMixin
+from sktae.families.ordered import OrderedMixin
 from sktae.nn.corruption import Noise
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import reconstruction_loss
 from sktae.parameters import NonNegative
 
 
-class DenoisingAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
+class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder):
     """Denoising autoencoder: reconstructs clean rows from corrupted ones.
 
     To remove the noise, the network must learn how columns depend on each other: it maps unlikely
@@ -67,7 +68,8 @@ class DenoisingAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
 
     def network(self, spec):
         sizes = *spec.shape, spec.n_components, spec.widths
-        return EncoderDecoder(*sizes, self.activation, sigmoid_output=self._cross_entropy)
+        options = {"sigmoid_output": self._cross_entropy, "ordered": self.ordered_components}
+        return EncoderDecoder(*sizes, self.activation, **options)
 
     def _auto(self, shape):
         # Noise keeps narrow codes from memorizing rows: see benchmarks/results/quality/maps.csv.

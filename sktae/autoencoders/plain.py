@@ -4,11 +4,12 @@ from functools import partial
 
 from sktae.base import BaseAutoencoder
 from sktae.families.loss import LossMixin
+from sktae.families.ordered import OrderedMixin
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import reconstruction_loss
 
 
-class Autoencoder(LossMixin, BaseAutoencoder):
+class Autoencoder(OrderedMixin, LossMixin, BaseAutoencoder):
     """Autoencoder: compresses rows to a code and reconstructs them.
 
     With a small code, it is a nonlinear PCA. With the default, wide code, it detects rows that
@@ -56,6 +57,7 @@ class Autoencoder(LossMixin, BaseAutoencoder):
             self.tied_weights,
             self.linear_skip,
             self._cross_entropy,
+            self.ordered_components,
         )
 
     @property

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sktae.nn.module import AutoencoderModule
+from sktae.randomness import Prefix
 
 # A name, or ("leaky_relu", slope).
 Activation = (
@@ -204,6 +205,10 @@ class EncoderDecoder(AutoencoderModule):
 
     sigmoid_output : bool, default=False
         Whether reconstructions pass through a sigmoid, so that they lie between 0 and 1.
+
+    ordered : bool, default=False
+        Whether training hides the last components of a code, as many as are drawn for each row, so
+        that the first ones reconstruct rows by themselves (nested dropout).
     """
 
     def __init__(
@@ -215,8 +220,11 @@ class EncoderDecoder(AutoencoderModule):
         tied_weights: bool = False,
         linear_skip: bool = False,
         sigmoid_output: bool = False,
+        ordered: bool = False,
     ):
         super().__init__()
+        self.ordered = ordered
+        self.noise = (Prefix((n_components,)),) if ordered else ()
         sizes = (n_features, *hidden_layer_sizes, n_components)
         self.encoder = mlp(*sizes, activation=activation)
         self.decoder = (
@@ -257,5 +265,8 @@ class EncoderDecoder(AutoencoderModule):
         recon = logits if self.output_activation is None else self.output_activation(logits)
         return EncoderDecoderOutput(recon, code, logits)
 
-    def forward(self, x: Tensor) -> EncoderDecoderOutput:  # type: ignore[override]  # no noise
-        return self.output(self.encode(x))
+    def forward(  # type: ignore[override]  # one draw at most
+        self, x: Tensor, kept: Tensor | None = None
+    ) -> EncoderDecoderOutput:
+        code = self.encode(x)
+        return self.output(code if kept is None else code * kept)
