@@ -27,10 +27,11 @@ class OrderedMixin(Declared):
     Parameters
     ----------
     ordered_components : bool, default=False
-        Whether components are ordered as those of PCA, the first the most important, so that one
-        fit also has all smaller codes: `transform(X)[:, :k]` is the code of k components, which
-        `inverse_transform` decodes. In training, each row keeps only its first components, at
-        random from one to all, and the others are 0 (nested dropout, Rippel et al. 2014).
+        Whether components are ordered roughly as those of PCA, the most important first, so that
+        one fit also has all smaller codes, worse ones than fits of their own: `transform(X)[:, :k]`
+        is the code of k components, which `inverse_transform` decodes. In training, each row keeps
+        only its first components, at random from one to all, and the others are 0 (nested dropout,
+        Rippel et al. 2014).
 
     Attributes
     ----------
