@@ -12,6 +12,7 @@ NAMES = (  # in the page's order
     "imputation",
     "reduction",
     "maps",
+    "ordered",
     "sequences",
     "wide",
     "disentangling",
