@@ -54,10 +54,7 @@ AUTHORS = [
     "base.Spec",
     "base.Auto",
     "inputs.protocol.Inputs",
-    *(
-        f"randomness.{name}"
-        for name in ("Normal", "Uniform", "Mask", "Partner", "Neighbor", "Label")
-    ),
+    *(f"randomness.{name}" for name in "Normal Uniform Mask Prefix Partner Neighbor Label".split()),
 ]
 
 
