@@ -54,7 +54,10 @@ AUTHORS = [
     "base.Spec",
     "base.Auto",
     "inputs.protocol.Inputs",
-    *(f"randomness.{name}" for name in "Normal Uniform Mask Prefix Partner Neighbor Label".split()),
+    *(
+        f"randomness.{name}"
+        for name in ["Normal", "Uniform", "Mask", "Prefix", "Partner", "Neighbor", "Label"]
+    ),
 ]
 
 
