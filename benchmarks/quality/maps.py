@@ -6,7 +6,7 @@ and 2,000 test. R² is the share of the variance of new rows that comes back fro
 there are labels. Trustworthiness, continuity (of ten neighbors) and triplet accuracy are those of
 `sktae.metrics`, of new rows; all are in percent. Columns of one unit, pixels, are divided by one
 number, others standardized, for all models alike. UMAP's inverse is slow, so its R² is that of 200
-rows.
+rows, and for codes of two numbers only: it triangulates the codes.
 
 *digits* are scikit-learn's. *photos* are patches of 6 by 6 pixels in three colors, drawn from the
 two photos that come with scikit-learn. Normal rows of three tables in the folder given by `--data`,
@@ -139,9 +139,12 @@ def measured(make, one_unit, key, size, threads):
     codes = model.transform(new)
     map_seconds = (time.perf_counter() - begin) / len(new) * 10_000
     some = slice(MOST_INVERTED if name == "UMAP" else None)
-    residual = np.square(new[some] - model.inverse_transform(codes[some])).sum()
+    r2 = np.nan
+    if name != "UMAP" or k == 2:
+        residual = np.square(new[some] - model.inverse_transform(codes[some])).sum()
+        r2 = 1 - residual / np.square(new[some] - train.mean(axis=0)).sum()
     row = {
-        "r2": 1 - residual / np.square(new[some] - train.mean(axis=0)).sum(),
+        "r2": r2,
         "trustworthiness": trustworthiness(new, codes),
         "continuity": continuity(new, codes),
         "triplets": triplet_accuracy(new, codes),
