@@ -195,7 +195,7 @@ def tables(frame):
         cells = grouped[list(columns)].mean().map("{:.1f}".format).rename(columns=columns)
         cells["Fit"] = grouped.fit_seconds.median().map(seconds)
         cells["10,000 new rows"] = grouped.map_seconds.median().map(seconds)
-        cells = cells.loc[:, (cells != "nan").any()]
+        cells = cells.loc[:, (cells != "nan").any()].replace("nan", "")
         yield f"**{name}, {k} components**"
         yield markdown(
             cells.reindex([c for c in CONTESTANTS if c not in VARIANTS]).dropna(how="all")
