@@ -13,6 +13,10 @@ from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import reconstruction_loss
 from sktae.parameters import NonNegative
 
+# Codes of so few numbers learn longer, by wider layers, and with more noise, which keeps them from
+# memorizing rows. On digits, codes of 16 gain nothing by that, or lose.
+_SMALL = 8
+
 
 class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder):
     """Denoising autoencoder: reconstructs clean rows from corrupted ones.
@@ -32,17 +36,18 @@ class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder)
 
     noise_level : float or "auto", default="auto"
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
-        that are replaced. "auto" is 0.3, or 0.5 for normal noise where the code has fewer numbers
-        than a row.
+        that are replaced. "auto" is 0.3, or 0.5 for normal noise where the code has eight components
+        or fewer.
 
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
-        (128,), and (128, 128, 128) where the code has fewer numbers than a row.
+        (128,), and (128, 64) where the code has fewer numbers than a row, or (128, 128, 128) where
+        these are eight or fewer.
 
     max_steps : int, "auto" or None, default="auto"
-        Number of training steps. "auto" is 500. Where the code has fewer numbers than a row, it is
-        1000, or 250 passes over the rows if that is less. If a table of ten rows or more also has
-        fewer rows than columns, the fit begins as a PCA, as that of `Autoencoder`.
+        Number of training steps. "auto" is as in other autoencoders, but where the code has eight
+        components or fewer, and a row more, it is 1000, or 250 passes over the rows if that is
+        less.
 
     References
     ----------
@@ -72,14 +77,20 @@ class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder)
         return EncoderDecoder(*sizes, self.activation, **options)
 
     def _auto(self, shape):
-        # Noise keeps narrow codes from memorizing rows: see benchmarks/results/quality/maps.csv.
+        if not self._is_small:
+            return super()._auto(shape)
         widths = (128,), (128, 128, 128)
         return Auto(widths=widths, steps=(500, 1000), passes=(math.inf, 250))
+
+    @property
+    def _is_small(self):
+        return self.n_components != "auto" and self.n_components <= _SMALL
 
     def _level(self, spec):
         if self.noise_level != "auto":
             return self.noise_level
-        return 0.5 if spec.narrow and self.noise == "gaussian" else 0.3
+        is_map = spec.narrow and self._is_small
+        return 0.5 if is_map and self.noise == "gaussian" else 0.3
 
     @property
     def objective(self):
