@@ -36,8 +36,8 @@ class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder)
 
     noise_level : float or "auto", default="auto"
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
-        that are replaced. "auto" is 0.3, or 0.5 for normal noise where the code has eight components
-        or fewer.
+        that are replaced. "auto" is 0.3, or 0.5 for normal noise where the code has eight
+        components or fewer.
 
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
