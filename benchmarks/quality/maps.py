@@ -108,6 +108,8 @@ VARIANTS = {
     for change in CHANGES
     for name, value in change.items()
 }
+# Of the tables, where UMAP need not be installed.
+ORDER = [*(name for name in CONTESTANTS if name != "UMAP"), "UMAP"]
 CONTESTANTS |= VARIANTS
 if find_spec("umap"):
 
@@ -197,9 +199,7 @@ def tables(frame):
         cells["10,000 new rows"] = grouped.map_seconds.median().map(seconds)
         cells = cells.loc[:, (cells != "nan").any()].replace("nan", "")
         yield f"**{name}, {k} components**"
-        yield markdown(
-            cells.reindex([c for c in CONTESTANTS if c not in VARIANTS]).dropna(how="all")
-        )
+        yield markdown(cells.reindex(ORDER).dropna(how="all"))
         if changed := cells.index.intersection(VARIANTS).tolist():
             yield f"**{name}, {k} components, `NeighborAutoencoder` with one setting changed**"
             order = ["NeighborAutoencoder", *(name for name in VARIANTS if name in changed)]
