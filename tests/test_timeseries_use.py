@@ -429,12 +429,12 @@ def test_misuse_is_refused():
         model.score_next(whole)
     name = whole["machine"].iloc[0]
     one = whole[whole["machine"] == name]
-    scores = model.stream().score(one.drop(columns="machine"), last=True)
-    np.testing.assert_array_equal(model.stream().score(one, last=True), scores)
+    with pytest.raises(ValueError, match="goes on with one series here"):
+        model.stream().score(one)  # the next rows might be those of another machine
     own = detector(group="machine", standardize="series").fit(whole)
-    with pytest.raises(
-        ValueError, match=r"goes on with the series .* but the rows have the groups"
-    ):
+    scores = own.stream(name).score(one.drop(columns="machine"), last=True)
+    np.testing.assert_array_equal(own.stream(name).score(one, last=True), scores)
+    with pytest.raises(ValueError, match=r"goes on with the series .* but the rows have a column"):
         own.stream(name).score(whole[whole["machine"] != name])
     with pytest.raises(ValueError, match="goes on with one series here"):
         detector(group="machine").partial_fit(whole)

@@ -290,18 +290,17 @@ class SeriesScoreMixin(OutlierMixin):
     def _one_series(self, X, reset, name=None):
         """Return the rows of one series, the only one that a method goes on with, as an array.
 
-        Their group may be given beside them; it must be `name` then, if there is one.
+        Their group may be given beside them if it is known which one it must be, by name.
         """
+        X = rows_of(X)
         if self.group is not None and self.group in getattr(X, "columns", ()):
-            names = X[self.group].unique().tolist()
-            if len(names) > 1 or (name is not None and names not in ([], [name])):
+            if name is None or (X[self.group] != name).any():
                 which = "one series" if name is None else f"the series {name!r}"
                 raise ValueError(
-                    f"{type(self).__name__} goes on with {which} here, but the rows have the "
-                    f"groups {names} in the column {self.group!r}; give those of this group alone."
+                    f"{type(self).__name__} goes on with {which} here, but the rows have a column "
+                    f"{self.group!r}, which is their group; give those of one group without it."
                 )
             X = X.drop(columns=self.group)
-        X = rows_of(X)
         check_one_series(X)
         check_times(X)
         if reset:
