@@ -2,7 +2,27 @@
 
 from typing import Any
 
+from sklearn.utils.validation import check_is_fitted
+
 from sktae.base import BaseAutoencoder
+
+
+class InnerMixin:
+    """Gives an estimator the columns of the autoencoder inside, `estimator_`, once it is fitted."""
+
+    estimator_: Any
+
+    @property
+    def n_features_in_(self):
+        check_is_fitted(self)
+        return self.estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        return self.estimator_.feature_names_in_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimator_")
 
 
 def check_inner(owner: Any, estimator: Any) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
 from sklearn.utils.validation import check_is_fitted
 
-from sktae._inner import check_inner, without_threshold
+from sktae._inner import InnerMixin, check_inner, without_threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.parameters import Declared, positional
 
 
-class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
+class AutoencoderImputer(InnerMixin, OneToOneFeatureMixin, TransformerMixin, Declared):
     """Imputer: fills in missing values by an autoencoder, as a step of a pipeline.
 
     Parameters
@@ -85,18 +85,6 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, Declared):
         """
         check_is_fitted(self)
         return self.estimator_.impute(X)
-
-    @property
-    def n_features_in_(self):
-        check_is_fitted(self)
-        return self.estimator_.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        return self.estimator_.feature_names_in_
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "estimator_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -23,7 +23,7 @@ from sktae._engine.net import AutoencoderNet
 from sktae._engine.objective import Objective
 from sktae._engine.rows import Loaded, Rows
 from sktae._engine.settings import usual_settings
-from sktae._inner import check_inner, without_threshold
+from sktae._inner import InnerMixin, check_inner, without_threshold
 from sktae._training.prepare import read_once
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.inputs.datasets import SparseRows
@@ -85,7 +85,7 @@ class EncoderAndHead(nn.Module):
         return self.head(self.network(x, *noise[:-1]).code, noise[-1])
 
 
-class FineTuned(Declared):
+class FineTuned(InnerMixin, Declared):
     """Base of estimators that learn a target by a head, a linear map of an autoencoder's code.
 
     Parameters
@@ -263,18 +263,6 @@ class FineTuned(Declared):
     @property
     def _given(self):
         return DenoisingAutoencoder() if self.estimator is None else self.estimator
-
-    @property
-    def n_features_in_(self):
-        check_is_fitted(self)
-        return self.estimator_.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        return self.estimator_.feature_names_in_
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "estimator_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
