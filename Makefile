@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test lint docs check oldest coverage clean
 
 demo: .venv/.stamp
-	$(BIN)/python docs/examples/plot_detectors_and_reducers.py --save demo.png
+	$(BIN)/python -m demo
 
 test: .venv/.stamp
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
@@ -46,5 +46,5 @@ oldest: .venv-oldest/.stamp
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .coverage* .*_cache demo.png dist
+	rm -rf .venv .venv-oldest .coverage* .*_cache demo.html dist
 	rm -rf docs/_build docs/api docs/gallery docs/sg_execution_times.rst
