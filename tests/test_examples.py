@@ -1,35 +1,38 @@
-"""The demo keeps what it promises, and the autoencoder of CONTRIBUTING is a real one.
+"""README says what was measured, and the autoencoder of CONTRIBUTING is a real one.
 
-All examples of the gallery run where the site is built.
+The demo and all examples of the gallery run in continuous integration.
 """
 
 import re
-import runpy
 import sys
 import types
 from pathlib import Path
 
-import pytest
-from shared import LONG, by_chance
+import pandas as pd
+from shared import by_chance
 from sklearn.utils.estimator_checks import check_estimator
 
 ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "docs" / "examples" / "plot_detectors_and_reducers.py"
+README = ROOT / "README.md"
+# What README calls the detectors of the benchmark.
+_DETECTORS = {
+    "k nearest neighbors": "kNN mean",
+    "`LocalOutlierFactor`": "LOF",
+    "`OneClassSVM`": "OCSVM",
+    '`MaskedAutoencoder(training_data="clean")`': "MaskedAutoencoder, given",
+}
 
 
-@pytest.mark.skipif(not LONG, reason="--long only: the site runs the demo, too")
-def test_the_picture_of_the_demo(monkeypatch, tmp_path, capsys):
-    """The demo prints its table and saves its picture where it is told to."""
-    monkeypatch.setattr(sys, "argv", [DEMO.name, "--save", str(tmp_path / "demo.png")])
-    runpy.run_path(str(DEMO), run_name="__main__")
-    assert (tmp_path / "demo.png").stat().st_size > 10_000
-    printed = capsys.readouterr().out
-    rows = {line.split("  ")[0]: line.split() for line in printed.splitlines()}
-    forest, denoising = (rows[name][1:] for name in ("IsolationForest", "DenoisingAutoencoder"))
-    assert all(
-        float(ours) > float(its) for ours, its in zip(denoising[:2], forest[:2], strict=True)
-    )
-    assert float(rows["Autoencoder(2)"][1]) > float(rows["PCA(2)"][1])
+def test_figures_of_the_readme():
+    """The table of README holds the means of the committed results."""
+    results = pd.read_csv(ROOT / "benchmarks" / "results" / "quality" / "oneclass.csv")
+    told = results["training_data"].eq("given").map({True: ", given", False: ""})
+    means = results.groupby(results["detector"] + told)[["auroc", "ap"]].mean().round(1)
+    rows = re.findall(r"^\| (\S.*?) \| ([\d.]+) \| ([\d.]+) \|$", README.read_text(), flags=re.M)
+    assert len(rows) > 5
+    for name, auroc, ap in rows:
+        detector = _DETECTORS.get(name, name.strip("`"))
+        assert means.loc[detector].tolist() == [float(auroc), float(ap)], name
 
 
 def test_the_autoencoder_of_contributing(monkeypatch):
