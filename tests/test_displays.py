@@ -29,7 +29,8 @@ def test_reconstructions_are_drawn():
     names = [tick.get_text() for tick in display.ax_.get_yticklabels()]
     assert names == ["image", "reconstruction", "error"]
     (picture,) = display.ax_.get_images()
-    np.testing.assert_allclose(picture.get_array()[0, 0], X[0, :, 0, 0] / X[:5].max(), atol=0.05)
+    first = picture.get_array()[0, 0, :3]
+    np.testing.assert_allclose(first, X[0, :, 0, 0] / X[:5].max(), atol=0.05)
     streamed = ReconstructionDisplay.from_estimator(model, Listed(X), n_images=5)
     np.testing.assert_array_equal(streamed.reconstructions, display.reconstructions)
     with pytest.raises(ValueError, match="n_images must be at least 1"):
@@ -75,18 +76,23 @@ def test_codes_are_drawn():
     assert LatentDisplay.from_estimator(model, X).ax_.get_legend() is None
     scaled = LatentDisplay.from_estimator(model, X, y, cmap="viridis")
     many = LatentDisplay.from_estimator(model, X, [f"kind {i % 24}" for i in range(len(X))])
-    for display, n in ((scaled, 10), (many, 24)):
-        colours = {tuple(points.get_facecolor()[0]) for points in display.ax_.collections}
-        assert len(colours) == n
+    for display, n in ((by_label, 10), (scaled, 10), (many, 24)):
+        looks = {
+            (*points.get_facecolor()[0], points.get_paths()[0].vertices.tobytes())
+            for points in display.ax_.collections
+        }
+        assert len(looks) == n
     maps = quick(ConvolutionalAutoencoder, code_channels=2).fit(discs())
     display = LatentDisplay.from_estimator(maps, discs(), n_images=4)
     assert display.codes.shape == (4, *maps.code_shape_)
     np.testing.assert_array_equal(
         maps.inverse_transform(display.codes), maps.reconstruct(discs())[:4]
     )
-    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["channel 0", "channel 1"]
+    names = [t.get_text() for t in display.ax_.get_yticklabels()]
+    assert names == ["image", "channel 0", "channel 1"]
+    np.testing.assert_array_equal(display.images, discs()[:4])
     mean = LatentDisplay.from_estimator(maps, discs(), channels="mean", colorbar=True)
-    assert [t.get_text() for t in mean.ax_.get_yticklabels()] == ["mean"]
+    assert [t.get_text() for t in mean.ax_.get_yticklabels()] == ["image", "mean"]
     assert len(mean.figure_.axes) == 2
     with pytest.raises(ValueError, match="channels must be 'all' or 'mean'"):
         mean.plot(channels="first")

@@ -1,18 +1,26 @@
-"""What displays share: axes, colors, and grids of images."""
+"""What displays share: axes, colors, legends, and grids of images."""
 
 import math
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
+# Colors that are told apart with any color vision (Okabe and Ito 2008), on white and on black.
+_COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+
+# Once there are as many classes as colors, the next ones have the next marker.
+_MARKERS = "oX^sDv*P"
+# Height of a line of text, in units of the size of the font.
+_LINE = 1.3
 # In inches: the height of an image, and the largest width of a figure.
 _IMAGE_HEIGHT, _MAX_WIDTH = 1.1, 14.0
 
 
-def _first(X: Any, n: int) -> Any:
+def _first(X: Any, n: int, name: str = "n_images") -> Any:
     """Return the first rows of an array, a DataFrame, a list or a Dataset."""
     if n < 1:
-        raise ValueError(f"n_images must be at least 1. Got {n!r} instead.")
+        raise ValueError(f"{name} must be at least 1. Got {n!r} instead.")
     if not hasattr(X, "__getitem__") or hasattr(X, "shape") or isinstance(X, list):
         return X[:n]
     items = [X[number] for number in range(min(n, len(X)))]
@@ -47,10 +55,11 @@ def _to_colors(images: np.ndarray, low: float, high: float, cmap: Any) -> np.nda
 
 
 def _draw(rows: list[np.ndarray], ax: Any) -> Any:
-    """Draw rows of images, (n, height, width, 3) each, as one grid."""
+    """Draw rows of images, (n, height, width, 3) each, as one grid with transparent gaps."""
     n, height, width, _ = rows[0].shape
     gap = max(1, height // 16)
-    padded = [np.pad(row, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1) for row in rows]
+    opaque = [np.concatenate([row, np.ones_like(row[..., :1])], axis=-1) for row in rows]
+    padded = [np.pad(row, ((0, 0), (0, gap), (0, gap), (0, 0))) for row in opaque]
     grid = np.vstack([np.hstack(list(row)) for row in padded])[:-gap, :-gap]
     if ax is None:
         total_width = _IMAGE_HEIGHT * n * max(1.0, width / height)
@@ -67,6 +76,40 @@ def _name_rows(ax: Any, names: list[str], height: int) -> None:
     ax.set_yticklabels(names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+
+
+def _final(estimator: Any) -> Any:
+    """Return the last step of a pipeline, the best estimator of a search, or what is given."""
+    if isinstance(estimator, Pipeline):
+        return _final(estimator[-1])
+    return _final(estimator.best_estimator_) if hasattr(estimator, "best_estimator_") else estimator
+
+
+def _reconstruct(estimator: Any, X: Any) -> Any:
+    if hasattr(estimator, "reconstruct"):
+        return estimator.reconstruct(X)
+    return estimator.inverse_transform(estimator.transform(X))
+
+
+def _foreground(ax: Any) -> Any:
+    """Return the color of text in axes: dark on a light style, light on a dark one."""
+    return ax.xaxis.label.get_color()
+
+
+def _legend(ax: Any, **kwargs: Any) -> None:
+    """Draw a legend beside axes, where it hides nothing."""
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    ax.legend(frameon=False, handlelength=1.5, **beside, **kwargs)
+
+
+def _places(ax: Any, n: int) -> np.ndarray:
+    """Return which of n names beside axes are written, as many as fit below each other."""
+    height = 72 * ax.bbox.height / ax.figure.dpi  # in points, as the size of text
+    return np.arange(0, n, math.ceil(_LINE * n * ax.xaxis.label.get_size() / height))
+
+
+def _trim(ax: Any) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _new_axes(size: tuple[float, float]) -> Any:

@@ -1,21 +1,27 @@
 """A display of codes."""
 
 import math
+from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sktae.plot._axes import (
+    _COLORS,
+    _MARKERS,
     _colormap,
     _draw,
+    _final,
     _first,
+    _legend,
     _name_rows,
     _new_axes,
     _pyplot,
     _to_colors,
+    _to_images,
 )
 
 # More distinct numbers than this are drawn by a continuous color map, with a color bar.
@@ -27,7 +33,7 @@ _LEGEND_ROWS = 16
 
 
 class LatentDisplay:
-    """Codes as points in the plane. Codes that are maps are drawn as pictures.
+    """Codes as points in the plane. Codes that are maps are drawn as pictures, below the images.
 
     Parameters
     ----------
@@ -39,6 +45,9 @@ class LatentDisplay:
 
     names : tuple of str, default=("component 0", "component 1")
         Names of the two axes.
+
+    images : ndarray of shape (n_images, n_channels, height, width) or None, default=None
+        The images that maps are codes of, to be drawn above them.
 
     Attributes
     ----------
@@ -58,8 +67,8 @@ class LatentDisplay:
     >>> display = LatentDisplay.from_estimator(model, X, y)
     """
 
-    def __init__(self, codes, labels=None, names=("component 0", "component 1")):
-        self.codes, self.names = codes, names
+    def __init__(self, codes, labels=None, names=("component 0", "component 1"), images=None):
+        self.codes, self.names, self.images = codes, names, images
         self.labels = None if labels is None else np.asarray(labels)
 
     @classmethod
@@ -102,12 +111,14 @@ class LatentDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
-        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        shape = getattr(last, "code_shape_", ())
+        final = _final(estimator)
+        shape = getattr(final, "code_shape_", ())
         if len(shape) == 3 or squares:
-            codes = np.asarray(estimator.transform(_first(X, n_images)), dtype=np.float64)
+            few, image_shape = _first(X, n_images), getattr(final, "image_shape_", None)
+            codes = np.asarray(estimator.transform(few), dtype=np.float64)
             maps = codes.reshape(-1, *shape) if len(shape) == 3 else _squares(codes)
-            return cls(maps).plot(ax, **kwargs)
+            images = None if image_shape is None else _to_images(few, image_shape)
+            return cls(maps, images=images).plot(ax, **kwargs)
         codes = np.asarray(estimator.transform(X))
         if codes.shape[1] < 2:
             raise ValueError(
@@ -122,7 +133,7 @@ class LatentDisplay:
         return cls(codes[:, [first, second]], y, names).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, channels="all", colorbar=False, cmap=None, **kwargs):
-        """Draw points, or maps: a column for each image, a row for each channel.
+        """Draw points, or maps: a column for each image, with a row for it and for each channel.
 
         Parameters
         ----------
@@ -136,7 +147,8 @@ class LatentDisplay:
             Whether a bar beside maps says which colors are which numbers. Then all have one scale.
 
         cmap : str, Colormap or None, default=None
-            Colors of labels, numbers or maps.
+            Colors of labels, numbers or maps. None is "viridis" for numbers and maps; labels have
+            colors, and markers, that are told apart with any color vision.
 
         **kwargs : dict
             Passed to matplotlib's `scatter`.
@@ -168,8 +180,14 @@ class LatentDisplay:
             _to_colors(row[:, np.newaxis], *ends, cmap)
             for row, ends in zip(maps, limits, strict=True)
         ]
-        self.ax_ = _draw(rows, ax)
-        _name_rows(self.ax_, names if len(names) > 1 or channels == "mean" else [""], maps.shape[2])
+        names = names if len(names) > 1 or channels == "mean" else ["code"]
+        if self.images is not None:
+            limits_of_images = np.nanmin(self.images), np.nanmax(self.images)
+            rows.insert(0, _to_colors(self.images, *limits_of_images, "gray"))
+            names.insert(0, "image")
+        height, width = np.max([row.shape[1:3] for row in rows], axis=0)
+        self.ax_ = _draw([_enlarged(row, height, width) for row in rows], ax)
+        _name_rows(self.ax_, names, height)
         if colorbar:
             colors = _pyplot().cm.ScalarMappable(_pyplot().Normalize(*limits[0]), _colormap(cmap))
             self.ax_.figure.colorbar(colors, ax=self.ax_, fraction=0.03)
@@ -183,16 +201,32 @@ class LatentDisplay:
             points = self.ax_.scatter(*self.codes.T, c=self.labels, cmap=cmap or "viridis", **style)
             self.ax_.figure.colorbar(points, ax=self.ax_)
             return
-        colors = _colormap(cmap or ("tab10" if len(classes) <= _MAX_CLASSES else "turbo"))
-        # Colors of a qualitative map are taken in order, those of a continuous one evenly.
-        qualitative = colors.N <= _MAX_QUALITATIVE
-        for number, label in enumerate(classes):
-            position = number % colors.N if qualitative else number / max(1, len(classes) - 1)
+        colors = _colors(len(classes), cmap)
+        for number, (label, color) in enumerate(zip(classes, colors, strict=True)):
+            look = {"color": color}
+            if cmap is None:
+                look["marker"] = _MARKERS[number // len(_COLORS) % len(_MARKERS)]
             points = self.codes[self.labels == label].T
-            self.ax_.scatter(*points, color=colors(position), label=str(label), **style)
-        beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+            self.ax_.scatter(*points, label=str(label), **{**look, **style})
         n_columns = math.ceil(len(classes) / _LEGEND_ROWS)
-        self.ax_.legend(frameon=False, markerscale=1.5, ncols=n_columns, **beside)
+        _legend(self.ax_, markerscale=1.5, ncols=n_columns)
+
+
+def _colors(n: int, cmap: Any) -> Iterator[Any]:
+    """Return colors of n classes."""
+    if cmap is None:
+        return islice(cycle(_COLORS), n)
+    colors = _colormap(cmap)
+    # Colors of a qualitative map are taken in order, those of a continuous one evenly.
+    if colors.N <= _MAX_QUALITATIVE:
+        return (colors(number % colors.N) for number in range(n))
+    return (colors(number / max(1, n - 1)) for number in range(n))
+
+
+def _enlarged(row: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return images, (n, h, w, 3), with pixels repeated to a height and a width."""
+    _, h, w, _ = row.shape
+    return row[:, np.arange(height) * h // height][:, :, np.arange(width) * w // width]
 
 
 def _squares(codes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,15 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
-from sktae.plot._axes import _draw, _first, _name_rows, _pyplot, _to_colors, _to_images
+from sktae.plot._axes import (
+    _draw,
+    _first,
+    _name_rows,
+    _pyplot,
+    _reconstruct,
+    _to_colors,
+    _to_images,
+)
 
 
 class ReconstructionDisplay:
@@ -74,10 +82,7 @@ class ReconstructionDisplay:
         """
         check_is_fitted(estimator)
         X = _first(X, n_images)
-        if hasattr(estimator, "reconstruct"):
-            recon = estimator.reconstruct(X)
-        else:
-            recon = estimator.inverse_transform(estimator.transform(X))
+        recon = _reconstruct(estimator, X)
         shape = image_shape or getattr(estimator, "image_shape_", None)
         return cls(_to_images(X, shape), _to_images(recon, shape)).plot(ax, **kwargs)
 
