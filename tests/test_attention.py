@@ -296,7 +296,7 @@ def test_attention_is_shown(monkeypatch):
         np.testing.assert_allclose(weights.sum(axis=2), 1, rtol=1e-5)
         display = AttentionDisplay.from_estimator(model, X, names=[f"{i}" for i in range(n)])
         np.testing.assert_allclose(display.weights, weights.mean(axis=0))
-        assert display.ax_.get_yticklabels()[n - 1].get_text() == f"{n - 1}"
+        assert display.ax_.get_yticklabels()[-1].get_text() == f"{n - 1}  {n - 1}"
         if name == "causal":
             assert (np.triu(weights[0], 1) == 0).all()
     with pytest.raises(ValueError, match="has no weights for patches"):

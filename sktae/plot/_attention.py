@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sktae.plot._axes import _new_axes
+from sktae.plot._axes import _new_axes, _places
 
 
 class AttentionDisplay:
@@ -17,7 +17,7 @@ class AttentionDisplay:
         The attention of each (row) to each (column).
 
     names : sequence of str or None, default=None
-        What is written beside rows and columns; None for their numbers.
+        What is written beside rows, before their numbers; None for numbers alone.
 
     grid : tuple of int or None, default=None
         Rows and columns of the patches of images; None for anything else.
@@ -56,8 +56,8 @@ class AttentionDisplay:
             The rows, sequences or images.
 
         names : sequence of str or None, default=None
-            What is written beside rows and columns. None takes the names of the columns of the fit,
-            if there is attention between these. There are none beside maps of patches.
+            What is written beside rows, before their numbers. None takes the names of the columns
+            of the fit, if there is attention between these. There are none beside maps of patches.
 
         ax : matplotlib Axes or None, default=None
             Where to draw; None for a new figure.
@@ -97,7 +97,9 @@ class AttentionDisplay:
         self.ax_ = _new_axes((5.0, 4.2)) if ax is None else ax
         self.figure_ = self.ax_.figure
         shown = self.weights if self.grid is None else _maps(self.weights, self.grid)
-        picture = self.ax_.imshow(shown, vmin=0, cmap=cmap)
+        # Patches are as wide as high; columns fill the axes, beside long names.
+        aspect = "auto" if self.grid is None else "equal"
+        picture = self.ax_.imshow(shown, vmin=0, cmap=cmap, aspect=aspect)
         self.figure_.colorbar(picture, ax=self.ax_, label="attention")
         if self.grid is not None:
             rows, columns = self.grid
@@ -108,10 +110,10 @@ class AttentionDisplay:
             self.ax_.set(xticks=[], yticks=[], title="from each patch, at its place, to all")
             return self
         self.ax_.set(xlabel="to", ylabel="from")
+        self.ax_.locator_params(integer=True)
         if self.names is not None:
-            places = np.arange(len(self.names))
-            self.ax_.set_xticks(places, self.names, rotation=90)
-            self.ax_.set_yticks(places, self.names)
+            places = _places(self.ax_, len(self.names))
+            self.ax_.set_yticks(places, [f"{self.names[place]}  {place}" for place in places])
         return self
 
 
