@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sktae.plot._axes import _pyplot
+from sktae.plot._axes import _COLORS, _foreground, _pyplot, _trim
 
-# Colors that most people with a color vision deficiency tell apart.
-_COLORS = {"shape": "#0072B2", "jump": "#D55E00", "level": "#009E73"}
+_KINDS = dict(zip(("shape", "jump", "level"), _COLORS, strict=False))
+_SHADE = 0.35  # opacity of events
 _INCHES = 1.3  # of a channel
 
 
@@ -126,21 +126,40 @@ class SeriesDisplay:
                 f"for the anomaly. Got {len(axes)} instead."
             )
         for ax, name in zip(axes, shown, strict=False):
-            ax.plot(self.values.index, self.values[name], color="0.2", lw=0.8)
+            ax.plot(self.times, self.values[name], color=_foreground(ax), lw=0.8)
             ax.set_ylabel(str(name), rotation=0, ha="right", va="center")
-        axes[-1].plot(self.values.index, self.anomalies, color="black", lw=1)
-        axes[-1].axhline(self.threshold, color="0.4", lw=1, ls="--")
+        axes[-1].plot(self.times, self.anomalies, color=_foreground(axes[-1]), lw=1)
+        axes[-1].axhline(self.threshold, color="0.5", lw=1, ls="--")
         axes[-1].set_ylabel("anomaly", rotation=0, ha="right", va="center")
         for ax in axes:
-            ax.spines[["top", "right"]].set_visible(False)
+            ax.locator_params(axis="y", nbins=3)
+            _trim(ax)
             self._shade(ax)
-        kinds = [kind for kind in _COLORS if kind in set(self.events["kind"])]
-        patches = [_pyplot().Rectangle((0, 0), 1, 1, color=_COLORS[kind]) for kind in kinds]
+        self._name_times(axes[-1])
+        kinds = [kind for kind in _KINDS if kind in set(self.events["kind"])]
+        style = {"alpha": _SHADE, "lw": 0}
+        patches = [_pyplot().Rectangle((0, 0), 1, 1, color=_KINDS[kind], **style) for kind in kinds]
         if kinds:
             above = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
             axes[0].legend(patches, kinds, ncols=3, frameon=False, **above)
         self.axes_, self.figure_ = axes, axes[0].figure
         return self
+
+    @property
+    def times(self):
+        """The index of the series; periods as their first moments."""
+        index = self.values.index
+        return index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index
+
+    def _name_times(self, ax):
+        """Write dates in few characters, since long ones would overlap."""
+        if isinstance(self.times, pd.DatetimeIndex):
+            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+            zone = self.times.tz
+            locator = AutoDateLocator(maxticks=7, tz=zone)
+            ax.xaxis.set_major_locator(locator)
+            ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
 
     def _shown(self, n_channels):
         """Return the channels to draw: in their order, those that events name most often."""
@@ -152,4 +171,9 @@ class SeriesDisplay:
 
     def _shade(self, ax):
         for event in self.events.itertuples():
-            ax.axvspan(event.start, event.end, color=_COLORS[event.kind], alpha=0.2, lw=0)
+            ends = (_moment(time) for time in (event.start, event.end))
+            ax.axvspan(*ends, color=_KINDS[event.kind], alpha=_SHADE, lw=0)
+
+
+def _moment(time):
+    return time.to_timestamp() if isinstance(time, pd.Period) else time
