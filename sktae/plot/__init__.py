@@ -1,10 +1,11 @@
-"""Displays of images, codes, attention and series, drawn with matplotlib."""
+"""Displays of fits, scores, reasons, images, codes, attention and series, by matplotlib."""
 
 from sktae.plot._attention import AttentionDisplay
 from sktae.plot._latent import LatentDisplay
 from sktae.plot._map import MapDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay, ReconstructionWriter
 from sktae.plot._series import SeriesDisplay
+from sktae.plot._training import TrainingDisplay
 
 __all__ = [
     "AttentionDisplay",
@@ -13,4 +14,5 @@ __all__ = [
     "ReconstructionDisplay",
     "ReconstructionWriter",
     "SeriesDisplay",
+    "TrainingDisplay",
 ]
