@@ -4,6 +4,7 @@ from sktae.plot._attention import AttentionDisplay
 from sktae.plot._latent import LatentDisplay
 from sktae.plot._map import MapDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay, ReconstructionWriter
+from sktae.plot._score import ScoreDisplay
 from sktae.plot._series import SeriesDisplay
 from sktae.plot._training import TrainingDisplay
 
@@ -13,6 +14,7 @@ __all__ = [
     "MapDisplay",
     "ReconstructionDisplay",
     "ReconstructionWriter",
+    "ScoreDisplay",
     "SeriesDisplay",
     "TrainingDisplay",
 ]
