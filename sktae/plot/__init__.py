@@ -1,6 +1,7 @@
 """Displays of fits, scores, reasons, images, codes, attention and series, by matplotlib."""
 
 from sktae.plot._attention import AttentionDisplay
+from sktae.plot._detection import DetectionCurveDisplay
 from sktae.plot._latent import LatentDisplay
 from sktae.plot._map import MapDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay, ReconstructionWriter
@@ -10,6 +11,7 @@ from sktae.plot._training import TrainingDisplay
 
 __all__ = [
     "AttentionDisplay",
+    "DetectionCurveDisplay",
     "LatentDisplay",
     "MapDisplay",
     "ReconstructionDisplay",
