@@ -4,6 +4,7 @@ from sktae.plot._attention import AttentionDisplay
 from sktae.plot._detection import DetectionCurveDisplay
 from sktae.plot._latent import LatentDisplay
 from sktae.plot._map import MapDisplay
+from sktae.plot._reasons import ReasonsDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay, ReconstructionWriter
 from sktae.plot._score import ScoreDisplay
 from sktae.plot._series import SeriesDisplay
@@ -14,6 +15,7 @@ __all__ = [
     "DetectionCurveDisplay",
     "LatentDisplay",
     "MapDisplay",
+    "ReasonsDisplay",
     "ReconstructionDisplay",
     "ReconstructionWriter",
     "ScoreDisplay",
