@@ -7,6 +7,7 @@ from sktae.plot._map import MapDisplay
 from sktae.plot._reasons import ReasonsDisplay
 from sktae.plot._reconstruction import ReconstructionDisplay, ReconstructionWriter
 from sktae.plot._score import ScoreDisplay
+from sktae.plot._sequence import SequenceDisplay
 from sktae.plot._series import SeriesDisplay
 from sktae.plot._training import TrainingDisplay
 
@@ -19,6 +20,7 @@ __all__ = [
     "ReconstructionDisplay",
     "ReconstructionWriter",
     "ScoreDisplay",
+    "SequenceDisplay",
     "SeriesDisplay",
     "TrainingDisplay",
 ]
