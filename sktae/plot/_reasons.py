@@ -163,7 +163,7 @@ def _expected(estimator: Any, X: Any) -> Any:
     """Return what the other columns let expect of each, (n, d); None if it takes long to know."""
     if not isinstance(estimator, ExplainMixin):
         return None
-    raw = estimator._validated(X)
+    raw = np.array(estimator._validated(X))  # since torch takes no arrays that are read-only
     expected = estimator._expected(raw, estimator._parts(raw.shape[1:]))
     return np.asarray(estimator._inputs.to_table(expected), dtype=object)
 
