@@ -172,7 +172,7 @@ class SeriesDisplay:
     def _shade(self, ax):
         for event in self.events.itertuples():
             ends = (_moment(time) for time in (event.start, event.end))
-            ax.axvspan(*ends, color=_KINDS[event.kind], alpha=_SHADE, lw=0)
+            ax.axvspan(*ends, color=_KINDS[event.kind], alpha=_SHADE, lw=1)  # seen even if short
 
 
 def _moment(time):
