@@ -5,7 +5,7 @@ How often is an alarm false?
 The p-value of a row says how many rows that the detector has not seen are as unusual as it is. If a
 p-value of 0.05 or less is an alarm, then about 5 % of normal rows should raise one. Such rows are
 held out of the fit, or halves of the rows judge each other (``calibration="cross"``). Here the
-detector has learnt images of digits; outliers are such images that slipped by one pixel.
+detector has learned images of digits; outliers are such images that slipped by one pixel.
 """
 
 import matplotlib.pyplot as plt
@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from sktae import DenoisingAutoencoder
+from sktae.plot import ScoreDisplay
 
 X, _ = load_digits(return_X_y=True)
 levels = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.2])
@@ -43,26 +44,23 @@ for row in zip(levels, *(np.mean(rate, axis=0) for rate in rates.values()), foun
 
 # %%
 # Each mark is a random split, with a seed of its own. Of the dots of rows held out, nine of ten
-# belong into the band; it has a width because these rows are drawn, and so are the new ones. Where
-# halves of the rows judge each other, all rows are learnt from, but the rate is only approximate:
-# here it is up to twice as high as one asked for. Thresholds that come from scores of the training
-# rows happen to be about right for these images; on small tables with many columns, they give many
-# times too many alarms.
+# belong into the band; it has a width because these rows are drawn, and so are the new ones.
+# Where halves of the rows judge each other, the model learns from all rows, but the rate is only
+# approximate: here it is up to twice as high as one asked for. Thresholds that come from scores
+# of the training rows happen to be about right for these images; on small tables with many
+# columns, they give many times too many alarms.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), layout="constrained")
-colors = "#0072B2", "#D55E00"
-for p, color, label in zip((normal, slipped), colors, ("as learnt", "slipped"), strict=True):
-    p = np.concatenate(p)
-    share = np.full(len(p), 100 / len(p))
-    left.hist(p, np.linspace(0, 1, 21), weights=share, color=color, alpha=0.7, label=label)
-left.set(title="p-values of new images", xlabel="p-value", ylabel="% of these images")
-left.legend()
+blue = "#0072B2"
+p = {"as learned": np.concatenate(normal), "slipped": np.concatenate(slipped)}
+ScoreDisplay(p, p_values=True).plot(left, bins=20)
+left.set_title("p-values of new images")
 
 n, m = 160, len(new)  # rows held out, and new ones
 k = (levels * (n + 1)).astype(int)
 band = betabinom(m, k, n + 1 - k).ppf([[0.05], [0.95]]) / m
-right.fill_between(100 * levels, *(100 * band), color=colors[0], alpha=0.15, linewidth=0)
-right.axline((0, 0), slope=1, color=colors[0], linewidth=1)
+right.fill_between(100 * levels, *(100 * band), color=blue, alpha=0.15, linewidth=0)
+right.axline((0, 0), slope=1, color=blue, linewidth=1)
 looks = ("#D55E00", "s", -0.3), ("#0072B2", "o", 0), ("#999999", "x", 0.3)
 for (label, rate), (color, marker, shift) in zip(rates.items(), looks, strict=True):
     places = np.tile(100 * levels + shift, (len(rate), 1))

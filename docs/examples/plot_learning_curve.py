@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
 
 from sktae import Autoencoder
+from sktae.plot import TrainingDisplay
 
 X, _ = load_wine(return_X_y=True)
 model = Autoencoder(
@@ -23,20 +24,11 @@ model = Autoencoder(
     patience=20,
     random_state=0,
 ).fit(X)
-history = model.history_.set_index("epoch")
-best = history["valid_loss"].idxmin()
-print(history[["step", "train_loss", "valid_loss"]].tail(3).round(3))
+print(model.history_[["epoch", "step", "train_loss", "valid_loss"]].tail(3).round(3))
 
-figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-axes.plot(history["train_loss"], color="#0072B2", label="rows trained on")
-axes.plot(history["valid_loss"], color="#D55E00", linestyle="--", label="rows held out")
-axes.axvline(best, color="#999999", linewidth=1)
-axes.text(best - 3, 3, f"best epoch: {best}", rotation=90, ha="right")
-axes.set(
-    title="The fit stops by itself and keeps its best weights",
-    xlabel="epoch",
-    ylabel="squared error per row (log scale)",
-    yscale="log",
-)
-axes.legend()
+# %%
+# The scale of losses is logarithmic. A dot marks the epoch whose weights are kept.
+
+display = TrainingDisplay.from_estimator(model)
+display.ax_.set_title("The fit stops by itself and keeps its best weights")
 plt.show()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sktae import WindowedDetector
+from sktae.plot import SeriesDisplay
 
 rng = np.random.default_rng(0)
 time = pd.date_range("2026-01-01", periods=2400, freq="h")
@@ -25,30 +26,19 @@ X.iloc[1400:1410, 0] = X.iloc[1400, 0]
 X.iloc[2200:2230, 1] = -X.iloc[2200:2230, 1]
 
 detector = WindowedDetector(window_size=48, random_state=0).fit(X[:1000])
-scores, threshold = detector.score_samples(X), detector.offset_
-events = detector.events(X[1000:])
-print(events.to_string(index=False))
+print(detector.events(X[1000:]).to_string(index=False))
 
 # %%
-# `events` merges flagged timestamps into intervals and names the kind and the leading channels. The
-# broad hills are shapes, whose scores are smoothed over a window, so intervals are wider than what
-# happened by about as much. The narrow peaks are jumps, where a value is farther from its neighbors
-# than any before. `error_map`, below, says where in each channel the reconstruction fails.
+# `events` merges flagged timestamps into intervals and names the kind and the leading channels.
+# `SeriesDisplay` draws them in the color of their kind. The broad hills are shapes, whose scores
+# are smoothed over a window, so intervals are wider than what happened by about as much. The
+# narrow peaks are jumps, where a value is farther from its neighbors than any before.
+# `error_map`, below, says where in each channel the reconstruction fails.
 
-figure, panels = plt.subplots(
-    3, 1, figsize=(10, 6), sharex=True, height_ratios=[2, 2, 1], layout="constrained"
-)
-panels[0].plot(X[1000:], lw=0.8, label=list(X))
-panels[0].set_ylim(-1.4, 2)
-panels[0].legend(loc="upper left", ncols=2, frameon=False)
-panels[1].plot(time[1000:], -scores[1000:], color="black", lw=1, label="anomaly, minus the score")
-panels[1].axhline(-threshold, color="#D55E00", lw=1, ls="--", label="threshold")
-panels[1].legend(loc="upper left", frameon=False)
+figure, panels = plt.subplots(4, 1, figsize=(10, 6), sharex=True, layout="constrained")
+SeriesDisplay.from_estimator(detector, X[1000:], axes=panels[:3])
 errors = detector.error_map(X[1000:])
-panels[2].pcolormesh(time[1000:], [0, 1], errors.T, cmap="Reds", vmax=np.quantile(errors, 0.995))
-panels[2].set_yticks([0, 1], X.columns)
-for axes in panels[:2]:
-    for start, end in zip(events["start"], events["end"], strict=True):
-        axes.axvspan(start, end, color="#D55E00", alpha=0.15, lw=0)
-    axes.spines[["top", "right"]].set_visible(False)
+panels[3].pcolormesh(time[1000:], [0, 1], errors.T, cmap="Reds", vmax=np.quantile(errors, 0.995))
+panels[3].set_yticks([0, 1], X.columns)
+panels[3].invert_yaxis()
 plt.show()
