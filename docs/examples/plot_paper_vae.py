@@ -64,7 +64,7 @@ print(model.history_.loc[4::5, columns].round(4).to_string(index=False))
 # %%
 # The loss of images that the model has not seen falls with that of the training; nothing stops at
 # the first rise. `squared_error` and `divergence` are those of one number of an image, `divergence`
-# without its weight. Below, what the maps of some images look like: the mean over their 4 channels.
+# without its weight. Below, some images and what their maps look like: the mean over 4 channels.
 
 figure, (above, below) = plt.subplots(2, 1, figsize=(9, 4.6), layout="compressed")
 for name in ("train_loss", "valid_loss"):
