@@ -35,6 +35,7 @@ FLOORS = [
     {"_fit_many", "_inner", "timeseries"},
     {"ensemble", "imputer", "search", "supervised"},
     {"persistence", "plot", "_onnx", "_saelens"},
+    {"_cli"},
     {"__init__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

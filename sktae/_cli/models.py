@@ -1,0 +1,109 @@
+"""Estimators by name, with parameters as text."""
+
+import ast
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from sktae import WindowedDetector, all_estimators
+
+_WORDS = {"true": True, "false": False, "none": None}
+
+
+def class_of(name: str) -> Any:
+    """Return the class of an estimator, or raise and name the most similar one."""
+    classes = {cls.__name__: cls for cls in (*all_estimators(), WindowedDetector)}
+    if name not in classes:
+        lower = {known.lower(): known for known in classes}
+        similar = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.0)
+        raise typer.BadParameter(
+            f"There is no estimator {name!r}, but there is {lower[similar[0]]}; `sktae list` lists "
+            f"all."
+        )
+    return classes[name]
+
+
+def build(
+    name: str | None,
+    settings: Sequence[str] | None,
+    *,
+    seed: int,
+    series: bool = False,
+    verbose: bool = False,
+    default: Any = None,
+    **others: Any,
+) -> Any:
+    """Return an unfitted estimator.
+
+    Parameters
+    ----------
+    name : str or None
+        Its class; of a series, the class of the one in a `WindowedDetector`. None for `default`.
+
+    settings : sequence of str or None
+        Parameters as "name=value".
+
+    seed : int
+        Its random state.
+
+    series : bool, default=False
+        Whether rows are those of a series.
+
+    verbose : bool, default=False
+        Whether a fit shows its progress.
+
+    default : estimator, default=None
+        What is returned, with the settings, if there is no name and no series.
+
+    **others : dict
+        More parameters; those that are None are left out.
+    """
+    if name is None or name == WindowedDetector.__name__:
+        inner = class_of("DenoisingAutoencoder")(training_data="clean") if series else default
+    else:
+        inner = class_of(name)()
+    inner.set_params(verbose=int(verbose))
+    estimator = class_of("WindowedDetector")(inner) if series else inner
+    estimator.set_params(random_state=seed)
+    chosen = {key: value for key, value in others.items() if value is not None}
+    chosen |= dict(_parsed(estimator, setting) for setting in settings or ())
+    estimator.set_params(**chosen)
+    try:
+        estimator._validate_params()
+        inner._validate_params()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return estimator
+
+
+def _parsed(estimator: Any, setting: str) -> tuple[str, Any]:
+    """Return the name and the value of a parameter that is written as "name=value"."""
+    name, sign, text = setting.partition("=")
+    if not sign:
+        raise typer.BadParameter(
+            f"--set takes a name and a value, as in n_components=4, not {setting!r}."
+        )
+    owner, own = estimator, name
+    series = isinstance(estimator, WindowedDetector)
+    if series and name.startswith("estimator__"):
+        owner, own = estimator.estimator, name.removeprefix("estimator__")
+    parameters = owner.get_params(deep=False)
+    if own not in parameters:
+        inside = owner is estimator and series and own in estimator.estimator.get_params()
+        cure = f"write estimator__{own}" if inside else f"it has {', '.join(parameters)}"
+        raise typer.BadParameter(f"{type(owner).__name__} has no parameter {own!r}; {cure}.")
+    return name, _value(text, owner._parameter_constraints[own])
+
+
+def _value(text: str, allowed: Sequence[Any]) -> Any:
+    """Return the value that a text stands for: a number, a tuple, True, False, None, or itself."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        pass
+    # Names of columns.
+    return text.split(",") if "array-like" in allowed and text != "from_dtype" else text

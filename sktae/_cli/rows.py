@@ -1,0 +1,283 @@
+"""What the columns of a table are for: features, labels, times, groups, names of rows."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from sktae import WindowedDetector
+from sktae._cli.console import Console
+from sktae.inputs.dtypes import holds_dates, kind_of
+
+# A column of text is one of numbers if so large a share of its values are; the others are missing.
+_NUMBERS = 0.9
+# How numbers have commas between their thousands.
+_THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?\s*"
+
+
+@dataclasses.dataclass
+class Rows:
+    """Rows of a table, for an estimator.
+
+    Attributes
+    ----------
+    X : DataFrame
+        What the estimator gets. Of a series, the index are the times, and the group is a column.
+
+    beside : DataFrame
+        Columns that are put beside the results: names, group and time of each row.
+
+    labels : Series or None
+        The column of labels.
+
+    series : bool
+        Whether rows are those of a series.
+    """
+
+    X: pd.DataFrame
+    beside: pd.DataFrame
+    labels: pd.Series | None
+    series: bool
+
+    @property
+    def observed(self) -> np.ndarray:
+        """Which rows have any value; of a series, all rows are kept."""
+        if self.series:
+            return np.ones(len(self.X), bool)
+        return self.X.notna().any(axis=1).to_numpy()
+
+
+def names_of(given: Iterable[str] | None, table: pd.DataFrame | None = None) -> list[str]:
+    """Return the names in an option that takes several, "a,b" or one after the other."""
+    columns = () if table is None else table.columns
+    parts = ([text] if text in columns else text.split(",") for text in given or ())
+    return [name for part in parts for name in part]
+
+
+def rows_to_fit(
+    table: pd.DataFrame,
+    console: Console,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
+    index: Sequence[str] | None = None,
+    label: str | None = None,
+    time: str | None = None,
+    no_time: bool = True,
+    group: str | None = None,
+    series: bool = False,
+) -> Rows:
+    """Return the rows that an estimator is to be fitted on.
+
+    If neither a time nor `no_time` is given, a column of times may make the rows a series.
+    """
+    wanted, dropped, beside = (names_of(given, table) for given in (columns, drop, index))
+    _check_names(table, columns=wanted, drop=dropped, index=beside)
+    _check_names(table, label=[label], time=[time], group=[group])
+    special = {*dropped, *beside, label, time, group}
+    chosen = [name for name in wanted or table.columns if name not in special]
+    features = pd.DataFrame({name: _as_numbers(table[name], console) for name in chosen})
+    dates = [name for name in chosen if _is_date(features[name])]
+    if time is None and not no_time:
+        time = _time_of(features, dates, table, group, console)
+    series = series or time is not None or group is not None
+    kept = [name for name in chosen if name != time]
+    for name in list(kept):
+        if name in dates or features[name].isna().all():
+            kept.remove(name)
+            what = "holds dates" if name in dates else "has no value"
+            console.note(f"Column {name!r} {what} and is left out.")
+    if not kept:
+        raise ValueError(f"No column is left to learn from; the table has {_some(table)}.")
+    X = features[kept]
+    if series:
+        X = _as_series(X, table, time, group)
+    else:
+        _note_counters(X, console)
+    return _rows(X, table, beside, group, time, label, series)
+
+
+def rows_to_judge(
+    table: pd.DataFrame,
+    console: Console,
+    model: Any,
+    *,
+    index: Sequence[str] | None = None,
+    label: str | None = None,
+    time: str | None = None,
+) -> Rows:
+    """Return the rows of a table that a fitted model is to judge: the columns of its fit."""
+    names = names_of(index, table)
+    _check_names(table, index=names, label=[label], time=[time])
+    last = model[-1] if isinstance(model, Pipeline) else model
+    series, group = isinstance(last, WindowedDetector), getattr(last, "group", None)
+    special = {*names, label, time, group}
+    chosen = list(getattr(model, "feature_names_in_", [c for c in table if c not in special]))
+    missing = [name for name in [*chosen, *([group] if group else [])] if name not in table]
+    if missing:
+        raise ValueError(
+            f"The table lacks column {missing[0]!r}, which the model was fitted on; it has "
+            f"{_some(table)}."
+        )
+    X = _like_the_fit(table[chosen], last, console)
+    if series:
+        if time is None:
+            rest = table.drop(columns=chosen)
+            dates = [name for name in rest if _is_date(rest[name])]
+            time = next((n for n in dates if _rises(_times(rest[n]), table, group)), None)
+        X = _as_series(X, table, time, group)
+    return _rows(X, table, names, group, time, label, series)
+
+
+def _rows(
+    X: pd.DataFrame,
+    table: pd.DataFrame,
+    index: Sequence[str],
+    group: str | None,
+    time: str | None,
+    label: str | None,
+    series: bool,
+) -> Rows:
+    beside = [*index, *(name for name in (group, time) if name is not None)]
+    labels = None if label is None else table[label]
+    return Rows(X, table[list(dict.fromkeys(beside))], labels, series)
+
+
+def _check_names(table: pd.DataFrame, **options: Sequence[str | None]) -> None:
+    """Raise if an option names a column that is not there."""
+    for option, names in options.items():
+        for name in names:
+            if name is not None and name not in table:
+                raise ValueError(
+                    f"--{option}: there is no column {name!r}; the table has {_some(table)}."
+                )
+
+
+def _some(table: pd.DataFrame) -> str:
+    """Return the names of the first columns of a table, as text."""
+    names = ", ".join(map(repr, table.columns[:8]))
+    return f"{names} and {len(table.columns) - 8} more" if len(table.columns) > 8 else names
+
+
+def _parsed(values: pd.Series) -> pd.Series:
+    """Return text as numbers, NaN where it is none."""
+    text = values.astype(object).where(values.notna(), None).map(str)
+    thousands = text.str.fullmatch(_THOUSANDS)
+    text = text.where(~thousands, text.str.replace(",", ""))
+    return pd.to_numeric(text, errors="coerce")
+
+
+def _as_numbers(values: pd.Series, console: Console, share: float = _NUMBERS) -> pd.Series:
+    """Return a column of text as numbers, if most of its values are; else as it is."""
+    if kind_of(values) not in ("category", "mixed") or not values.notna().any():
+        return values
+    numbers, observed = _parsed(values), values.notna()
+    others = observed & numbers.isna()
+    if others.sum() > (1 - share) * observed.sum():
+        return values if kind_of(values) == "category" else values.map(str, na_action="ignore")
+    if others.any():
+        console.note(
+            f"Column {values.name!r} holds numbers, but {others.sum()} of its values are none, "
+            f"such as {values[others].iloc[0]!r}: they count as missing."
+        )
+    return numbers
+
+
+def _is_date(values: pd.Series) -> bool:
+    return kind_of(values) == "date" or (kind_of(values) == "category" and holds_dates(values))
+
+
+def _times(values: pd.Series) -> pd.Series:
+    """Return a column as times, NaT where a value is none; numbers stay as they are."""
+    if kind_of(values) in ("number", "date"):
+        return values
+    return pd.to_datetime(values, errors="coerce")
+
+
+def _rises(times: pd.Series, table: pd.DataFrame, group: str | None) -> bool:
+    """Return whether each time is later than the one before, in each group."""
+    if times.isna().any() or len(times) < 2:
+        return False
+    parts = [times] if group is None else [part for _, part in times.groupby(table[group])]
+    return all(part.is_monotonic_increasing and part.is_unique for part in parts)
+
+
+def _time_of(
+    features: pd.DataFrame,
+    dates: Sequence[str],
+    table: pd.DataFrame,
+    group: str | None,
+    console: Console,
+) -> str | None:
+    """Return the column of times that makes the rows a series, if there is one; say so."""
+    rising = [name for name in dates if _rises(_times(features[name]), table, group)]
+    if not rising:
+        return None
+    time, others = rising[0], features.drop(columns=list(dates))
+    words = [n for n in others if kind_of(others[n]) not in ("number", "boolean")]
+    if words:
+        console.note(
+            f"The dates of column {time!r} rise, but column {words[0]!r} holds no numbers, so rows "
+            f"are judged one by one; for a time series, leave it out by --drop."
+        )
+        return None
+    if others.empty:
+        return None
+    console.note(
+        f"The dates of column {time!r} rise, so the rows are a time series, and each is judged "
+        f"with those around it; --no-time judges rows one by one."
+    )
+    return time
+
+
+def _as_series(
+    X: pd.DataFrame, table: pd.DataFrame, time: str | None, group: str | None
+) -> pd.DataFrame:
+    """Return channels as numbers, with the times as index and the group as a column."""
+    for name, values in X.items():
+        if kind_of(values) not in ("number", "boolean"):
+            raise ValueError(
+                f"Column {name!r} holds text, but a time series needs numbers: leave it out by "
+                f"--drop, or pass --no-time."
+            )
+    X = X.astype(float)
+    if time is not None:
+        times = _times(table[time])
+        if times.isna().any():
+            row = int(times.isna().argmax())
+            raise ValueError(
+                f"Row {row} has {table[time][row]!r} as {time!r}, which is no time: leave the row "
+                f"out."
+            )
+        X.index = pd.Index(times, name=time)
+    return X if group is None else X.assign(**{group: table[group].to_numpy()})
+
+
+def _note_counters(X: pd.DataFrame, console: Console) -> None:
+    """Say which columns only count the rows."""
+    for name, values in X.items():
+        numbers = values.dropna()
+        counts = kind_of(values) == "number" and len(numbers) > 2
+        if counts and (np.diff(numbers.to_numpy(float)) == 1).all():
+            console.note(
+                f"Column {name!r} counts the rows, as identifiers do: leave it out by --drop, or "
+                f"put it beside the results by --index."
+            )
+
+
+def _like_the_fit(X: pd.DataFrame, model: Any, console: Console) -> pd.DataFrame:
+    """Return columns of text where the fit had text, and of numbers where it had numbers."""
+    columns = getattr(getattr(model, "_inputs", None), "columns", None)
+    kinds = {} if columns is None else {c.name: c for c in columns.columns}
+    X = X.copy()
+    for name in X:
+        column, kind = kinds.get(name), kind_of(X[name])
+        if column is not None and column.kind == "category":
+            if kind != "category" and all(isinstance(value, str) for value in column.categories):
+                X[name] = X[name].map(str, na_action="ignore").astype(object)
+        elif kind in ("category", "mixed"):
+            X[name] = _as_numbers(X[name], console, share=0.0)
+    return X
