@@ -130,7 +130,8 @@ def detect(
 
     The result has a row for each row of DATA, in their order: the score, the lower the more
     unusual; the p-value; whether the row is an outlier; and for outliers, up to three reasons. The
-    default estimator is DenoisingAutoencoder with training_data=contaminated.
+    default estimator is DenoisingAutoencoder. If many rows are outliers, pass
+    --set training_data=contaminated.
     """
     _run("detect", locals())
 
@@ -229,7 +230,7 @@ def map_(
     The default estimator is NeighborAutoencoder. Another number of components is set by
     --set n_components=8.
     """
-    _run("map_rows", locals())
+    _run("map", locals())
 
 
 @app.command()

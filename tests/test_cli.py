@@ -75,8 +75,7 @@ def test_detect(table):
     reasons = [f"reason_{n}" for n in (1, 2, 3)]
     assert list(found) == ["id", "score", "p_value", "outlier", *reasons]
     assert found["id"].tolist() == table["id"].tolist()
-    model = DenoisingAutoencoder(training_data="contaminated", max_steps=20, random_state=3)
-    model.set_params(contamination=0.02)
+    model = DenoisingAutoencoder(max_steps=20, random_state=3, contamination=0.02)
     X = pd.read_csv("data.csv")[["job", "wage", "tax"]]
     np.testing.assert_allclose(found["score"], model.fit(X).score_samples(X), rtol=1e-9)
     np.testing.assert_allclose(found["p_value"], model.p_values(X))
@@ -204,12 +203,18 @@ def test_several_series(series):
     pd.testing.assert_series_equal(pd.read_csv("s.csv")["score"], found["score"])
 
 
-def test_what_is_no_series(series):
-    """Text beside the dates, and dates that fall, are said to be what they are."""
+def test_what_is_a_series(series):
+    """Days may come first, and summer may begin; text, and times that fall, are refused."""
     series.assign(flow="a").to_csv("text.csv", index=False)
     said = run("detect", "text.csv", *FAST, "--json").stdout
     assert "'flow' holds no numbers, so rows are judged one by one" in said
     assert "'flow' holds text" in error("detect", "text.csv", "--time", "time")
+    day_first = pd.to_datetime(series["time"]).dt.strftime("%d/%m/%Y %H:%M")
+    series.assign(time=day_first).to_csv("days.csv", index=False)
+    assert "rows are a time series" in run("detect", "days.csv", *SHORT).stderr
+    summer = pd.date_range("2026-03-28", periods=400, freq="h", tz="Europe/Berlin").map(str)
+    series.assign(time=summer).to_csv("summer.csv", index=False)
+    assert "rows are a time series" in run("detect", "summer.csv", *SHORT).stderr
     series[::-1].to_csv("falling.csv", index=False)
     assert "in the order of time" in error("detect", "falling.csv", "--time", "time")
     series.assign(time="soon").to_csv("soon.csv", index=False)
@@ -328,7 +333,8 @@ def test_map(table):
     run("map", "data.csv", *args, "--out", "codes.csv", "--picture", "map.png")
     assert pd.read_csv("codes.csv").shape == (80, 2)
     assert Path("map.png").read_bytes().startswith(b"\x89PNG")
-    assert "format" in error("map", "data.csv", *args, "--picture", "map.doc")
+    said = error("map", "data.csv", *args, "--picture", "map.doc", code=2)
+    assert "'map.doc' must end in .png, .svg or .pdf" in said
 
 
 @pytest.mark.skipif(not hasattr(sktae, "write_report"), reason="there are no reports")

@@ -22,6 +22,8 @@ from sktae._cli import models, results, tables
 from sktae._cli.console import Console
 from sktae._cli.rows import Rows, names_of, rows_to_fit, rows_to_judge
 
+_PICTURES = (".png", ".svg", ".pdf")
+
 
 def run(command: str, quiet: bool, options: dict[str, Any]) -> None:
     """Run a command by name."""
@@ -41,9 +43,8 @@ def run(command: str, quiet: bool, options: dict[str, Any]) -> None:
 
 def detect(console, *, data, out, report, label, json, **options):
     """Fit to the rows of a table, and judge the same rows."""
-    _check_outputs(out, json, report)
-    default = DenoisingAutoencoder(training_data="contaminated")
-    model, rows, summary = _fitted(console, data, default, label=label, **options)
+    _check_outputs(out, report)
+    model, rows, summary = _fitted(console, data, DenoisingAutoencoder(), label=label, **options)
     table = results.scored(model, rows)
     summary |= _judged(console, model, rows, table)
     _write(table, out, json)
@@ -64,7 +65,7 @@ def fit(console, *, data, out, json, **options):
 
 def score(console, *, model, data, out, index, label, time, json):
     """Judge the rows of a table by a model."""
-    _check_outputs(out, json)
+    _check_outputs(out)
     model, rows = _loaded(console, model, data, index=index, label=label, time=time)
     _check_detects(model)
     table = results.scored(model, rows)
@@ -75,8 +76,9 @@ def score(console, *, model, data, out, index, label, time, json):
 
 def explain(console, *, model, data, out, index, time, json):
     """Write what each column adds to the anomaly of each row."""
-    _check_outputs(out, json)
+    _check_outputs(out)
     model, rows = _loaded(console, model, data, index=index, time=time)
+    _check_detects(model)
     observed = np.flatnonzero(rows.observed)
     contributions = results.explained(model, rows.X.iloc[observed]).set_axis(observed)
     table = pd.concat([rows.beside, contributions.reindex(range(len(rows.X)))], axis=1)
@@ -86,7 +88,9 @@ def explain(console, *, model, data, out, index, time, json):
 
 def map_rows(console, *, data, out, picture, estimator, set_, seed, label, json, index, **options):
     """Encode the rows of a table as a few numbers."""
-    _check_outputs(out, json, picture)
+    _check_outputs(out, picture)
+    if picture is not None and not picture.lower().endswith(_PICTURES):
+        raise typer.BadParameter(f"The name {picture!r} must end in .png, .svg or .pdf.")
     table = _read(console, data, names_of(index))
     rows = rows_to_fit(table, console, index=index, label=label, **options)
     model = models.build(
@@ -125,8 +129,13 @@ def cite(console, *, name, json):
 
 
 _COMMANDS = {
-    function.__name__: function
-    for function in (detect, fit, score, explain, map_rows, report, cite)
+    "detect": detect,
+    "fit": fit,
+    "score": score,
+    "explain": explain,
+    "map": map_rows,
+    "report": report,
+    "cite": cite,
 }
 
 
@@ -203,7 +212,7 @@ def _check_detects(model: Any) -> None:
         raise ValueError(f"{type(last).__name__} is no detector, so it cannot judge rows.")
 
 
-def _check_outputs(out: str | None, json: bool, *others: str | None) -> None:
+def _check_outputs(out: str | None, *others: str | None) -> None:
     """Raise if results cannot be written, before the work is done."""
     if out is not None:
         tables.format_of(out)

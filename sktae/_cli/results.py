@@ -75,7 +75,7 @@ def shown(table: pd.DataFrame, beside: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "row": int(number),
-            **row[keys].to_dict(),
+            **{key: None if pd.isna(row[key]) else row[key] for key in keys},
             "reasons": [str(reason) for reason in reasons.loc[number].dropna()],
         }
         for number, row in worst.iterrows()

@@ -1,6 +1,8 @@
 """What the columns of a table are for: features, labels, times, groups, names of rows."""
 
+import contextlib
 import dataclasses
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -122,7 +124,9 @@ def rows_to_judge(
             f"The table lacks column {missing[0]!r}, which the model was fitted on; it has "
             f"{_some(table)}."
         )
-    X = _like_the_fit(table[chosen], last, console)
+    X = table[chosen]
+    if last is model:  # or its first step may take text
+        X = _like_the_fit(X, model, console)
     if series:
         if time is None:
             rest = table.drop(columns=chosen)
@@ -192,9 +196,15 @@ def _is_date(values: pd.Series) -> bool:
 
 def _times(values: pd.Series) -> pd.Series:
     """Return a column as times, NaT where a value is none; numbers stay as they are."""
-    if kind_of(values) in ("number", "date"):
+    if kind_of(values) == "number":
         return values
-    return pd.to_datetime(values, errors="coerce")
+    # Of several time zones, or of several that summer makes, only the time in UTC is one column.
+    for options in ({}, {"dayfirst": True}, {"utc": True}):
+        with contextlib.suppress(ValueError), warnings.catch_warnings(action="ignore"):
+            times = pd.to_datetime(values, errors="coerce", **options)
+            if times.notna().all():
+                break
+    return times
 
 
 def _rises(times: pd.Series, table: pd.DataFrame, group: str | None) -> bool:
