@@ -278,9 +278,12 @@ def main() -> None:
 def _run(command: str, options: dict[str, Any]) -> None:
     """Run a command of `sktae._cli`; of errors, show one sentence."""
     debug, quiet = options.pop("debug"), options.pop("quiet", False)
-    if not quiet and "data" in options:
-        typer.echo("Loading sktae ...", err=True)
     try:
+        for path in (options.get("model"), options.get("data")):
+            if path not in (None, "-") and not Path(path).is_file():
+                raise FileNotFoundError(f"There is no file {path!r}.")
+        if not quiet and "data" in options:
+            typer.echo("Loading sktae ...", err=True)
         from sktae._cli import commands  # slow, since it imports torch
 
         commands.run(command, quiet, options)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import sktae
 from sktae import DenoisingAutoencoder, all_estimators, citation, load
 from sktae._cli import tables
+from sktae._cli.console import Console
 from sktae.inputs.tabular import Tabular
 from sktae_cli import app
 
@@ -280,13 +281,16 @@ def test_labels_that_are_learned(table):
     assert (summary["labeled_outliers"], summary["auroc"]) == (1, 1.0)
 
 
-def test_streams(table):
-    """Results alone are on standard output, and what --quiet leaves of the rest is nothing."""
+def test_streams(table, monkeypatch):
+    """Results alone are on standard output, progress is elsewhere, and --quiet says nothing."""
     text = Path("data.csv").read_text()
-    result = run("detect", "-", "--drop", "id", *FAST, "--quiet", input=text)
+    result = run("detect", "-", "--drop", "id,bad", *FAST, "--quiet", input=text)
     assert len(result.stdout.splitlines()) == 81
     assert result.stderr == ""
-    summary = json.loads(run("detect", "-", "--drop", "id", *FAST, "--json", input=text).stdout)
+    monkeypatch.setattr(Console, "shows_progress", True)
+    result = run("detect", "-", "--drop", "id,bad", *FAST, "--json", input=text)
+    assert "20/20" in result.stderr
+    summary = json.loads(result.stdout)
     assert summary["most_unusual"][0]["row"] == 7
     assert summary["most_unusual"][0]["reasons"][0] == "tax=30"
 

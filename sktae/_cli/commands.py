@@ -37,7 +37,7 @@ def run(command: str, quiet: bool, options: dict[str, Any]) -> None:
     if json:
         console.summarize({"command": command, **summary, "seconds": seconds})
     for name in ("out", "report", "picture"):
-        if summary.get(name):
+        if summary.get(name) not in (None, "-"):
             console.say(f"Wrote {summary[name]}.")
 
 

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import os
 import re
 import sys
 import warnings
@@ -41,8 +40,6 @@ def read(path: str, as_text: Sequence[str] = ()) -> pd.DataFrame:
     Columns in `as_text` stay as they are written in CSV, as "007".
     """
     kind = format_of(path)
-    if path != "-" and not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no file {path!r}.")
     try:
         if kind == "csv":
             table = _read_csv(path, as_text)
