@@ -1,7 +1,7 @@
 """The commands."""
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ def cite(console, *, name, json):
     return {}
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "detect": detect,
     "fit": fit,
     "score": score,
