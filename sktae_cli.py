@@ -287,7 +287,7 @@ def _run(command: str, options: dict[str, Any]) -> None:
         from sktae._cli import commands  # slow, since it imports torch
 
         commands.run(command, quiet, options)
-    except (typer.Exit, typer.BadParameter):
+    except (typer.BadParameter, BrokenPipeError):  # typer ends quietly where `head` has enough
         raise
     except Exception as error:
         if debug:
