@@ -4,6 +4,7 @@ from sktae._docstrings import citation
 from sktae._engine.net import AutoencoderNet
 from sktae._fit_many import fit_many
 from sktae._onnx.export import to_onnx
+from sktae._report.report import write_report
 from sktae._saelens import to_saelens
 from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
@@ -82,6 +83,7 @@ __all__ = [
     "save",
     "to_onnx",
     "to_saelens",
+    "write_report",
 ]
 
 

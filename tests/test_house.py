@@ -35,6 +35,7 @@ FLOORS = [
     {"_fit_many", "_inner", "timeseries"},
     {"ensemble", "imputer", "search", "supervised"},
     {"persistence", "plot", "_onnx", "_saelens"},
+    {"_report"},
     {"_cli"},
     {"__init__"},
 ]
