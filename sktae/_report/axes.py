@@ -19,14 +19,18 @@ class Axis:
 
     log : bool, default=False
         Whether equal steps are equal factors.
+
+    margin : float, default=0.0
+        The share of the range that is added at both ends.
     """
 
-    def __init__(self, low: float, high: float, log: bool = False):
+    def __init__(self, low: float, high: float, log: bool = False, *, margin: float = 0.0):
         self.log = log
         low, high = (math.log10(low), math.log10(high)) if log else (float(low), float(high))
         if not high > low:
             low, high = low - 0.5, low + 0.5
-        self.low, self.high = low, high
+        extra = margin * (high - low)
+        self.low, self.high = low - extra, high + extra
 
     def places(self, values: Iterable[float]) -> np.ndarray:
         """Return the places of values, from 0 at the low end to 1."""

@@ -66,7 +66,7 @@ def number(value: Any) -> str:
         return f"{value:.3g}"
     if value == round(value) or abs(value) >= 1e4:
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:,.4g}"
 
 
 def percent(share: float) -> str:

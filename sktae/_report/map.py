@@ -61,7 +61,8 @@ def mapped(subject: Subject) -> Map | None:
             f" {len(rows):,} of {n:,} rows are drawn: the {_UNUSUAL:,} most unusual ones, and "
             f"others chosen evenly by their score."
         )
-    places = np.column_stack([_spread(column) for column in points.T])
+    axes = [Axis(column.min(), column.max(), margin=0.04) for column in points.T]
+    places = np.column_stack([a.places(v) for a, v in zip(axes, points.T, strict=True)])
     return Map(rows, places, names, note)
 
 
@@ -91,7 +92,9 @@ def map_section(subject: Subject, found: Map, outliers: np.ndarray | None) -> Ht
             class_="needs-script",
         ),
         legend(keys),
-        chart(picture, [], [], title=found.names[1], x_title=found.names[0], id="codes"),
+        chart(
+            picture, [], [], title=found.names[1], x_title=found.names[0], class_="bare", id="codes"
+        ),
         element("p", class_="tip", id="tip", role="status", hidden=True),
     )
 
@@ -104,10 +107,3 @@ def map_summary(subject: Subject, found: Map) -> dict[str, Any]:
         "ranks": subject.ranks[found.rows].tolist(),
         "scores": [number(anomaly) for anomaly in subject.anomalies[found.rows]],
     }
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Return values as places from 0 to 1, with a margin."""
-    low, high = values.min(), values.max()
-    margin = 0.04 * (high - low)
-    return Axis(low - margin, high + margin).places(values)

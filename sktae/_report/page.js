@@ -25,7 +25,7 @@
     slider.setAttribute("aria-valuetext", `${facts.stops[stop]}, ${number(count)} flagged`);
     byId("now-threshold").textContent = facts.stops[stop];
     byId("now-count").textContent = `${number(count)} of ${number(n)} (${share(count / n)})`;
-    if (facts.alarms) byId("now-alarms").textContent = facts.alarms[stop];
+    if (facts.alarms) byId("now-alarms").textContent = `about ${facts.alarms[stop]}`;
     if (facts.hits) byId("now-hits").textContent = `${number(facts.hits[stop])} of ${number(facts.outliers)}`;
     byId("reset").hidden = stop === facts.fitted;
 

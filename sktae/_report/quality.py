@@ -37,8 +37,8 @@ def quality_section(frame: pd.DataFrame, found: Quality, is_series: bool) -> Htm
     names = [shortened(name) for name in frame.columns]
     word = "timestamp" if is_series else "row"
     facts = [
-        ("Rows", counted(n_rows, word)),
-        ("Columns", counted(n_columns, "channel" if is_series else "column")),
+        (f"{word.capitalize()}s", f"{n_rows:,}"),
+        ("Channels" if is_series else "Columns", f"{n_columns:,}"),
         ("Missing values", _missing(found, n_rows)),
         ("Constant columns", _listed(names, found.constant)),
         ("Columns without any value", _listed(names, found.empty)),

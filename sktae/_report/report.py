@@ -152,11 +152,11 @@ def _intro(
         f"It flagged {counted(count, word)}, those with an anomaly score above "
         f"{number(subject.threshold)}.",
     ]
-    if thresholds.alarms is not None:
-        share = thresholds.alarms[thresholds.fitted]
-        text.append(f"If all were normal, about {share * n:,.0f} would be flagged.")
     if count:
         text += tail
+    if thresholds.alarms is not None:
+        share = thresholds.alarms[thresholds.fitted]
+        text.append(f"If all {word}s were normal, about {share * n:,.0f} of them would be flagged.")
     if outliers is not None:
         auroc = roc_auc_score(outliers, subject.anomalies)
         precision = average_precision_score(outliers, subject.anomalies)

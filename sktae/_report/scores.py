@@ -35,10 +35,8 @@ class Thresholds:
         middle, far = np.quantile(ascending, [0.5, 0.99])
         low = min(ascending[0], subject.threshold)
         high = max(subject.threshold, min(ascending[-1], middle + _REACH * (far - middle)))
-        self.axis = Axis(low, high)
-        margin = 0.02 * (self.axis.high - self.axis.low)
-        self.is_cut = bool(ascending[-1] > high)
-        self.axis = Axis(self.axis.low - margin, self.axis.high + margin)
+        self.axis = Axis(low, high, margin=0.02)
+        self.is_cut = bool(ascending[-1] > self.axis.high)
         stops = np.linspace(self.axis.low, self.axis.high, _STOPS)
         self.fitted = int(abs(stops - subject.threshold).argmin())
         stops[self.fitted] = subject.threshold
@@ -122,7 +120,7 @@ def scores_section(subject: Subject, thresholds: Thresholds, word: str) -> Html:
         axis.ticks(6),
         y_axis.ticks(4),
         slider,
-        title=f"{word}s in each bar (each line is ten times as many)",
+        title=f"{word}s in each bar (logarithmic axis)",
         x_title=x_title,
         id="histogram",
     )
@@ -160,7 +158,7 @@ def _counts(subject: Subject, thresholds: Thresholds, word: str) -> Html:
     ]
     if thresholds.alarms is not None:
         alarms = percent(thresholds.alarms[i])
-        facts.append((f"Expected share of new normal {word}s", alarms, "alarms"))
+        facts.append((f"New normal {word}s that would be flagged", f"about {alarms}", "alarms"))
     if thresholds.hits is not None:
         n_outliers = int(thresholds.hits.max())
         facts.append(

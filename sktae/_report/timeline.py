@@ -19,6 +19,8 @@ _SERIES, _CHANNELS = 6, 4
 _POINTS, _LINE = 120_000, 10_000
 # Events that are marked, and times that are known at the axis.
 _EVENTS, _TIMES = 500, 1_000
+# Marks are at least one part of a timeline wide, of so many.
+_NARROW = 350
 # Channels that are named as reasons of an event.
 _REASONS = 5
 
@@ -40,7 +42,7 @@ def timeline_section(subject: Subject, n_events: int) -> tuple[Html, dict[str, A
         note += (
             f" {len(chosen)} of {len(subject.series):,} series are drawn, those with most events."
         )
-    keys = [(f"event {kind}", kind) for kind in ("shape", "jump", "level")]
+    keys = [(f"event {kind}", f"event: {kind}") for kind in ("shape", "jump", "level")]
     body = [
         element("p", note),
         element(
@@ -87,10 +89,13 @@ def _timeline(
     tracks = []
     for i in channels:
         values = frame.iloc[:, i].to_numpy(float)
-        picture = _line(values, n_points, Axis(*_ends(values)), shades, n)
-        tracks.append(_track(shortened(frame.columns[i]), picture))
+        low, high = _ends(values)
+        picture = _line(values, n_points, Axis(low, high, margin=0.05), shades, n)
+        ends = f"from {number(low)} to {number(high)}"
+        tracks.append(_track(shortened(frame.columns[i]), ends, picture))
     anomalies = subject.anomalies[series.rows]
-    axis = Axis(min(0.0, anomalies.min()), max(anomalies.max(), subject.threshold) * 1.03)
+    low, high = min(0.0, anomalies.min()), max(anomalies.max(), subject.threshold)
+    axis = Axis(low, high, margin=0.03)
     level = UNITS * (1 - axis.places([subject.threshold])[0])
     mark = element(
         "path",
@@ -100,8 +105,8 @@ def _timeline(
         data_high=axis.high,
         data_length=n,
     )
-    picture = _line(anomalies, n_points, axis, joined([*shades, mark]), n, "anomaly")
-    tracks.append(_track("anomaly score", picture))
+    picture = _line(anomalies, n_points, axis, [*shades, mark], n, "anomaly")
+    tracks.append(_track("anomaly score", f"up to {number(high)}", picture))
     names = ("Zoom in", "+"), ("Zoom out", "−"), ("Earlier", "←"), ("Later", "→"), ("All", "all")
     buttons = (
         element("button", sign, type="button", aria_label=name, data_do=name)
@@ -128,8 +133,9 @@ def _timeline(
     )
 
 
-def _track(name: str, picture: Html) -> Html:
-    return element("div", element("div", name, class_="y-title"), picture, class_="track")
+def _track(name: str, ends: str, picture: Html) -> Html:
+    title = element("div", element("b", name), f", {ends}", class_="y-title")
+    return element("div", title, picture, class_="track")
 
 
 def _line(
@@ -176,8 +182,8 @@ def _shown(frame: pd.DataFrame, events: pd.DataFrame) -> list[int]:
 
 
 def _shades(events: pd.DataFrame, n: int) -> list[Html]:
-    """Return what marks the events, in the color of their kind; each is at least a pixel wide."""
-    least = n / 700
+    """Return what marks the events, in the color of their kind; each is wide enough to be seen."""
+    least = n / _NARROW
     marks = []
     for event in events.nsmallest(_EVENTS, "score").sort_index().itertuples():
         width = max(event.end_row - event.start_row + 1, least)
@@ -241,7 +247,8 @@ def _listed(subject: Subject, events: list[pd.DataFrame], chosen: list[int], n_e
             element(
                 "article",
                 element("h4", title, element("span", "flagged", class_="badge")),
-                element("p", facts, " ", show if i in chosen else None, class_="note"),
+                element("p", facts, class_="note"),
+                show if i in chosen else None,
                 *parts,
                 data_rank=subject.ranks[row],
             )

@@ -9,6 +9,7 @@ import pandas as pd
 from sktae._report.axes import Axis, line
 from sktae._report.elements import Html, element, number
 from sktae._report.page import UNITS, chart, drawing, legend, section
+from sktae.timeseries.detector import WindowedDetector
 
 # Curves of so many members of an ensemble are drawn, and so many terms of an objective.
 _MEMBERS, _TERMS = 16, 4
@@ -19,9 +20,12 @@ _LOSSES = {"train_loss": "training rows", "valid_loss": "rows held out for early
 
 
 def histories(model: Any) -> list[pd.DataFrame]:
-    """Return the history of each network that was trained, one if there are no members."""
-    model = getattr(model, "estimator_", model)  # of a detector of series
-    members = getattr(model, "estimators_", [model])
+    """Return the history of each network that was trained: of members, or of sizes of windows."""
+    if isinstance(model, WindowedDetector):
+        models = [shape.estimator for shape in model._kinds.shapes]
+    else:
+        models = [model]
+    members = (member for one in models for member in getattr(one, "estimators_", [one]))
     return [member.history_ for member in members if hasattr(member, "history_")]
 
 
@@ -38,21 +42,21 @@ def training_section(found: Sequence[pd.DataFrame], is_series: bool) -> Html | N
         return None
     low, high = finite.min(), finite.max()
     is_log = bool(low > 0 and high > _FAR * low)
-    x_axis, y_axis = Axis(0, max(map(np.max, steps))), Axis(low, high, is_log)
+    x_axis, y_axis = Axis(0, max(map(np.max, steps))), Axis(low, high, is_log, margin=0.04)
     paths = (
         element("path", d=line(UNITS * x_axis.places(x), UNITS * y_axis.places(y)), class_=kind)
         for x, y, (*_, kind) in zip(steps, losses, curves, strict=True)
     )
     keys = dict.fromkeys((kind, name) for _, _, name, kind in curves)
-    first, last = found[0]["train_loss"].iloc[[0, -1]]
-    whole = f"After {int(found[0]['step'].iloc[-1]):,} steps"
-    text = f"{whole}, the training loss had gone from {number(first)} to {number(last)}."
-    if len(found) > 1:
-        text = f"Each curve is one of {len(found)} members. " + text.replace(
-            ", the", ", that of the first member:", 0
-        )
-    if is_series:
-        text += " These are the curves of the longest windows."
+    first, last = map(number, found[0]["train_loss"].iloc[[0, -1]])
+    n_steps = f"{int(found[0]['step'].iloc[-1]):,}"
+    text = f"In {n_steps} steps, the loss of training rows fell from {first} to {last}."
+    if last == first or found[0]["train_loss"].iloc[-1] > found[0]["train_loss"].iloc[0]:
+        text = f"In {n_steps} steps, the loss of training rows went from {first} to {last}."
+    if is_series and len(found) > 1:
+        text += " Each curve is that of one size of windows; the first is that of the longest."
+    elif len(found) > 1:
+        text += " Each curve is that of one member; the first one is described."
     if is_log:
         text += " The axis of the loss is logarithmic."
     label = f"Curves of the loss. {text}"

@@ -1,5 +1,6 @@
 """The section on the most unusual rows of a table, and why they are."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,15 @@ def leading_columns(reasons: Reasons) -> np.ndarray:
 
 def bars(names: list[str], contributions: np.ndarray, cells: list[list[Any]], head: Any) -> Html:
     """Return contributions as bars, each with its name before it and cells between them."""
-    largest = max(contributions.max(initial=0), 1e-12)
+    largest = max(abs(contributions).max(initial=0), 1e-12)
+    digits = max(0, 2 - math.floor(math.log10(largest)))
     rows = []
     for name, contribution, own in zip(names, contributions, cells, strict=True):
         width = f"width:{max(0.0, 100 * contribution / largest):.1f}%"
         bar = element("span", element("i", style=width), class_="bar-track", aria_hidden="true")
-        size = element("td", bar, element("span", number(contribution)), class_="adds")
+        size = element(
+            "td", element("div", bar, element("span", f"{contribution:,.{digits}f}")), class_="adds"
+        )
         cells_ = (element("td", value) for value in own)
         rows.append(element("tr", element("th", name, scope="row"), *cells_, size))
     titles = (element("th", text, scope="col") for text in head)
