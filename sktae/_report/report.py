@@ -96,7 +96,8 @@ def _content(subject: Subject, outliers: np.ndarray | None, n_rows: int, title: 
     found = histories(subject.model)
     facts = thresholds.summary(None if outliers is None else int(outliers.sum()))
     facts["word"] = word
-    sections = [("scores", "Scores", scores_section(subject, thresholds, word))]
+    n_linked = 0 if subject.series else n_rows  # rows of a table that have a card
+    sections = [("scores", "Scores", scores_section(subject, thresholds, word, n_linked))]
     tail = []
     if subject.series:
         timeline, known, n_events = timeline_section(subject, n_rows)

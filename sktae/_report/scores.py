@@ -67,8 +67,11 @@ class Thresholds:
         }
 
 
-def scores_section(subject: Subject, thresholds: Thresholds, word: str) -> Html:
-    """Return the histogram, the slider, the counts and the flagged rows."""
+def scores_section(subject: Subject, thresholds: Thresholds, word: str, n_linked: int) -> Html:
+    """Return the histogram, the slider, the counts and the flagged rows.
+
+    The first ones are links to where they are explained.
+    """
     anomalies, axis = subject.anomalies, thresholds.axis
     place = axis.places([subject.threshold])[0]
     shown = np.clip(axis.places(anomalies), 0, 1 - 1e-9)
@@ -140,7 +143,7 @@ def scores_section(subject: Subject, thresholds: Thresholds, word: str) -> Html:
         histogram,
         element("div", _counts(subject, thresholds, word), reset, class_="outcome"),
         element("h3", f"Flagged {word}s, the most unusual first"),
-        _names(subject, thresholds),
+        _names(subject, thresholds, n_linked),
     )
 
 
@@ -171,11 +174,16 @@ def _counts(subject: Subject, thresholds: Thresholds, word: str) -> Html:
     return element("dl", *pairs, class_="facts", role="status", id="now")
 
 
-def _names(subject: Subject, thresholds: Thresholds) -> Html:
+def _names(subject: Subject, thresholds: Thresholds, n_linked: int) -> Html:
     labels = [shortened(subject.labels[row]) for row in subject.order[:_NAMED]]
     count = int(thresholds.counts[thresholds.fitted])
     items = (
-        element("li", label, data_rank=rank, hidden=rank >= count)
+        element(
+            "li",
+            element("a", label, href=f"#row-{rank}") if rank < n_linked else label,
+            data_rank=rank,
+            hidden=rank >= count,
+        )
         for rank, label in enumerate(labels)
     )
     rest = max(0, count - len(labels))

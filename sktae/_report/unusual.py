@@ -37,6 +37,7 @@ def unusual_section(
                 element("h3", f"{rank + 1}. Row {shortened(labels[row])} ", badge),
                 element("p", "; ".join(facts), class_="note"),
                 _bars(reasons, leading[rank], rank, row, usual),
+                id=f"row-{rank}",
                 data_rank=rank,
                 class_=None if subject.flagged[row] else "calm",
             )
