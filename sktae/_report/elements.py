@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 # Longer texts, such as values of a column of messages, are cut.
-_LONGEST = 80
+LONGEST = 80
 _VOID = {"input"}
 
 
@@ -47,14 +47,15 @@ def escaped(value: Any) -> Html:
 
 def data(name: str, content: Any) -> Html:
     """Return an element that holds data for the script of the page."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = text.replace("<", "\\u003c")  # nothing in it ends the element
     return Html(f'<script type="application/json" id="{name}">{text}</script>')
 
 
-def shortened(value: Any) -> str:
-    """Return a value as a text of one line, at most 80 characters long."""
+def shortened(value: Any, longest: int = LONGEST) -> str:
+    """Return a value as a text of one line that is not too long."""
     text = " ".join(_clean(str(value)).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def number(value: Any) -> str:

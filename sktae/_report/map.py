@@ -13,6 +13,8 @@ from sktae._report.subject import Subject
 
 # Of more rows, so many are drawn: the most unusual ones, and others.
 _POINTS, _UNUSUAL = 4_000, 1_000
+# Labels of rows have at most so many characters here.
+_LABEL = 30
 # Directions of codes are learned from at most so many rows.
 _LEARNED = 10_000
 
@@ -104,6 +106,7 @@ def map_summary(subject: Subject, found: Map) -> dict[str, Any]:
     return {
         "x": np.round(found.places[:, 0], 4).tolist(),
         "y": np.round(found.places[:, 1], 4).tolist(),
+        "labels": subject.labels(found.rows, _LABEL),
         "ranks": subject.ranks[found.rows].tolist(),
         "scores": [number(anomaly) for anomaly in subject.anomalies[found.rows]],
     }

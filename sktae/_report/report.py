@@ -22,6 +22,9 @@ from sktae._report.training import histories, training_section
 from sktae._report.unusual import leading_columns, unusual_section
 from sktae.metrics._detection import _outliers
 
+# More rows than this are not explained, so that the page stays small.
+_MOST_ROWS = 200
+
 
 def write_report(
     detector: Any,
@@ -60,7 +63,7 @@ def write_report(
         The title of the page. None is made from the name of the detector.
 
     n_rows : int, default=20
-        Number of the most unusual rows, or events, that are explained.
+        Number of the most unusual rows, or events, that are explained: at most 200.
 
     Notes
     -----
@@ -77,7 +80,7 @@ def write_report(
     >>> write_report(detector, X, f"{tempfile.mkdtemp()}/wine.html", title="Unusual wines")
     """
     checked(path)  # before what takes time
-    check_scalar(n_rows, "n_rows", Integral, min_val=1)
+    check_scalar(n_rows, "n_rows", Integral, min_val=1, max_val=_MOST_ROWS)
     subject = Subject(detector, X)
     outliers = None
     if y is not None:
@@ -112,13 +115,11 @@ def _content(subject: Subject, outliers: np.ndarray | None, n_rows: int, title: 
         leading = [
             [shortened(reasons.names[i]) for i in own[:3]] for own in leading_columns(reasons)
         ]
-        first = shortened(subject.labels[rows[0]])
+        (first,) = subject.labels(rows[:1])
         tail.append(f"The most unusual row is {first}, most of all by {leading[0][0]}.")
         if (places := mapped(subject)) is not None:
             sections.append(("map", "Map", map_section(subject, places, outliers)))
             facts["map"] = map_summary(subject, places)
-            labels = subject.labels
-            facts["map"]["labels"] = [shortened(labels[row]) for row in places.rows]
             facts["map"]["reasons"] = leading
     sections.append(
         ("quality", "Data", quality_section(subject.frame, quality, bool(subject.series)))

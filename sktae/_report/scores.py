@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sktae._report.axes import Axis
-from sktae._report.elements import Html, counted, element, number, percent, shortened
+from sktae._report.elements import Html, counted, element, number, percent
 from sktae._report.page import UNITS, chart, drawing, legend, section
 from sktae._report.subject import Subject
 
@@ -171,11 +171,11 @@ def _counts(subject: Subject, thresholds: Thresholds, word: str) -> Html:
         element("div", element("dt", name), element("dd", text, id=f"now-{key}"))
         for name, text, key in facts
     )
-    return element("dl", *pairs, class_="facts", role="status", id="now")
+    return element("div", element("dl", *pairs, class_="facts"), role="status")
 
 
 def _names(subject: Subject, thresholds: Thresholds, n_linked: int) -> Html:
-    labels = [shortened(subject.labels[row]) for row in subject.order[:_NAMED]]
+    labels = subject.labels(subject.order[:_NAMED])
     count = int(thresholds.counts[thresholds.fitted])
     items = (
         element(

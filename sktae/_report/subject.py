@@ -1,5 +1,6 @@
 """What a report is about: a detector, the rows that it judges, and what it says of them."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from sktae._outliers.scores import check_scored_as_in_fit
+from sktae._report.elements import LONGEST, shortened
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.inputs.columns import is_frame
@@ -116,10 +118,10 @@ class Subject:
         """Which rows are above the threshold, (n,)."""
         return self.anomalies > self.threshold
 
-    @property
-    def labels(self) -> list[str]:
-        """The names of the rows: their labels in the index, or their numbers."""
-        return list(map(str, self.frame.index))
+    def labels(self, rows: Iterable[int], longest: int = LONGEST) -> list[str]:
+        """Return the names of rows: their labels in the index, or their numbers."""
+        index = self.frame.index
+        return [shortened(index[row], longest) for row in rows]
 
     def codes(self) -> np.ndarray | None:
         """Return the codes of the rows, (n, k), if the detector has some."""

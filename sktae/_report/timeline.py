@@ -17,8 +17,8 @@ from sktae._report.unusual import bars
 _SERIES, _CHANNELS = 6, 4
 # Points of all lines together, by which the size of the page is bounded, and of one line.
 _POINTS, _LINE = 120_000, 10_000
-# Events that are marked, and times that are known at the axis.
-_EVENTS, _TIMES = 500, 1_000
+# Events that are marked, and how many times are known at the axis, of at most so many characters.
+_EVENTS, _TIMES, _LABEL = 500, 1_000, 30
 # Marks are at least one part of a timeline wide, of so many.
 _NARROW = 350
 # Channels that are named as reasons of an event.
@@ -36,7 +36,7 @@ def timeline_section(subject: Subject, n_events: int) -> tuple[Html, dict[str, A
     for i in chosen:
         series = subject.series[i]
         drawn.append(_timeline(subject, series, events[i], len(chosen), len(times)))
-        times.append(_times(series))
+        times.append(_times(series, _TIMES // len(chosen)))
     note = f"Events are flagged timestamps that lie close together. There are {n:,} of them."
     if len(chosen) < len(subject.series):
         note += (
@@ -203,11 +203,14 @@ def _ticks(labels: pd.Index) -> Html:
     )
 
 
-def _times(series: Series) -> dict[str, list[Any]]:
+def _times(series: Series, n_times: int) -> dict[str, list[Any]]:
     """Return rows, in equal steps, and their labels, for the axis where a part is shown."""
     n = len(series.frame)
-    rows = np.unique(np.linspace(0, n - 1, min(n, _TIMES)).round().astype(int))
-    return {"rows": rows.tolist(), "labels": [shortened(series.frame.index[i]) for i in rows]}
+    rows = np.unique(np.linspace(0, n - 1, min(n, n_times)).round().astype(int))
+    return {
+        "rows": rows.tolist(),
+        "labels": [shortened(series.frame.index[i], _LABEL) for i in rows],
+    }
 
 
 def _listed(subject: Subject, events: list[pd.DataFrame], chosen: list[int], n_events: int) -> Html:

@@ -24,7 +24,7 @@ def unusual_section(
         p = p_values(subject.model, -subject.anomalies[rows])
     leading = leading_columns(reasons)
     usual = {i: _usual(reasons, i) for i in {*leading.ravel().tolist()}}
-    labels = subject.labels
+    labels = subject.labels(rows)
     for rank, row in enumerate(rows):
         facts = [f"anomaly score {number(subject.anomalies[row])}"]
         facts += [] if p is None else [f"p-value {number(p[rank])}"]
@@ -34,7 +34,7 @@ def unusual_section(
         cards.append(
             element(
                 "article",
-                element("h3", f"{rank + 1}. Row {shortened(labels[row])} ", badge),
+                element("h3", f"{rank + 1}. Row {labels[rank]} ", badge),
                 element("p", "; ".join(facts), class_="note"),
                 _bars(reasons, leading[rank], rank, row, usual),
                 id=f"row-{rank}",
