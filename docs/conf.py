@@ -1,12 +1,21 @@
-"""How the site is built; nothing is fetched while building."""
+"""How the site is built.
+
+Nothing is fetched while building, except with `-t online`: then names of other libraries are links.
+"""
 
 import inspect
+import sys
 from pathlib import Path
 
 import sktae
 import sktae.metrics
 import sktae.plot
 import sktae.timeseries
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from _cards import write as write_cards  # noqa: E402, its folder is only now known
 
 project = "sktae"
 author = "the sktae developers"
@@ -26,9 +35,44 @@ extensions = [
 exclude_patterns = ["_build", "examples", "benchmarks/models.md"]
 templates_path = ["_templates"]
 
+if tags.has("online"):  # noqa: F821, sphinx defines it
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+    }
+
 html_theme = "pydata_sphinx_theme"
 html_title = "sktae"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["sktae.css"]
+html_baseurl = "https://sktae.github.io/sktae/"
+html_context = {
+    "github_user": "sktae",
+    "github_repo": "sktae",
+    "github_version": "main",
+    "doc_path": "docs",
+    "default_mode": "auto",  # dark where the browser is
+}
+html_theme_options = {
+    "github_url": "https://github.com/sktae/sktae",
+    "use_edit_page_button": True,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "switcher": {
+        "json_url": f"{html_baseurl}_static/versions.json",
+        "version_match": "dev" if "dev" in release else release,
+    },
+    "check_switcher": False,  # it would fetch the file
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+}
+html_sidebars = {"index": [], "changelog": [], "benchmarks": []}
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -80,7 +124,7 @@ def write_reference():
     page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", sktae.metrics.__all__)
     page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", sktae.plot.__all__)
     page += ".. currentmodule:: sktae\n\n" + section("For authors of autoencoders", AUTHORS, "own")
-    index = Path(__file__).parent / "api" / "index.rst"
+    index = HERE / "api" / "index.rst"
     index.parent.mkdir(exist_ok=True)
     index.write_text(page)
 
@@ -98,3 +142,4 @@ def setup(app):
 
 
 write_reference()
+write_cards(HERE / "gallery" / "cards")
