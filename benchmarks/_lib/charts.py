@@ -12,12 +12,12 @@ from benchmarks.quality.summaries import PUBLISHED, of_tables
 from sktae import WindowedDetector
 from sktae.metrics import vus_pr
 
-COLORS = {
-    "sktae": "#d62728",
+COLORS = {  # of Okabe and Ito, who chose them for the color-blind, too
+    "sktae": "#D55E00",
     "bare loop": "#222222",
-    "MLPRegressor": "#ff9f1c",
-    "skorch": "#5b8db8",
-    "PyOD AutoEncoder": "#2a9d5c",
+    "MLPRegressor": "#E69F00",
+    "skorch": "#0072B2",
+    "PyOD AutoEncoder": "#56B4E9",
 }
 # Who is in the chart of ranks, by training_data: color, style and label.
 KINDS = {
@@ -77,6 +77,22 @@ def rank_chart(frame: pd.DataFrame) -> Figure:
         axes.set_title(f"Protocol {protocol}, setting {setting}", fontsize=10)
     handles, labels = grid[-1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(KINDS), frameon=False)
+    return figure
+
+
+def auroc_chart(frame: pd.DataFrame) -> Figure:
+    """Draw the mean AUROC of each detector, with dots as in the chart of ranks."""
+    found = of_tables(frame.assign(protocol="", setting="")).reset_index()
+    names = list(found.sort_values("auroc", ascending=False).detector.unique())
+    figure = Figure(figsize=(8, 1.2 + 0.3 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for kind, (color, style, label) in KINDS.items():
+        own = found[found.training_data == kind]
+        if len(own):
+            heights = [names.index(name) for name in own.detector]
+            axes.plot(own.auroc, heights, "o", color=color, label=label, markersize=8, **style)
+    styled(axes, names, xlabel="mean AUROC, in percent")
+    figure.legend(loc="outside upper center", ncols=len(KINDS), frameon=False)
     return figure
 
 
