@@ -70,11 +70,19 @@ html_theme_options = {
         "version_match": "dev" if "dev" in release else release,
     },
     "check_switcher": False,  # it would fetch the file
+    "navbar_persistent": ["search-button"],
+    # There is nothing to edit behind pages that are generated.
+    "secondary_sidebar_items": {
+        "**": ["page-toc", "edit-this-page"],
+        "api/**": ["page-toc"],
+        "gallery/**": ["page-toc"],
+        "index": [],
+    },
     "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
 }
 html_sidebars = {"index": [], "changelog": [], "benchmarks": []}
 
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # Docstrings inherited from scikit-learn refer to its glossary and its guide.
 suppress_warnings = ["ref.term", "ref.ref"]
