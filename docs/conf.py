@@ -46,6 +46,7 @@ if tags.has("online"):  # noqa: F821, sphinx defines it
         "torch": ("https://docs.pytorch.org/docs/stable", None),
     }
 
+WRITTEN = ("*", "tutorial/*", "how-to/*", "guide/*")  # behind other pages is nothing to edit
 html_theme = "pydata_sphinx_theme"
 html_title = "sktae"
 html_show_sourcelink = False
@@ -71,11 +72,9 @@ html_theme_options = {
     },
     "check_switcher": False,  # it would fetch the file
     "navbar_persistent": ["search-button"],
-    # There is nothing to edit behind pages that are generated.
     "secondary_sidebar_items": {
-        "**": ["page-toc", "edit-this-page"],
-        "api/**": ["page-toc"],
-        "gallery/**": ["page-toc"],
+        **{pages: ["page-toc", "edit-this-page"] for pages in WRITTEN},
+        **{pages: ["page-toc"] for pages in ("api/*", "gallery/*")},
         "index": [],
     },
     "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
