@@ -8,7 +8,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from sktae import (
+    AttentionAutoencoder,
     Autoencoder,
+    ContentStyleAutoencoder,
     ContractiveAutoencoder,
     RecurrentAutoencoder,
     SparseAutoencoder,
@@ -134,6 +136,19 @@ def test_what_does_not_fit_is_refused(X):
         quick(n_components=3, init_from=source).fit(X[:, :5])
     with pytest.raises(ValueError, match="trainable='head' needs a decoder with layers of its own"):
         quick(tied_weights=True, trainable="head").fit(X)
+
+
+@pytest.mark.parametrize(
+    ("E", "name", "value"),
+    [(AttentionAutoencoder, "n_heads", 2), (ContentStyleAutoencoder, "n_content", 1)],
+)
+def test_equal_shapes_are_not_enough(E, name, value, X):
+    """Weights that are divided otherwise mean something else, whatever their shapes."""
+    source = quick(E, max_steps=3, hidden_layer_sizes=(8,)).fit(X)
+    other = quick(E, max_steps=3, hidden_layer_sizes=(8,), init_from=source, **{name: value})
+    with pytest.raises(ValueError, match=f"give it the same {name}"):
+        other.fit(X)
+    other.set_params(**{name: getattr(source, name)}).fit(X)
 
 
 @pytest.mark.parametrize("E", [RecurrentAutoencoder, TransformerAutoencoder])

@@ -200,7 +200,13 @@ def check_same_structure(estimator: Any, network: nn.Module, source: Any) -> Non
     elif estimator.inputs() != before.inputs:
         reason = "because they scale rows differently; give it the same standardize"
     else:
+        own = [
+            parameter
+            for parameter, value in before.params.items()
+            if f"{parameter}=" in repr(old) and getattr(estimator, parameter, value) != value
+        ]
         reason = (
-            "because parameters that make the network differ; give it the same sizes and activation"
+            "because parameters that make the network differ; give it the same "
+            f"{' and '.join(own) or 'sizes and activation'}"
         )
     raise ValueError(f"{name} cannot begin with the weights of init_from={source!r}, {reason}.")

@@ -81,6 +81,9 @@ class Attention(nn.Module):
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
+    def extra_repr(self) -> str:
+        return f"n_heads={self.n_heads}"  # which shapes need not show
+
 
 class Block(nn.Module):
     """Transformer block: attention and a perceptron, both with layer norm and residual connection.

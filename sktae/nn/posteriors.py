@@ -124,6 +124,9 @@ class GroupedCode(NormalCode):
             mean, weight = self._shared(mean, group)
         return GroupedPosterior(*self.posterior(mean, logvar, eps), weight)
 
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()} n_content={self.n_content}"
+
     def _shared(self, mean: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
         """Return means whose content is that of groups, (n, k), and weights of divergences."""
         # (n, n), 1 where two rows belong to one group; rows of unknown group, -1, are alone
