@@ -135,12 +135,15 @@ def test_chunks_revive_as_fits_do(digits):
     assert chunked.history_["dead_units"].iloc[-1] < 26
 
 
-def test_dead_units_are_revived(digits):
+@pytest.mark.parametrize("penalty", ["l1", "jump_relu"])
+def test_dead_units_are_revived(penalty, digits):
     """Units that never fired get a bias that makes them fire for the rows they like most."""
-    model = SparseAutoencoder(64, penalty="l1", max_steps=1, random_state=0).fit(digits)
+    model = SparseAutoencoder(64, penalty=penalty, max_steps=1, random_state=0).fit(digits)
     network, x = model.net_.module_, model._rows(digits).load().x
     with torch.no_grad():
         network.encoder[-1].bias[:10] = -100
+        if penalty == "jump_relu":  # each unit has its own
+            network.log_threshold[:10] = torch.linspace(-1, 2, 10)
         out = network(x)
         assert (out.code[:, :10] == 0).all()
         network.revive(out)

@@ -10,15 +10,11 @@ from torch import Tensor, nn
 from sktae.base import BaseAutoencoder
 from sktae.families.loss import LossMixin
 from sktae.families.noise import NoiseMixin
-from sktae.nn.codes import batch_top_k, straight_through, top_k
+from sktae.nn.codes import batch_top_k, gate, top_k
 from sktae.nn.layers import mlp
 from sktae.nn.losses import kl_of_rates, reconstruction_loss
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, Fraction, NonNegative, Widths
-
-# Activations so near to a threshold, up or down, move it. Of the widths 1 and 2, with columns
-# of variance 1, the second found more of known features that were superposed.
-_BANDWIDTH = 2.0
 
 
 class Output(NamedTuple):
@@ -57,24 +53,17 @@ class Network(AutoencoderModule):
             return batch_top_k(pre_activation.relu(), self.n_active)
         return torch.where(pre_activation > self.threshold, pre_activation.relu(), 0.0)
 
-    def gate(self, pre_activation):
-        """Return 1 where activations are above their unit's threshold, 0 elsewhere."""
-        excess = pre_activation.detach() - self.log_threshold.exp()
-        soft = (excess / _BANDWIDTH + 0.5).clamp(0, 1)
-        return straight_through(soft, (excess > 0).to(soft.dtype))
-
     def forward(self, x):
         pre_activation = self.encoder(x)
         if self.penalty == "jump_relu":
-            active = self.gate(pre_activation)
+            active = gate(pre_activation, self.log_threshold.exp())
             code = pre_activation.relu() * active
         else:
             code = self.sparsify(pre_activation)
             active = (code != 0).to(code.dtype)
         weighted = code * self.decoder[0].weight.norm(dim=0)
         logits = self.decoder(code)
-        recon = self.output_activation(logits)
-        norm = self.weight_norm().expand(len(x))
+        recon, norm = self.output_activation(logits), self.weight_norm().expand(len(x))
         return Output(recon, code, pre_activation, weighted, active, logits, norm)
 
     def decode(self, code):
@@ -94,10 +83,12 @@ class Network(AutoencoderModule):
     def revive(self, out):
         """Raise the bias of each dead unit until it is active in one of a hundred rows."""
         dead = (out.code == 0).all(0)
-        # How much a unit lacks in each row to be as large as the smallest active unit there
-        active = torch.where(out.code != 0, out.pre_activation, torch.inf)
-        smallest = active.amin(1, keepdim=True)
-        gap = torch.where(smallest.isinf(), 0.0, smallest) - out.pre_activation
+        if self.penalty == "jump_relu":
+            needed = self.log_threshold.exp()
+        else:  # to be as large as the smallest active unit of a row
+            smallest = torch.where(out.code != 0, out.pre_activation, torch.inf).amin(1, True)
+            needed = torch.where(smallest.isinf(), 0.0, smallest)
+        gap = needed - out.pre_activation  # (n, k), what a unit lacks in each row
         increase = gap.kthvalue(1 + len(gap) // 100, dim=0).values
         self.encoder[-1].bias += torch.where(dead, increase, 0.0)
 
@@ -189,10 +180,9 @@ class SparseAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
     n_active: Count = 16
 
     def network(self, spec):
-        options = self.penalty, self.n_active, self.target
-        return Network(
-            spec.sizes, self.activation, *options, self._cross_entropy, self.l1_weights > 0
-        )
+        code = self.penalty, self.n_active, self.target
+        options = self._cross_entropy, self.l1_weights > 0
+        return Network(spec.sizes, self.activation, *code, *options)
 
     @property
     def objective(self):
