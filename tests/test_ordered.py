@@ -8,11 +8,11 @@ from shared import quick
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from sktae import Autoencoder, DenoisingAutoencoder, fit_many, load, save
+from sktae import Autoencoder, DenoisingAutoencoder, SparseAutoencoder, fit_many, load, save
 from sktae._engine import net as engine
 from sktae.randomness import Prefix
 
-MODELS = [Autoencoder, DenoisingAutoencoder]
+MODELS = [Autoencoder, DenoisingAutoencoder, SparseAutoencoder]
 each = pytest.mark.parametrize("E", MODELS)
 
 

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from sktae.base import BaseAutoencoder
 from sktae.families.loss import LossMixin
 from sktae.families.noise import NoiseMixin
+from sktae.families.ordered import OrderedMixin
 from sktae.nn.codes import batch_top_k, gate, top_k
 from sktae.nn.layers import mlp
 from sktae.nn.losses import kl_of_rates, reconstruction_loss
 from sktae.nn.module import AutoencoderModule
 from sktae.parameters import Count, Fraction, NonNegative, Widths
+from sktae.randomness import Prefix
 
 
 class Output(NamedTuple):
@@ -29,9 +31,11 @@ class Output(NamedTuple):
 
 class Network(AutoencoderModule):
     def __init__(
-        self, sizes, activation, penalty, n_active, target, sigmoid_output, shrinks_weights
+        self, sizes, activation, penalty, n_active, target, sigmoid_output, shrinks_weights, ordered
     ):
         super().__init__()
+        self.ordered = ordered
+        self.noise = (Prefix((sizes[-1],)),) if ordered else ()
         self.penalty, self.n_active, self.shrinks_weights = penalty, n_active, shrinks_weights
         self.output_activation = nn.Sigmoid() if sigmoid_output else nn.Identity()
         self.encoder = mlp(*sizes, activation=activation)
@@ -53,7 +57,7 @@ class Network(AutoencoderModule):
             return batch_top_k(pre_activation.relu(), self.n_active)
         return torch.where(pre_activation > self.threshold, pre_activation.relu(), 0.0)
 
-    def forward(self, x):
+    def forward(self, x, kept=None):
         pre_activation = self.encoder(x)
         if self.penalty == "jump_relu":
             active = gate(pre_activation, self.log_threshold.exp())
@@ -62,7 +66,7 @@ class Network(AutoencoderModule):
             code = self.sparsify(pre_activation)
             active = (code != 0).to(code.dtype)
         weighted = code * self.decoder[0].weight.norm(dim=0)
-        logits = self.decoder(code)
+        logits = self.decoder(code if kept is None else code * kept)
         recon, norm = self.output_activation(logits), self.weight_norm().expand(len(x))
         return Output(recon, code, pre_activation, weighted, active, logits, norm)
 
@@ -115,7 +119,7 @@ def objective(loss, penalty, shrinks_weights, x, out, *, alpha, target, l1_weigh
     return terms
 
 
-class SparseAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
+class SparseAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder):
     """Sparse autoencoder: learns a code of many units, few of which are active in any row.
 
     Units tend to represent parts that rows are made of. Such codes are also used to interpret the
@@ -161,6 +165,8 @@ class SparseAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
        Workshop on Scientific Methods for Understanding Deep Learning.
     .. [4] Rajamanoharan, S., Lieberum, T., Sonnerat, N. et al. (2024). Jumping Ahead: Improving
        Reconstruction Fidelity with JumpReLU Sparse Autoencoders. arXiv:2407.14435.
+    .. [5] Bussmann, B., Nabeshima, N., Karvonen, A. and Nanda, N. (2025). Learning Multi-Level
+       Features with Matryoshka Sparse Autoencoders. ICML.
 
     Examples
     --------
@@ -181,7 +187,7 @@ class SparseAutoencoder(NoiseMixin, LossMixin, BaseAutoencoder):
 
     def network(self, spec):
         code = self.penalty, self.n_active, self.target
-        options = self._cross_entropy, self.l1_weights > 0
+        options = self._cross_entropy, self.l1_weights > 0, self.ordered_components
         return Network(spec.sizes, self.activation, *code, *options)
 
     @property
