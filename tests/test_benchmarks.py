@@ -73,6 +73,15 @@ def test_disentangling(run):
 
 
 @pytest.mark.slow
+def test_sparse(run):
+    """All penalties are measured; the page shows them."""
+    found, text = run(quality, "sparse")
+    assert not found.duplicated(["model", "seed"]).any()
+    assert found.active.between(0, 256).all()
+    assert "| topk, ordered | " in text
+
+
+@pytest.mark.slow
 def test_swapping(run):
     """All models are measured; the page shows them."""
     found, text = run(quality, "swapping")

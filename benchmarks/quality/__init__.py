@@ -13,6 +13,7 @@ NAMES = (  # in the page's order
     "reduction",
     "maps",
     "ordered",
+    "sparse",
     "sequences",
     "wide",
     "disentangling",

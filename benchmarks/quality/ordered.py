@@ -24,6 +24,10 @@ MODELS = {"Autoencoder": Autoencoder, "DenoisingAutoencoder": DenoisingAutoencod
 CONTESTANTS = {"PCA": (PCA, True)}
 for name, E in MODELS.items():
     CONTESTANTS |= {f"{name}, a fit each": (E, False), f"{name}, one ordered fit": (E, True)}
+CONTESTANTS["Autoencoder, linear_skip, one ordered fit"] = (
+    partial(Autoencoder, linear_skip=True),
+    True,
+)
 
 
 def split(seed):
