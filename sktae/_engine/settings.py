@@ -9,6 +9,7 @@ changed: a mode, of which each thread has its own, gives tensors a dtype as they
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -53,6 +54,21 @@ def _has_floats(values: Any) -> bool:
         else isinstance(value, Real) and not isinstance(value, int | np.generic)
         for value in values
     )
+
+
+def without_function_modes(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let torch skip its modes for functions while it computes one: they take longer than a kernel.
+
+    That is right where there is no linear map, and where each new tensor is given its dtype and its
+    device.
+    """
+
+    @wraps(function)
+    def computed(*args: Any) -> Tensor:
+        with torch._C.DisableTorchFunction():
+            return function(*args)
+
+    return computed
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Measures of how unusual a row is, each learned from training rows."""
 
 import math
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
+from sktae._engine.settings import without_function_modes
 from sktae.nn.missing import conditional_mean
 from sktae.randomness import generator
 
@@ -32,9 +35,9 @@ _CENTRAL, _ANCHORS = 0.7, 0.75
 _ANCHOR_ROUNDS = 5
 
 # Rows are compared in a space of so many dimensions. Neighbors are looked for in two samples of so
-# many rows, of which so many at once stay in the cache of a processor.
+# many rows. So many distances at once stay in the cache of a processor, but those to no fewer rows.
 _DIMENSIONS = 16
-_NEIGHBORS, _AT_ONCE = 2048, 256
+_NEIGHBORS, _IN_CACHE, _AT_ONCE = 2048, 2**18, 256
 
 # Ranks are interpolated between so many quantiles of a column, a power of two. Normal scores beyond
 # the limit, which one normal value in 370 exceeds, are all the same.
@@ -111,13 +114,22 @@ class Ellipsoid:
 
     def distances(self, values: Tensor) -> Tensor:
         """Return the squared distances of rows from the mean, (n, d) to (n,)."""
-        statistics = [self.mean, self.directions.T, np.append(self.weights, self.rest)[np.newaxis]]
-        mean, axes, weight = (_like(values, statistic) for statistic in statistics)
+        mean, axes, weight = (statistic.to(values) for statistic in self._statistics)
         deviation = values - mean
         squares = F.linear(deviation, axes).square()
         # By linear maps instead of sums, whose rounding would depend on the place in a batch.
         length = F.linear(deviation.square(), torch.ones_like(mean)[None])
         return F.linear(torch.cat([squares, length], 1), weight)[:, 0]
+
+    @cached_property
+    def _statistics(self) -> list[Tensor]:
+        """Mean, directions and weights in float32, kept for the sake of single rows."""
+        weights = np.append(self.weights, self.rest)[np.newaxis]
+        statistics = self.mean, self.directions.T, weights
+        return [torch.as_tensor(statistic, dtype=torch.float32) for statistic in statistics]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_statistics"}
 
     def expected(self, values: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """Return the conditional mean of each number, given the numbers of other parts.
@@ -206,6 +218,7 @@ class Ranks:
     def width(self) -> int:
         return len(self.knots)
 
+    @without_function_modes
     def __call__(self, values: Tensor) -> Tensor:
         """Return the normal scores of rows, (n, d) to (n, d)."""
         columns = values.T.contiguous()
@@ -273,22 +286,36 @@ class Neighbors:
         size = min(_NEIGHBORS, len(rows) // 2)
         self.samples = points[rows[: 2 * size].numpy()].reshape(2, size, -1)
 
+    @without_function_modes
     def distances(self, points: Tensor) -> Tensor:
         """Return the distance of each row to its nearest in each sample, (2, n)."""
-        nearest = torch.stack([_nearest(points, _like(points, rows)) for rows in self.samples])
+        nearest = torch.stack([_nearest(points, *parts) for parts in self._padded])
         lengths = points.square().sum(1)
         nearest = nearest + lengths
         return torch.where(nearest > _NOISE * lengths, nearest, 0.0).sqrt()
 
+    @cached_property
+    def _padded(self) -> list[tuple[Tensor, Tensor]]:
+        """Each sample and the squared lengths of its rows.
 
-def _nearest(points: Tensor, others: Tensor) -> Tensor:
+        They are padded, so that the rounding of a distance does not depend on the position of a
+        row, and kept, since for a single row this would take longer than all else.
+        """
+        missing, padded = -self.samples.shape[1] % _LANES, []
+        for rows in map(torch.from_numpy, self.samples):
+            squares = F.pad(rows.square().sum(1), (0, missing), value=torch.inf)
+            padded.append((F.pad(rows, (0, 0, 0, missing)), squares))
+        return padded
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"samples": self.samples}
+
+
+def _nearest(points: Tensor, others: Tensor, squares: Tensor) -> Tensor:
     """Return the smallest squared distance from each point to others, less its squared length."""
-    # Padded, so that the rounding of a distance does not depend on the position of a row.
-    missing = -len(others) % _LANES
-    squares = F.pad(others.square().sum(1), (0, missing), value=torch.inf)
-    others = F.pad(others, (0, 0, 0, missing))
     # |a - b|^2 = |a|^2 - 2 a b + |b|^2, of which |a|^2 is the same for all others.
-    parts = zip(squares.split(_AT_ONCE), others.split(_AT_ONCE), strict=True)
+    size = max(_AT_ONCE, _IN_CACHE // len(points))
+    parts = zip(squares.to(points).split(size), others.to(points).split(size), strict=True)
     smallest = [torch.addmm(b, points, rows.T, alpha=-2).amin(1) for b, rows in parts]
     return torch.stack(smallest).amin(0)
 
