@@ -4,6 +4,7 @@ from sktae._docstrings import citation
 from sktae._engine.net import AutoencoderNet
 from sktae._fit_many import fit_many
 from sktae._onnx.export import to_onnx
+from sktae._pipelines import events, explain, p_values, select
 from sktae._report.report import write_report
 from sktae._saelens import to_saelens
 from sktae.autoencoders.attention import AttentionAutoencoder
@@ -78,9 +79,13 @@ __all__ = [
     "WindowedDetector",
     "all_estimators",
     "citation",
+    "events",
+    "explain",
     "fit_many",
     "load",
+    "p_values",
     "save",
+    "select",
     "to_onnx",
     "to_saelens",
     "write_report",

@@ -20,11 +20,12 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.metaestimators import _safe_split, available_if
 from sklearn.utils.parallel import Parallel, delayed
 
 from sktae._docstrings import inherit_sections
 from sktae._fit_many import attempt_many
+from sktae._pipelines import events, explain, last_step, p_values, select
 from sktae._training.progress import CallbackSupportMixin
 from sktae.base import BaseAutoencoder
 
@@ -211,6 +212,11 @@ class _FittedModels:
         return rows
 
 
+def _best_has(method: str) -> Any:
+    """Return a check of searches for a method of the detector that they have chosen."""
+    return lambda search: hasattr(last_step(search), method)
+
+
 class _StackedSearch:
     """Base of the stacked searches, before a search of scikit-learn, which does all but the fits.
 
@@ -328,6 +334,73 @@ class _StackedSearch:
         fresh.estimator, fresh.cv = self.estimator, self.cv
         self.__dict__ = fresh.__dict__
         return self
+
+    @available_if(_best_has("explain"))
+    def explain(self, X):
+        """Compute which columns make rows unusual, by the best estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to explain.
+
+        Returns
+        -------
+        contributions : DataFrame of shape (n_samples, n_columns)
+            As of `sktae.explain`.
+        """
+        return explain(self, X)
+
+    @available_if(_best_has("p_values"))
+    def p_values(self, X):
+        """Compute how often normal rows would look at least as unusual, by the best estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to judge.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            As of `sktae.p_values`.
+        """
+        return p_values(self, X)
+
+    @available_if(_best_has("select"))
+    def select(self, X, fdr=0.1):
+        """Select outliers at a given false discovery rate, by the best estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to judge together.
+
+        fdr : float, default=0.1
+            False discovery rate.
+
+        Returns
+        -------
+        selected : ndarray of shape (n_samples,), bool
+            As of `sktae.select`.
+        """
+        return select(self, X, fdr)
+
+    @available_if(_best_has("events"))
+    def events(self, X):
+        """List the intervals of outliers in a series, by the best estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timepoints, n_channels)
+            The series to judge.
+
+        Returns
+        -------
+        events : DataFrame
+            As of `sktae.events`.
+        """
+        return events(self, X)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         def evaluate(candidates, cv=None, more_results=None, **context):

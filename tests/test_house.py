@@ -32,7 +32,7 @@ FLOORS = [
     {"base"},
     {"families"},
     {"autoencoders"},
-    {"_fit_many", "_inner", "timeseries"},
+    {"_fit_many", "_inner", "_pipelines", "timeseries"},
     {"ensemble", "imputer", "search", "supervised"},
     {"persistence", "plot", "_onnx", "_saelens"},
     {"_report"},
