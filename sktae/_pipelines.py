@@ -295,10 +295,16 @@ def _of_column_transformer(step: Any, origins: list[Origin], names: Any) -> list
     """Return the origins of the columns that a ColumnTransformer makes."""
     numbers = pd.DataFrame([range(len(origins))], columns=getattr(step, "feature_names_in_", None))
     outputs: list[Origin] = []
+    unused = set(range(len(origins)))  # the columns of the remainder
     for name, inner, columns in step.transformers_:
-        places = step.output_indices_[name]
-        if n := places.stop - places.start:
-            own = [origins[i] for i in np.ravel(_safe_indexing(numbers, columns, axis=1))]
+        if name == "remainder":
+            chosen = sorted(unused)
+        else:
+            chosen = np.ravel(_safe_indexing(numbers, columns, axis=1)).tolist()
+        unused -= set(chosen)
+        positions = step.output_indices_[name]
+        if n := positions.stop - positions.start:
+            own = [origins[number] for number in chosen]
             outputs += _prefixed(name, _outputs(inner, own, n, names), own) or []
     return outputs
 
