@@ -88,6 +88,8 @@ suppress_warnings = ["ref.term", "ref.ref"]
 copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor output
 
 autodoc_typehints = "none"  # the docstrings say the types, in words
+# Quotes are part of values, and scikit-learn's representations link to a parameter by its text.
+smartquotes = False
 numpydoc_show_class_members = False  # the class template lists the methods
 
 sphinx_gallery_conf = {

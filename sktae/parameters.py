@@ -99,6 +99,9 @@ class Declared(BaseEstimator):
     """An estimator whose annotated class attributes are its hyperparameters."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+    # Where scikit-learn's HTML representation of our estimators links to.
+    _doc_link_module: ClassVar = "sktae"
+    _doc_link_template: ClassVar = "https://sktae.github.io/sktae/api/sktae.{estimator_name}.html"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -28,6 +28,7 @@ from sktae._fit_many import attempt_many
 from sktae._pipelines import events, explain, last_step, p_values, select
 from sktae._training.progress import CallbackSupportMixin
 from sktae.base import BaseAutoencoder
+from sktae.parameters import Declared
 
 # Scores that depend on no threshold, so that candidates need no models of halves of the rows.
 _WITHOUT_THRESHOLD = (None, "roc_auc", "average_precision")
@@ -295,6 +296,8 @@ class _StackedSearch:
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}  # the sections above are to be inherited
+    _doc_link_module: ClassVar = Declared._doc_link_module
+    _doc_link_template: ClassVar = Declared._doc_link_template
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

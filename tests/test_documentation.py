@@ -1,0 +1,29 @@
+"""What users are told of each estimator where they work: in a notebook, by `help`, by a report."""
+
+import re
+
+import pytest
+import sklearn
+from sklearn.base import BaseEstimator
+from sklearn.utils.fixes import parse_version
+
+import sktae
+from sktae import Autoencoder, AutoencoderNet, BaseAutoencoder
+
+PUBLIC = [getattr(sktae, name) for name in sktae.__all__ if name[0].isupper()]
+ESTIMATORS = [
+    E for E in PUBLIC if issubclass(E, BaseEstimator) and E not in (BaseAutoencoder, AutoencoderNet)
+]
+
+
+@pytest.mark.parametrize("E", ESTIMATORS)
+def test_notebooks_show_help_for_parameters(E):
+    """Each parameter has its description, and a link to its line on our site."""
+    estimator = E(Autoencoder(), {}) if E.__name__.startswith("Stacked") else E()
+    page = f"https://sktae.github.io/sktae/api/sktae.{E.__name__}.html"
+    html = estimator._repr_html_()
+    assert f'href="{page}"' in html
+    if parse_version(sklearn.__version__) >= parse_version("1.9"):
+        for name in estimator.get_params(deep=False):
+            assert re.search(rf'href="{page}#:~:text={name},-.*"', html), name
+        assert html.count('class="param-doc-description"') >= len(estimator.get_params(deep=False))
