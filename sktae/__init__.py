@@ -7,6 +7,7 @@ from sktae._onnx.export import to_onnx
 from sktae._pipelines import events, explain, p_values, select
 from sktae._report.report import write_report
 from sktae._saelens import to_saelens
+from sktae._versions import show_versions
 from sktae.autoencoders.attention import AttentionAutoencoder
 from sktae.autoencoders.autoregressive import AutoregressiveAutoencoder
 from sktae.autoencoders.binary import BinaryAutoencoder
@@ -86,6 +87,7 @@ __all__ = [
     "p_values",
     "save",
     "select",
+    "show_versions",
     "to_onnx",
     "to_saelens",
     "write_report",

@@ -1,6 +1,8 @@
 """What users are told of each estimator where they work: in a notebook, by `help`, by a report."""
 
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 import sklearn
@@ -10,6 +12,7 @@ from sklearn.utils.fixes import parse_version
 import sktae
 from sktae import Autoencoder, AutoencoderNet, BaseAutoencoder
 
+ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(sktae, name) for name in sktae.__all__ if name[0].isupper()]
 ESTIMATORS = [
     E for E in PUBLIC if issubclass(E, BaseEstimator) and E not in (BaseAutoencoder, AutoencoderNet)
@@ -27,3 +30,16 @@ def test_notebooks_show_help_for_parameters(E):
         for name in estimator.get_params(deep=False):
             assert re.search(rf'href="{page}#:~:text={name},-.*"', html), name
         assert html.count('class="param-doc-description"') >= len(estimator.get_params(deep=False))
+
+
+def test_versions_of_all_packages_are_shown(capsys):
+    """Reports have whatever sktae depends on, extras of users included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["plot"], *extras["neighbors"]]
+    needed += [*extras["series"], *extras["onnx"], "sktae"]
+    sktae.show_versions()
+    shown = capsys.readouterr().out
+    for name in (re.match(r"[\w-]+", requirement)[0] for requirement in needed):
+        assert re.search(rf"^ *{name}: (\d|not installed)", shown, re.MULTILINE), name
+    assert "devices: cpu" in shown
