@@ -1,6 +1,6 @@
 """Autoencoders for scikit-learn."""
 
-from sktae._docstrings import citation
+from sktae._docstrings import add_links, citation
 from sktae._engine.net import AutoencoderNet
 from sktae._fit_many import fit_many
 from sktae._onnx.export import to_onnx
@@ -92,6 +92,8 @@ __all__ = [
     "to_saelens",
     "write_report",
 ]
+
+add_links(globals())
 
 
 def all_estimators() -> list[type[BaseAutoencoder]]:

@@ -6,12 +6,68 @@ first column), so a class with only a summary still gets a complete page.
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _HEADING = re.compile(r"^(?P<title>[A-Z][\w ]+)\n-{3,}\n", re.MULTILINE)
 _REFERENCE = re.compile(
     r"^\.\. \[\d+\] (?P<author>.+?) \((?P<year>\d{4})\)\.\s(?P<title>.+?)\.\s(?P<venue>.+?)\.?$"
 )
+
+# The guide, and its parts on estimators that are no models; each model has a part of its own.
+_GUIDE = "https://sktae.github.io/sktae/guide/"
+_PARTS = {
+    "AutoencoderClassifier": "train.html#learn-from-labels",
+    "AutoencoderEnsemble": "ensembles.html",
+    "AutoencoderImputer": "tables.html#missing-values",
+    "AutoencoderRegressor": "train.html#learn-from-labels",
+    "StackedGridSearchCV": "search.html",
+    "StackedRandomizedSearchCV": "search.html#random-search",
+    "Vocabulary": "sequences.html#tokens",
+    "WindowedDetector": "series.html",
+}
+# What to look at beside an estimator: others for the same rows, or the same idea for others.
+_RELATED = {
+    "AttentionAutoencoder": "MaskedAutoencoder DenoisingAutoencoder TransformerAutoencoder",
+    "Autoencoder": "DenoisingAutoencoder VariationalAutoencoder NeighborAutoencoder",
+    "AutoencoderClassifier": "AutoencoderRegressor DenoisingAutoencoder",
+    "AutoencoderEnsemble": "DenoisingAutoencoder StackedGridSearchCV",
+    "AutoencoderImputer": "DenoisingAutoencoder MaskedAutoencoder",
+    "AutoencoderRegressor": "AutoencoderClassifier DenoisingAutoencoder",
+    "AutoregressiveAutoencoder": "RecurrentAutoencoder TransformerAutoencoder Vocabulary",
+    "BinaryAutoencoder": "CategoricalAutoencoder VectorQuantizedAutoencoder",
+    "CategoricalAutoencoder": "BinaryAutoencoder VectorQuantizedAutoencoder",
+    "ContentStyleAutoencoder": "DisentangledAutoencoder ConvolutionalVariationalAutoencoder "
+    "ConvolutionalSequenceVariationalAutoencoder",
+    "ContractiveAutoencoder": "Autoencoder DenoisingAutoencoder",
+    "ConvolutionalAutoencoder": "ConvolutionalVariationalAutoencoder VisionTransformerAutoencoder",
+    "ConvolutionalSequenceAutoencoder": "ConvolutionalSequenceVariationalAutoencoder "
+    "RecurrentAutoencoder TransformerAutoencoder",
+    "ConvolutionalSequenceVariationalAutoencoder": "ConvolutionalSequenceAutoencoder "
+    "VariationalAutoencoder",
+    "ConvolutionalVariationalAutoencoder": "ConvolutionalAutoencoder VariationalAutoencoder "
+    "ConvolutionalVectorQuantizedAutoencoder",
+    "ConvolutionalVectorQuantizedAutoencoder": "ConvolutionalAutoencoder "
+    "VectorQuantizedAutoencoder",
+    "DenoisingAutoencoder": "MaskedAutoencoder Autoencoder AutoencoderEnsemble",
+    "DisentangledAutoencoder": "VariationalAutoencoder ContentStyleAutoencoder",
+    "MaskedAutoencoder": "DenoisingAutoencoder AutoencoderImputer",
+    "NeighborAutoencoder": "Autoencoder VariationalAutoencoder",
+    "RecurrentAutoencoder": "TransformerAutoencoder ConvolutionalSequenceAutoencoder "
+    "AutoregressiveAutoencoder",
+    "SparseAutoencoder": "Autoencoder BinaryAutoencoder",
+    "StackedGridSearchCV": "StackedRandomizedSearchCV AutoencoderEnsemble",
+    "StackedRandomizedSearchCV": "StackedGridSearchCV AutoencoderEnsemble",
+    "TransformerAutoencoder": "RecurrentAutoencoder ConvolutionalSequenceAutoencoder "
+    "AutoregressiveAutoencoder",
+    "VariationalAutoencoder": "DisentangledAutoencoder ConvolutionalVariationalAutoencoder "
+    "ConvolutionalSequenceVariationalAutoencoder",
+    "VectorQuantizedAutoencoder": "BinaryAutoencoder CategoricalAutoencoder "
+    "ConvolutionalVectorQuantizedAutoencoder",
+    "VisionTransformerAutoencoder": "ConvolutionalAutoencoder TransformerAutoencoder",
+    "Vocabulary": "TransformerAutoencoder AutoregressiveAutoencoder RecurrentAutoencoder",
+    "WindowedDetector": "DenoisingAutoencoder ConvolutionalSequenceAutoencoder",
+}
 
 
 def sections(doc: str) -> dict[str, str]:
@@ -46,12 +102,38 @@ def inherit_sections(cls: type) -> None:
         "Parameters": "\n\n".join(texts[name] for name in order),
         "Attributes": "\n\n".join(documented["Attributes"].values()),
     }
-    rest = {title: text for title, text in own.items() if title not in ("", *merged)}
-    parts = [own[""]]
-    for title, text in {**merged, **rest}.items():
-        if text:
-            parts.append(f"{title}\n{'-' * len(title)}\n{text}")
-    cls.__doc__ = "\n\n".join(parts) + "\n"
+    rest = {title: text for title, text in own.items() if title not in merged}
+    cls.__doc__ = _written({"": rest.pop(""), **merged, **rest})
+
+
+def add_links(namespace: Mapping[str, Any]) -> None:
+    """Add to the documentation of estimators a link to the guide, and related estimators.
+
+    What is said of a related estimator is the first sentence of its own documentation.
+    """
+    for name, related in _RELATED.items():
+        own = sections(namespace[name].__doc__ or "")
+        part = _PARTS.get(name, f"gallery-of-models.html#{name.lower()}")
+        summaries = {other: _summary(namespace[other]) for other in related.split()}
+        see = "\n".join(f"{other} : {summary}" for other, summary in summaries.items())
+        first = {"": f"{own.pop('')}\n\nRead more in the guide: {_GUIDE}{part}"}
+        first |= {title: own.pop(title) for title in ("Parameters", "Attributes") if title in own}
+        namespace[name].__doc__ = _written({**first, "See Also": see, **own})
+
+
+def _summary(cls: type) -> str:
+    """Return the first sentence of a class's documentation, without its name."""
+    sentence = " ".join((cls.__doc__ or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".")
+    text = sentence.partition(": ")[2] or sentence
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _written(parts: Mapping[str, str]) -> str:
+    """Return a docstring of these sections, by title; those without text are left out."""
+    texts = [
+        f"{title}\n{'-' * len(title)}\n{text}" for title, text in parts.items() if title and text
+    ]
+    return "\n\n".join([parts[""], *texts]) + "\n"
 
 
 def citation(estimator: Any) -> str:

@@ -11,6 +11,7 @@ from sklearn.utils.fixes import parse_version
 
 import sktae
 from sktae import Autoencoder, AutoencoderNet, BaseAutoencoder
+from sktae._docstrings import entries, sections
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(sktae, name) for name in sktae.__all__ if name[0].isupper()]
@@ -30,6 +31,26 @@ def test_notebooks_show_help_for_parameters(E):
         for name in estimator.get_params(deep=False):
             assert re.search(rf'href="{page}#:~:text={name},-.*"', html), name
         assert html.count('class="param-doc-description"') >= len(estimator.get_params(deep=False))
+
+
+@pytest.mark.parametrize("E", ESTIMATORS)
+def test_help_leads_on(E):
+    """Each class links to an existing part of the guide, and names others with what they are."""
+    parts = sections(E.__doc__)
+    link = r"^Read more in the guide: https://sktae.github.io/sktae/guide/([\w-]+).html(?:#(.+))?$"
+    page, anchor = re.search(link, parts[""], re.MULTILINE).groups()
+    text = (ROOT / "docs" / "guide" / f"{page}.md").read_text()
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    assert anchor is None or anchor in {title.lower().replace(" ", "-") for title in titles}
+    related = entries(parts["See Also"])
+    assert related
+    for name, entry in related.items():
+        other = getattr(sktae, name)
+        assert other in ESTIMATORS
+        assert other is not E
+        assert re.fullmatch(rf"{name} : [A-Z`].+\.", entry)
+        assert entry.partition(" : ")[2][1:-1] in " ".join(other.__doc__.split())
+    assert list(parts).index("See Also") == list(parts).index("Attributes") + 1
 
 
 def test_versions_of_all_packages_are_shown(capsys):
