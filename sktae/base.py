@@ -3,6 +3,7 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import field
 from os import PathLike
 from typing import Any, ClassVar, Literal, Self
 
@@ -48,7 +49,6 @@ from sktae.parameters import (
     Seed,
     Table,
     Widths,
-    positional,
 )
 from sktae.randomness import seed_of
 
@@ -246,7 +246,7 @@ tuple, default="silu"
         Names of the columns seen in `fit`, where all of them are strings.
     """
 
-    n_components: Literal["auto"] | Count = positional("auto")
+    n_components: Literal["auto"] | Count = field(default="auto", kw_only=False)
     hidden_layer_sizes: Literal["auto"] | Widths = "auto"
     activation: Activation = "silu"
     standardize: bool | Literal["shared"] = True

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import field
 from numbers import Real
 from typing import ClassVar, Literal
 
@@ -40,7 +41,6 @@ from sktae.parameters import (
     Seed,
     Share,
     plain_copy,
-    positional,
     take_over,
 )
 from sktae.randomness import generator, halves, hold_out, seed_of
@@ -156,7 +156,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     ((178,), (178, 8))
     """
 
-    estimator: BaseAutoencoder | None = positional(None)
+    estimator: BaseAutoencoder | None = field(default=None, kw_only=False)
     n_estimators: Count = 8
     max_samples: Share = 1.0
     bootstrap: bool = False

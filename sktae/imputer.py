@@ -1,5 +1,6 @@
 """Imputation as a step of a pipeline."""
 
+from dataclasses import field
 from typing import Any
 
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
@@ -7,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktae._inner import InnerMixin, check_inner, without_threshold
 from sktae.autoencoders.denoising import DenoisingAutoencoder
-from sktae.parameters import Declared, positional
+from sktae.parameters import Declared
 
 
 class AutoencoderImputer(InnerMixin, OneToOneFeatureMixin, TransformerMixin, Declared):
@@ -42,7 +43,7 @@ class AutoencoderImputer(InnerMixin, OneToOneFeatureMixin, TransformerMixin, Dec
     False
     """
 
-    estimator: BaseEstimator | None = positional(None)
+    estimator: BaseEstimator | None = field(default=None, kw_only=False)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):

@@ -6,6 +6,8 @@ validates at `fit` are read from the same annotations::
 
     class VariationalAutoencoder(BaseAutoencoder):
         beta: NonNegative = 1.0
+
+A field that may also be given by position is a `dataclasses.field` with `kw_only=False`.
 """
 
 import copy
@@ -60,11 +62,6 @@ Widths = Annotated[tuple[int, ...], _Widths(may_be_empty=True)]
 SomeWidths = Annotated[tuple[int, ...], _Widths(may_be_empty=False)]
 
 
-def positional(default: Any) -> Any:
-    """Declare a field that may also be given by position."""
-    return dataclasses.field(default=default, kw_only=False)
-
-
 def constraints(hint: Any) -> list[Any]:
     """List the scikit-learn constraints, any of which a value of this type hint must satisfy."""
     origin = typing.get_origin(hint)
@@ -94,7 +91,7 @@ def _resolve(hint: Any, cls: type) -> Any:
     return eval(hint, names)
 
 
-@typing.dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
+@typing.dataclass_transform(kw_only_default=True, field_specifiers=(dataclasses.field,))
 class Declared(BaseEstimator):
     """An estimator whose annotated class attributes are its hyperparameters."""
 

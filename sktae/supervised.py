@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from dataclasses import field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from sktae._training.prepare import read_once
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.inputs.datasets import SparseRows
 from sktae.inputs.weights import check_weights
-from sktae.parameters import Count, Declared, Positive, Seed, plain_copy, positional, take_over
+from sktae.parameters import Count, Declared, Positive, Seed, plain_copy, take_over
 from sktae.randomness import Draw, Label, Plan, seed_of
 
 # Largest step size of the head alone, whose loss is convex.
@@ -127,7 +128,7 @@ class FineTuned(InnerMixin, Declared):
         Names of the columns seen in `fit`, where all of them are strings.
     """
 
-    estimator: BaseEstimator | None = positional(None)
+    estimator: BaseEstimator | None = field(default=None, kw_only=False)
     trainable: Literal["all", "head"] = "all"
     learning_rate: Positive = 0.001
     batch_size: Count = 32

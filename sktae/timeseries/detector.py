@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import field
 from numbers import Real
 from typing import ClassVar, Literal
 
@@ -20,7 +21,6 @@ from sktae.parameters import (
     Fraction,
     Seed,
     plain_copy,
-    positional,
     take_over,
 )
 from sktae.randomness import seed_of
@@ -227,7 +227,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     ((1200,), True)
     """
 
-    estimator: BaseEstimator | None = positional(None)
+    estimator: BaseEstimator | None = field(default=None, kw_only=False)
     window_size: Literal["auto"] | Count = "auto"
     n_scales: Count = 2
     stride: Literal["auto"] | Count = "auto"
