@@ -1,6 +1,7 @@
 """`to_saelens`: a fitted sparse autoencoder as the files that SAELens reads."""
 
 import json
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ _ARCHITECTURES = {
 }
 
 
-def to_saelens(estimator, folder):
+def to_saelens(estimator: Any, folder: str | PathLike) -> None:
     """Export a fitted `SparseAutoencoder` to the files that SAELens and tools beside it read.
 
     The folder gets two files. "cfg.json" describes the model. "sae_weights.safetensors" has the

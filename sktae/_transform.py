@@ -38,7 +38,7 @@ class TransformMixin(TransformerMixin):
     def _apply(self, function: Callable[..., Tensor], x: Rows) -> np.ndarray:
         """Apply a function of network and rows, (n, ...) to (n, ...)."""
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Encode rows.
 
         Parameters
@@ -54,7 +54,7 @@ class TransformMixin(TransformerMixin):
         x = self._rows(X)
         return self._apply(self._encode, x).astype(result_dtype(x.raw.dtype))
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
         Parameters
@@ -76,7 +76,7 @@ class TransformMixin(TransformerMixin):
             )
         return self._inputs.to_table(self._decode(codes))
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Any) -> Any:
         """Encode rows and decode them again.
 
         Parameters
@@ -91,7 +91,7 @@ class TransformMixin(TransformerMixin):
         """
         return self._inputs.to_table(self._reconstruct(self._rows(X)), getattr(X, "index", None))
 
-    def impute(self, X):
+    def impute(self, X: Any) -> Any:
         """Replace missing values by what the model expects there, given the others.
 
         Parameters
@@ -121,7 +121,7 @@ class TransformMixin(TransformerMixin):
         table = like(X, self._inputs.to_table(filled, getattr(X, "index", None)))
         return filled_in(X, table, missing) if is_frame(X) else table
 
-    def reconstruction_error(self, X, per_feature=False):
+    def reconstruction_error(self, X: Any, per_feature: bool = False) -> Any:
         """Measure the squared error of the reconstruction, in the units of `X`.
 
         Parameters
@@ -146,7 +146,7 @@ class TransformMixin(TransformerMixin):
         error = np.minimum(error, np.finfo(np.float64).max)
         return like(X, error) if error.ndim == 2 else error
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Compute the share of variance explained. It is comparable across models.
 
         Parameters
@@ -172,7 +172,9 @@ class TransformMixin(TransformerMixin):
         )
         scale = 1.0 if weights is None else weights.reshape(-1, *[1] * (X.ndim - 1))
 
-        def sums(X, recon, mean, rounding):
+        def sums(
+            X: np.ndarray, recon: np.ndarray, mean: np.ndarray, rounding: np.ndarray
+        ) -> tuple[Any, ...]:
             errors, deviations = self._inputs.errors(X, recon), self._inputs.errors(X, mean)
             residual, total = np.nansum(scale * errors), np.nansum(scale * deviations)
             return residual, total, (deviations > rounding**2).any()
@@ -187,12 +189,12 @@ class TransformMixin(TransformerMixin):
             return float(residual <= 1e-9 * np.nansum(scale * X**2))
         return float(1 - residual / total)
 
-    def _read_once(self, X):
+    def _read_once(self, X: Any) -> Rows:
         """Read rows once, since a Dataset may return other rows each time."""
         x = self._rows(X)
         return Rows(np.asarray(x.raw), x.prepare, x.device)
 
-    def _read_weighted(self, X, sample_weight):
+    def _read_weighted(self, X: Any, sample_weight: Any) -> tuple[Rows, np.ndarray | None]:
         """Read rows once, but for those of weight 0; return them and their weights, if any."""
         weights, positive = check_weights(sample_weight, X)
         x = self._read_once(X)
@@ -200,20 +202,20 @@ class TransformMixin(TransformerMixin):
             x = Rows(x.raw[positive], x.prepare, x.device)
         return x, weights
 
-    def _encode(self, network, x):
+    def _encode(self, network: Any, x: Tensor) -> Tensor:
         """Return the codes of inputs of the network, as `transform` does, (n, k)."""
         return network(x).code
 
-    def _reproduce(self, network, x):
+    def _reproduce(self, network: Any, x: Tensor) -> Tensor:
         """Return the reconstructions of inputs of the network, (n, ...)."""
         return network(x).recon
 
-    def _decode(self, codes):
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
         z = Rows(codes, lambda z: z.float().clamp(-_LARGEST_CODE, _LARGEST_CODE), self.net_.device)
         network = self.net_.module_
         (rows,) = in_tiles(lambda z: (network.decode(z),), network, z)
         return self._inputs.to_array(rows, codes.dtype)
 
-    def _reconstruct(self, x):
+    def _reconstruct(self, x: Rows) -> np.ndarray:
         recon = self._apply(self._reproduce, x)
         return self._inputs.to_array(recon, result_dtype(x.raw.dtype))

@@ -463,7 +463,7 @@ tuple, default="silu"
     # -- the contract --------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, X_val=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, X_val: Any = None) -> Self:
         """Train the autoencoder.
 
         Parameters
@@ -494,10 +494,10 @@ tuple, default="silu"
             The fitted estimator.
         """
         resume = self.warm_start and hasattr(self, "_fitted")
-        return self._train(X, y, sample_weight, resume, X_val=X_val)
+        return self._train(X, y, sample_weight, resume, X_val, one_pass=False)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows.
 
         Columns are scaled as in the first chunk. Scores and the threshold come from a sample of all
@@ -520,9 +520,9 @@ tuple, default="silu"
         self : object
             The fitted estimator.
         """
-        return self._train(X, y, sample_weight, hasattr(self, "_fitted"), one_pass=True)
+        return self._train(X, y, sample_weight, hasattr(self, "_fitted"), None, one_pass=True)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         if self.net is None and params.get("net") is None:
             for name in params:
                 if name.startswith("net__"):
@@ -532,18 +532,18 @@ tuple, default="silu"
                     )
         return super().set_params(**params)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.allow_nan = tags.input_tags.sparse = True
         return tags
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:  # type: ignore[override]
         return self._code_size(self.n_components_, self._inputs.shape)
 
     @property
-    def history_(self):
+    def history_(self) -> pd.DataFrame:
         check_is_fitted(self)
         frame = pd.DataFrame(list(self.net_.history)).rename(columns={"dur": "seconds"})
         frame = frame.drop(columns=list(frame.filter(regex="_best$|_batch_count$|^batches$")))
@@ -552,17 +552,17 @@ tuple, default="silu"
         middle = [name for name in frame if name not in (*first, *last)]
         return frame[[*first, *middle, *last]]
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
     # -- copies, pickles and files -------------------------------------------------------------
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         fresh = object.__new__(type(self))
-        vars(fresh).update(vars(self))
+        fresh.__dict__.update(vars(self))
         return fresh
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # A fitted state is plain data in pickles and files. What `_install` makes of it is left
         # out, unless a user has replaced it since.
         state = dict(super().__getstate__())
@@ -576,21 +576,21 @@ tuple, default="silu"
             state["_fitted"] = to_plain(self._fitted)
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         plain = state.pop("_fitted", None)
         super().__setstate__(state)
         if plain is not None:
             self._install(from_plain(self, plain))
-            vars(self).update(state)
+            self.__dict__.update(state)
 
     # -- a fit, and what it leaves -------------------------------------------------------------
 
-    def _train(self, X, y, sample_weight, resume, one_pass=False, X_val=None) -> Self:
+    def _train(self, X: Any, y: Any, weight: Any, resume: bool, X_val: Any, one_pass: bool) -> Self:
         source = self if resume else fitted_source(self)
         seed = self._fitted.seed if resume else seed_of(self.random_state)
         with usual_settings():
-            prepared = Prepared(self, X, y, seed, source, one_pass, sample_weight, X_val)
+            prepared = Prepared(self, X, y, seed, source, one_pass, weight, X_val)
             fit = Fit(self, prepared, seed, source, one_pass)
             fit.calibrate()
             fit.run()

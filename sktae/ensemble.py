@@ -2,9 +2,10 @@
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from numbers import Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -47,7 +48,11 @@ from sktae.randomness import generator, halves, hold_out, seed_of
 
 # Numbers of the draws of a member, for the purpose "sample". The member itself draws at number 0.
 _ROWS, _COLUMNS = 1, 2
-_AGGREGATES = {"mean": np.mean, "max": np.max, "median": np.median}
+_AGGREGATES: dict[str, Callable[..., np.ndarray]] = {
+    "mean": np.mean,
+    "max": np.max,
+    "median": np.median,
+}
 
 
 class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, TransformMixin, Declared):
@@ -170,7 +175,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     _score_parameters: ClassVar = ("aggregation",)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train all members.
 
         Parameters
@@ -199,29 +204,29 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         take_over(self, fresh)  # only now, so that a fit that fails changes nothing
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         return np.hstack(self._call_members("transform", self._validated(X)))
 
-    def _decode(self, codes):
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
         parts = np.hsplit(codes, np.cumsum([m.n_components_ for m in self.estimators_])[:-1])
         pairs = zip(self.estimators_, parts, strict=True)
         return self._mean_by_column([m.inverse_transform(part) for m, part in pairs], codes.dtype)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.allow_nan = True
         return tags
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:  # type: ignore[override]
         return self.n_components_
 
     @property
-    def _template(self):
+    def _template(self) -> BaseAutoencoder:
         return Autoencoder() if self.estimator is None else self.estimator
 
-    def _train(self, X, sample_weight, outliers):
+    def _train(self, X: Any, sample_weight: Any, outliers: Any) -> None:
         if issparse(X):
             raise TypeError("Sparse data was passed as X, but members get columns: X.toarray().")
         template = self._template
@@ -257,12 +262,13 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             known = self._inputs.validate(self, outliers, reset=False)
             table, labels = np.concatenate([X, known]), np.repeat([0, -1], [len(X), len(known)])
             own = None if weights is None else np.append(weights, np.ones(len(known)))
-        rows, own, ys = (
+        drawn = [self._drawn_rows(table, len(X), seed) for seed in seeds]
+        tables = list(map(self._columns, drawn, self.features_))
+        shares, ys = (
             None if part is None else [self._drawn_rows(part, len(X), seed) for seed in seeds]
-            for part in (table, own, labels)
+            for part in (own, labels)
         )
-        rows = list(map(self._columns, rows, self.features_))
-        self.estimators_ = fit_many(members, rows, own, ys)
+        self.estimators_ = fit_many(members, tables, shares, ys)
         self.n_components_ = sum(member.n_components_ for member in self.estimators_)
         features = Rows(
             X,
@@ -275,7 +281,8 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         anomalies = self._member_anomalies(X)
         self.center_, self.scale_ = _center_and_scale(anomalies, weights)
         self._scored_by = score_settings(self)
-        training, calibration = -self._aggregated(anomalies), None
+        training = -self._aggregated(anomalies)
+        calibration: np.ndarray | None = None
         if held_out is not None:
             calibration = np.sort(-self._anomalies(held_out))
         elif self.calibration == "cross":
@@ -284,7 +291,9 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         self.calibration_scores_ = calibration
         self.offset_ = threshold(self, training, calibration, weights)
 
-    def _crossed(self, X, weights, template, seed, outliers):
+    def _crossed(
+        self, X: Any, weights: Any, template: Any, seed: int, outliers: Any
+    ) -> np.ndarray | None:
         """Return the scores that halves of the rows, each by an ensemble, give each other."""
         X = X if is_frame(X) else np.asarray(X)
         pairs, scores = halves(len(X), CROSS_ROWS, seed), []
@@ -304,7 +313,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
                 scores.append(part.score_samples(_safe_indexing(X, others.numpy())))
         return np.sort(np.concatenate(scores))
 
-    def _drawn_rows(self, X, n, seed):
+    def _drawn_rows(self, X: Any, n: int, seed: int) -> Any:
         """Draw the training rows of the member with this seed, or their weights or labels.
 
         They are drawn from the first n rows; the others belong to each member.
@@ -320,7 +329,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         rows = X[rows.numpy()]
         return rows if len(X) == n else np.concatenate([rows, X[n:]])
 
-    def _drawn_features(self, n, seeds):
+    def _drawn_features(self, n: int, seeds: Sequence[int]) -> np.ndarray:
         """Draw the columns of each member, (n_members, size), so that none is left out."""
         size = _size(self.max_features, n)
         if size * self.n_estimators < n:
@@ -337,14 +346,14 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
             features.append(np.sort(columns))
         return np.stack(features)
 
-    def _validated(self, X):
+    def _validated(self, X: Any) -> Any:
         check_is_fitted(self)
         return validated(self, X)
 
-    def _rows(self, X):
+    def _rows(self, X: Any) -> Rows:
         return Rows(self._validated(X), Tensor.float)
 
-    def _call_members(self, method, X):
+    def _call_members(self, method: str, X: Any) -> list[Any]:
         """Return the result of a method of each member, on its columns of X.
 
         Public methods, since a member may know fewer categories, and number them by itself.
@@ -352,7 +361,7 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         pairs = zip(self.estimators_, self.features_, strict=True)
         return [getattr(member, method)(self._columns(X, columns)) for member, columns in pairs]
 
-    def _columns(self, X, columns):
+    def _columns(self, X: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return what a member gets of rows: columns, with their means where all are missing."""
         if len(columns) == X.shape[1]:
             return X
@@ -360,10 +369,10 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         empty = np.isnan(part).all(axis=1)
         return np.where(empty[:, np.newaxis], self._inputs.mean[columns], part).astype(X.dtype)
 
-    def _reconstruct(self, x):
+    def _reconstruct(self, x: Rows) -> np.ndarray:
         return self._mean_by_column(self._call_members("reconstruct", x.raw), x.raw.dtype)
 
-    def _mean_by_column(self, parts, dtype):
+    def _mean_by_column(self, parts: Sequence[np.ndarray], dtype: np.dtype) -> np.ndarray:
         """Return, for each column, the mean over the members that have it.
 
         Of a category, it is the one that most members give.
@@ -372,30 +381,30 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
         for columns, part in zip(self.features_, parts, strict=True):
             total[:, columns] += part
         mean = (total / np.bincount(self.features_.ravel())).astype(dtype)
-        for column in self._inputs.blocks:
+        for column in self._inputs.categorical:
             pairs = zip(self.features_, parts, strict=True)
             votes = [part[:, columns == column] for columns, part in pairs]
             mean[:, column] = mode(np.hstack(votes), axis=1).mode
         return mean
 
-    def _anomalies(self, raw):
+    def _anomalies(self, raw: Any) -> np.ndarray:
         return self._aggregated(self._member_anomalies(raw))
 
-    def _member_anomalies(self, raw):
+    def _member_anomalies(self, raw: Any) -> np.ndarray:
         return -np.stack(self._call_members("score_samples", raw), axis=1)
 
-    def _aggregated(self, anomalies):
+    def _aggregated(self, anomalies: np.ndarray) -> np.ndarray:
         self._validate_params()  # aggregation may have been changed after the fit
         # Along the last axis, where rounding does not depend on the number of rows.
         return _AGGREGATES[self.aggregation]((anomalies - self.center_) / self.scale_, axis=1)
 
 
-def _size(share, n):
+def _size(share: float, n: int) -> int:
     # The small number is for products such as 0.07 * 100, which come out above 7.
     return max(1, math.ceil(share * n - 1e-9))
 
 
-def _center_and_scale(anomalies, weights):
+def _center_and_scale(anomalies: np.ndarray, weights: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the median and the distance between the quartiles of each column."""
     quartiles = [percentile(column, [25, 50, 75], weights) for column in anomalies.T]
     low, center, high = np.transpose(quartiles)

@@ -1,7 +1,7 @@
 """Imputation as a step of a pipeline."""
 
 from dataclasses import field
-from typing import Any
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
 from sklearn.utils.validation import check_is_fitted
@@ -46,7 +46,7 @@ class AutoencoderImputer(InnerMixin, OneToOneFeatureMixin, TransformerMixin, Dec
     estimator: BaseEstimator | None = field(default=None, kw_only=False)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train the autoencoder.
 
         Parameters
@@ -71,7 +71,7 @@ class AutoencoderImputer(InnerMixin, OneToOneFeatureMixin, TransformerMixin, Dec
         self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Replace missing values.
 
         Parameters

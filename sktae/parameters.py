@@ -35,16 +35,16 @@ class _Widths(HasMethods):
         super().__init__("__iter__")
         self.may_be_empty = may_be_empty
 
-    def is_satisfied_by(self, val):
+    def is_satisfied_by(self, val: Any) -> bool:
         if not isinstance(val, tuple | list | np.ndarray):
             return False
         counts = all(
-            isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
+            isinstance(width, Integral) and not isinstance(width, bool) and int(width) >= 1
             for width in val
         )
         return counts and (self.may_be_empty or len(val) > 0)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"a {'' if self.may_be_empty else 'non-empty '}sequence of ints >= 1"
 
 

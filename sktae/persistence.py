@@ -2,9 +2,10 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from inspect import get_annotations
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ _OWN = "own:"
 _CHECK_ROWS, _TOLERANCE = 4, 1e-3
 
 
-def save(estimator, path):
+def save(estimator: Any, path: str | PathLike) -> None:
     """Write a fitted estimator to a file.
 
     A file holds arrays, as safetensors, and a description in JSON. Nothing in it can run code. The
@@ -121,7 +122,7 @@ def save(estimator, path):
     container.write(path, to_text(description), encoder.arrays)
 
 
-def load(path, trusted=()):
+def load(path: str | PathLike, trusted: Iterable[Any] = ()) -> Any:
     """Read an estimator from a file that `save` has written.
 
     A file cannot run code, and one that is damaged is refused. A model that was trained on a GPU is

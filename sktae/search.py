@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from numbers import Number
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags, indexable
@@ -218,7 +218,7 @@ def _best_has(method: str) -> Any:
     return lambda search: hasattr(last_step(search), method)
 
 
-class _StackedSearch:
+class _StackedSearch(MetaEstimatorMixin):
     """Base of the stacked searches, before a search of scikit-learn, which does all but the fits.
 
     Parameters
@@ -304,7 +304,7 @@ class _StackedSearch:
         cls._parameter_constraints = super()._parameter_constraints  # type: ignore[misc]
         inherit_sections(cls)
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all candidates on all folds, then the best one on all rows.
 
         Parameters
@@ -333,13 +333,13 @@ class _StackedSearch:
             fresh.estimator = fresh._models.base
             fresh.cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         super(_StackedSearch, fresh).fit(X, y, **params)
-        vars(fresh).pop("_models", None)
+        fresh.__dict__.pop("_models", None)
         fresh.estimator, fresh.cv = self.estimator, self.cv
         self.__dict__ = fresh.__dict__
         return self
 
     @available_if(_best_has("explain"))
-    def explain(self, X):
+    def explain(self, X: Any) -> Any:
         """Compute which columns make rows unusual, by the best estimator.
 
         Parameters
@@ -355,7 +355,7 @@ class _StackedSearch:
         return explain(self, X)
 
     @available_if(_best_has("p_values"))
-    def p_values(self, X):
+    def p_values(self, X: Any) -> Any:
         """Compute how often normal rows would look at least as unusual, by the best estimator.
 
         Parameters
@@ -371,7 +371,7 @@ class _StackedSearch:
         return p_values(self, X)
 
     @available_if(_best_has("select"))
-    def select(self, X, fdr=0.1):
+    def select(self, X: Any, fdr: float = 0.1) -> Any:
         """Select outliers at a given false discovery rate, by the best estimator.
 
         Parameters
@@ -390,7 +390,7 @@ class _StackedSearch:
         return select(self, X, fdr)
 
     @available_if(_best_has("events"))
-    def events(self, X):
+    def events(self, X: Any) -> Any:
         """List the intervals of outliers in a series, by the best estimator.
 
         Parameters
@@ -405,8 +405,10 @@ class _StackedSearch:
         """
         return events(self, X)
 
-    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        def evaluate(candidates, cv=None, more_results=None, **context):
+    def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
+        def evaluate(
+            candidates: Any, cv: Any = None, more_results: Any = None, **context: Any
+        ) -> Any:
             candidates = list(candidates)
             cv = self._models.set_candidates(candidates, cv or self.cv)
             return evaluate_candidates(candidates, cv, more_results, **context)
@@ -416,7 +418,9 @@ class _StackedSearch:
         stacked = hasattr(self, "_models")
         super()._run_search(evaluate if stacked else evaluate_candidates, **context)
 
-    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+    def _format_results(
+        self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
+    ) -> dict[str, Any]:
         paths = ["ordinary"] * len(out)
         if hasattr(self, "_models"):
             fits = self._models.fits

@@ -3,7 +3,7 @@
 import copy
 from abc import abstractmethod
 from dataclasses import field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -153,7 +153,7 @@ class FineTuned(InnerMixin, Declared):
         """Return what is minimized, as the objective of an autoencoder."""
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train head and encoder.
 
         Parameters
@@ -182,10 +182,10 @@ class FineTuned(InnerMixin, Declared):
         take_over(self, fresh)  # only now, so that a fit that fails changes nothing
         return self
 
-    def _train(self, X, y, sample_weight):
-        targets, weights = self._learn_targets(y)
-        weights = weights * _check_sample_weight(sample_weight, X, dtype=np.float64)
-        weights, chosen = check_weights(weights, X)
+    def _train(self, X: Any, y: Any, sample_weight: Any) -> None:
+        targets, given = self._learn_targets(y)
+        given = given * _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weights, chosen = check_weights(given, X)
         targets = self._scaled(targets if chosen is None else targets[chosen])
         seed = seed_of(self.random_state)
         self.estimator_ = self._autoencoder(X, sample_weight, seed)
@@ -207,7 +207,7 @@ class FineTuned(InnerMixin, Declared):
                 bias = head.bias - weight @ head.mean
         self._weight, self._bias = weight.cpu().numpy(), bias.cpu().numpy()
 
-    def _autoencoder(self, X, sample_weight, seed):
+    def _autoencoder(self, X: Any, sample_weight: Any, seed: int) -> Any:
         """Return a copy of the autoencoder if it is fitted, or fit one to the rows."""
         given = self._given
         given = getattr(given, "estimator", given)  # what a FrozenEstimator holds
@@ -219,7 +219,7 @@ class FineTuned(InnerMixin, Declared):
             fresh.random_state = seed
         return fresh.fit(X, sample_weight=sample_weight)
 
-    def _with_encoder(self, head, x):
+    def _with_encoder(self, head: Head, x: Rows) -> tuple[EncoderAndHead, Any]:
         """Return encoder and head as one module, and its rows."""
         module = EncoderAndHead(self.estimator_, x, head)
         if not passes_gradients(module.module, x.slice(0, 1).nan_to_num()):
@@ -230,12 +230,11 @@ class FineTuned(InnerMixin, Declared):
         # A Dataset may augment rows.
         return module, read_once(x) if isinstance(x.raw, np.ndarray | SparseRows) else x
 
-    def _minimize(self, module, x, rate, seed):
+    def _minimize(self, module: Any, x: Any, rate: float, seed: int) -> None:
         """Train a module on rows with labels."""
         plan = Plan(seed, len(x), min(self.batch_size, len(x)), (*module.noise, Label()))
-        n_steps = self.max_steps
-        if n_steps == "auto":
-            n_steps = min(_STEPS, _PASSES * plan.steps_per_pass)
+        automatic = min(_STEPS, _PASSES * plan.steps_per_pass)
+        n_steps = automatic if self.max_steps == "auto" else self.max_steps
         steps = TrainingSteps(x, plan, 0, n_steps, n_steps)
         net = AutoencoderNet(
             module,
@@ -248,7 +247,7 @@ class FineTuned(InnerMixin, Declared):
         )
         net.partial_fit(steps, epochs=steps.n_blocks)
 
-    def _outputs(self, X):
+    def _outputs(self, X: Any) -> np.ndarray:
         """Return the outputs of the head, (n, m)."""
         check_is_fitted(self)
         estimator = self.estimator_
@@ -256,13 +255,13 @@ class FineTuned(InnerMixin, Declared):
             torch.from_numpy(part).to(estimator.net_.device) for part in (self._weight, self._bias)
         )
 
-        def outputs(network, x):
+        def outputs(network: Any, x: Tensor) -> Tensor:
             return F.linear(network(x).code, weight, bias)
 
         return estimator._apply(outputs, estimator._rows(X)).astype(np.float64)
 
     @property
-    def _given(self):
+    def _given(self) -> Any:
         return DenoisingAutoencoder() if self.estimator is None else self.estimator
 
     def __sklearn_tags__(self) -> Any:
@@ -306,7 +305,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
     class_weight: dict | Literal["balanced"] | None = None
     unlabeled: int | str | None = None
 
-    def _learn_targets(self, y):
+    def _learn_targets(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         y = column_or_1d(y, warn=True)
         known = self._is_known(y)
         check_classification_targets(y[known])
@@ -322,10 +321,10 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
         return targets, weights
 
     @staticmethod
-    def _objective(x, out):
+    def _objective(x: Tensor, out: Output) -> dict[str, Tensor]:
         return {"cross_entropy": -(out.target * out.output.log_softmax(1)).sum(1)}
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy of the predictions.
 
         Parameters
@@ -349,11 +348,11 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
         weights = known if sample_weight is None else known * np.asarray(sample_weight)
         return accuracy_score(y, self.predict(X), sample_weight=weights)
 
-    def _is_known(self, y):
+    def _is_known(self, y: np.ndarray) -> np.ndarray:
         """Return which rows have a label."""
         return np.ones(len(y), bool) if self.unlabeled is None else y != self.unlabeled
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Compute the outputs of the head.
 
         Parameters
@@ -370,7 +369,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
         outputs = self._outputs(X)
         return outputs[:, 1] - outputs[:, 0] if len(self.classes_) == 2 else outputs
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Compute the probability of each class.
 
         Parameters
@@ -385,7 +384,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
         """
         return softmax(self._outputs(X), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict the most likely class of each row.
 
         Parameters
@@ -417,21 +416,21 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):
     True
     """
 
-    def _learn_targets(self, y):
+    def _learn_targets(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         self._one_target = y.ndim == 1
         return y.reshape(len(y), -1), np.ones(len(y))
 
-    def _scaled(self, targets):
+    def _scaled(self, targets: np.ndarray) -> np.ndarray:
         self._center, scale = targets.mean(axis=0), targets.std(axis=0)
         self._scale = np.where(scale > 0, scale, 1.0)
         return (targets - self._center) / self._scale
 
     @staticmethod
-    def _objective(x, out):
+    def _objective(x: Tensor, out: Output) -> dict[str, Tensor]:
         return {"squared_error": (out.target - out.output).square()}
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict the target of each row.
 
         Parameters

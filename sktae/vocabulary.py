@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from sklearn.base import TransformerMixin, _fit_context
@@ -81,7 +81,7 @@ class Vocabulary(TransformerMixin, Declared):
     max_length: Count | None = None
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the vocabulary.
 
         Parameters
@@ -118,7 +118,7 @@ class Vocabulary(TransformerMixin, Declared):
         self._separator = _SEPARATOR[self.tokenizer] if texts else None
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Number the words of texts.
 
         Parameters
@@ -145,7 +145,7 @@ class Vocabulary(TransformerMixin, Declared):
             tokens[number, : len(text)] = text[: self.max_length_]
         return tokens
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> list[Any]:
         """Turn tokens into texts.
 
         Parameters
@@ -170,7 +170,7 @@ class Vocabulary(TransformerMixin, Declared):
             raise ValueError(f"Tokens are integers from 0 on, but X holds {invalid[0]:g}.")
         return [self._text(row[~np.isnan(row)]) for row in X]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Name the columns of the tokens.
 
         Parameters

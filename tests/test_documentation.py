@@ -1,5 +1,6 @@
 """What users are told of each estimator where they work: in a notebook, by `help`, by a report."""
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.fixes import parse_version
 
 import sktae
+import sktae.datasets
+import sktae.metrics
+import sktae.timeseries
 from sktae import Autoencoder, AutoencoderNet, BaseAutoencoder
 from sktae._docstrings import entries, sections
 
@@ -18,6 +22,40 @@ PUBLIC = [getattr(sktae, name) for name in sktae.__all__ if name[0].isupper()]
 ESTIMATORS = [
     E for E in PUBLIC if issubclass(E, BaseEstimator) and E not in (BaseAutoencoder, AutoencoderNet)
 ]
+
+
+FUNCTIONS = [
+    value
+    for module in (sktae, sktae.metrics)
+    for name in module.__all__
+    if inspect.isfunction(value := getattr(module, name))
+]
+# What authors of autoencoders write, and users do not call.
+HOOKS = {"network", "objective", "inputs", "error", "residual", "nll", "surprise"}
+CLASSES = [*ESTIMATORS, BaseAutoencoder, sktae.datasets.ImageFolder, sktae.timeseries.SeriesStream]
+
+
+def is_typed(function):
+    """Return whether all arguments and the result of a function have types."""
+    signature = inspect.signature(function)
+    types = [p.annotation for p in signature.parameters.values() if p.name != "self"]
+    return inspect.Signature.empty not in (*types, signature.return_annotation)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_are_typed(function):
+    """Editors and type checkers know the arguments and the result of each public function."""
+    assert is_typed(function)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_methods_are_typed(cls):
+    """So they do of each public method, from itself or from one that it overrides."""
+    for name in {*dir(cls)} - HOOKS:
+        method = getattr(cls, name)
+        if name[0] != "_" and inspect.isfunction(method) and method.__module__[:5] == "sktae":
+            own = [getattr(base, name) for base in cls.__mro__ if name in vars(base)]
+            assert any(map(is_typed, own)), name
 
 
 @pytest.mark.parametrize("E", ESTIMATORS)

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def count_at_most(ascending: Tensor, values: Tensor) -> Tensor:
     return count
 
 
-def to_onnx(estimator, path):
+def to_onnx(estimator: Any, path: str | PathLike) -> None:
     """Export a fitted estimator to ONNX, for use without Python or without torch.
 
     The graph has one input, "X": any number of rows as float64, in the shape that the estimator was

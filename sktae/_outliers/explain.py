@@ -23,7 +23,7 @@ class ExplainMixin(ScoreMixin):
     _inputs: Inputs
     _feature_model: Ellipsoid  # mean and covariance of the features of normal rows
 
-    def explain(self, X):
+    def explain(self, X: Any) -> Any:
         """Compute which features make rows unusual.
 
         The anomaly of a row is minus its score. Each feature in turn is replaced by its expected

@@ -29,7 +29,7 @@ class ScoreMixin(OutlierMixin):
     def _anomalies(self, raw: Any) -> np.ndarray:
         """Return the anomalies of raw rows, (n,): the higher, the more unusual."""
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Score each row by how well it fits the training rows.
 
         Parameters
@@ -44,7 +44,7 @@ class ScoreMixin(OutlierMixin):
         """
         return -self._anomalies(self._validated(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Score each row relative to the threshold.
 
         Parameters
@@ -61,7 +61,7 @@ class ScoreMixin(OutlierMixin):
         check_scored_as_in_fit(self, "offset_ is a threshold for")
         return scores - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Tell outliers from inliers.
 
         Parameters
@@ -76,7 +76,7 @@ class ScoreMixin(OutlierMixin):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def fit_predict(self, X, y=None, **kwargs):
+    def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> np.ndarray:
         """Fit, and tell outliers from inliers among the training rows.
 
         Parameters
@@ -97,7 +97,7 @@ class ScoreMixin(OutlierMixin):
         """
         return self.fit(X, y, **kwargs).predict(X)
 
-    def p_values(self, X):
+    def p_values(self, X: Any) -> np.ndarray:
         """Compute how often normal rows would look at least as unusual.
 
         Of new rows from the same source as the training rows, a share of at most `alpha` has a
@@ -118,7 +118,7 @@ class ScoreMixin(OutlierMixin):
         """
         return p_values(self, self.score_samples(X))
 
-    def select(self, X, fdr=0.1):
+    def select(self, X: Any, fdr: float = 0.1) -> np.ndarray:
         """Select outliers, of which at most a given share is expected to be normal rows.
 
         The procedure of Benjamini and Hochberg is applied to `p_values` of all rows together. So

@@ -1,7 +1,7 @@
 """Attention autoencoder (tokens: Gorishniy et al. 2021; contraction: Rifai et al. 2011)."""
 
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -161,7 +161,7 @@ class AttentionAutoencoder(LossMixin, BaseAutoencoder):
         contraction = self.penalty == "contraction"
         return partial(contractive_objective if contraction else entropy_objective, self.loss)
 
-    def attention_map(self, X):
+    def attention_map(self, X: Any) -> Any:
         """Compute the attention weights of columns, averaged over blocks and heads.
 
         Parameters

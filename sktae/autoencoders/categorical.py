@@ -1,8 +1,9 @@
 """Categorical autoencoder (Jang et al. 2017; Maddison et al. 2017)."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from sktae.base import Auto, BaseAutoencoder
@@ -111,7 +112,7 @@ class CategoricalAutoencoder(BaseAutoencoder):
     def _after_fit(self, X):
         self.labels_ = self.predict_code(X)
 
-    def predict_code(self, X):
+    def predict_code(self, X: Any) -> np.ndarray:
         """Compute the category of each row.
 
         Parameters

@@ -78,7 +78,7 @@ class AttentionMixin(Declared):
             "mask": self.mask,
         }
 
-    def attention_map(self, X):
+    def attention_map(self, X: Any) -> Any:
         """Compute how much the encoder attends from patch to patch, over blocks and heads.
 
         Parameters

@@ -1,7 +1,7 @@
 """Autoencoders whose code is a normal distribution."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ default="combined"
         decoder = mlp(*sizes[::-1], activation=self.activation)
         return encoder, decoder, spec.shape, spec.n_components, self.likelihood, self.noise_scale
 
-    def code_distribution(self, X):
+    def code_distribution(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Compute the normal distributions of the codes of rows.
 
         Parameters

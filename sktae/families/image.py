@@ -124,7 +124,7 @@ class ImageMixin(NoiseMixin):
         low, high = torch.from_numpy((ends - images.shift) / images.scale).float()
         return [Bounded(low, high, sigmoid=self.output_activation != "auto")]
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
         Parameters
@@ -141,7 +141,7 @@ class ImageMixin(NoiseMixin):
         maps = np.ndim(X) == 4 and np.shape(X)[1:] == getattr(self, "code_shape_", None)
         return super().inverse_transform(np.reshape(X, (len(X), -1)) if maps else X)
 
-    def explain(self, X):
+    def explain(self, X: Any) -> Any:
         """Compute which pixels make images unusual.
 
         An image is divided into at most 8 x 8 squares. Each square in turn is replaced by its

@@ -75,7 +75,7 @@ class ContentStyleMixin(Declared):
         return torch.from_numpy(codes).float()
 
     @available_if(_has_content)
-    def swap(self, X_content, X_style):
+    def swap(self, X_content: Any, X_style: Any) -> Any:
         """Combine the content of rows with the style of other rows.
 
         Parameters

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
+from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Loaded
 from sktae._engine.settings import usual_settings
 from sktae._engine.tiles import in_tiles
+from sktae.inputs.protocol import Inputs
 from sktae.randomness import Uniform, generator, seed_of
 
 
@@ -41,16 +44,21 @@ class SamplingMixin:
     The prior is standard normal, unless a subclass overrides `_prior`.
     """
 
-    def _draw(self, network, code, u):
+    n_components_: int
+    random_state: Any
+    net_: AutoencoderNet
+    _inputs: Inputs
+
+    def _draw(self, network: Any, code: Tensor, u: Tensor) -> Tensor:
         """Sample rows, as tensors, given codes (n, k) and uniform numbers (n, d) as noise."""
         raise NotImplementedError
 
-    def _prior(self, n_samples, rng):
+    def _prior(self, n_samples: int, rng: torch.Generator) -> Tensor:
         """Sample codes, (n_samples, k)."""
         return torch.randn((n_samples, self.n_components_), generator=rng)
 
     @usual_settings()
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> Any:
         """Sample new rows from the model.
 
         Parameters
@@ -73,9 +81,9 @@ class SamplingMixin:
 
         network = self.net_.module_
 
-        def draw(code_and_u):
+        def draw(code_and_u: Tensor) -> tuple[Tensor]:
             return (self._draw(network, *code_and_u.split([code.shape[1], size], 1)),)
 
         code_and_u = Loaded(torch.cat([code, u], 1).to(self.net_.device))
         (rows,) = in_tiles(draw, network, code_and_u)
-        return self._inputs.to_table(self._inputs.to_array(rows, np.float64))
+        return self._inputs.to_table(self._inputs.to_array(rows, np.dtype(np.float64)))

@@ -127,7 +127,7 @@ class SequenceMixin(NoiseMixin):
         """Return the number of steps in a patch, for sequences of so many steps."""
         return math.ceil(steps / _MAX_PATCHES) if self.patch_size == "auto" else self.patch_size
 
-    def explain(self, X):
+    def explain(self, X: Any) -> Any:
         """Compute which steps make sequences unusual.
 
         Each number in turn is replaced by its expected value, given all others, and counts in
@@ -236,7 +236,7 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
         # log-likelihoods.
         return (2 * self.error(x, out)).clamp(min=0).sqrt()
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Compute how well sequences are reconstructed, comparable across models.
 
         Parameters
@@ -270,7 +270,7 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
 
     @available_if(_is_autoregressive)
     @usual_settings()
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> Any:
         """Sample new sequences from the decoder.
 
         The decoder gets the codes of randomly chosen training sequences. It samples one step after
@@ -310,7 +310,7 @@ class SequenceAutoencoder(SequenceMixin, BaseAutoencoder):
             return (network.decode(network(x).code, patches),)
 
         (samples,) = in_tiles(decode, network, Loaded(x), Loaded(noise.to(x.device)))
-        return self._inputs.to_array(samples, np.float64)
+        return self._inputs.to_array(samples, np.dtype(np.float64))
 
     def _token_nll(self, x: Rows) -> np.ndarray:
         """Return the negative log-likelihood of each token, (n, steps), NaN where missing."""

@@ -4,7 +4,7 @@ import copy
 import warnings
 from dataclasses import field
 from numbers import Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context, clone
@@ -251,7 +251,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     _score_parameters: ClassVar = ("aggregation", "stride")
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Train the estimator on the windows of one or more series.
 
         Parameters
@@ -275,7 +275,7 @@ class WindowedDetector(SeriesScoreMixin, Declared):
 
     @available_if(_learns_in_chunks)
     @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one pass over the windows that end in the next rows of one series.
 
         New rows wait until they are as many as in a window, since the estimator would overfit to a

@@ -57,7 +57,7 @@ class SeriesScoreMixin(OutlierMixin):
     _n_waiting: int  # of these, rows that have not been trained on
     _seed: int
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> Any:
         """Score each timepoint by how well the rows around it are reproduced.
 
         Parameters
@@ -73,7 +73,7 @@ class SeriesScoreMixin(OutlierMixin):
         """
         return _each(lambda anomalies: -anomalies[:, 0], self._compute(X, "anomaly"))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> Any:
         """Score each timepoint relative to the threshold.
 
         Parameters
@@ -90,7 +90,7 @@ class SeriesScoreMixin(OutlierMixin):
         check_scored_as_in_fit(self, "offset_ is a threshold for")
         return _each(lambda scores: scores - self.offset_, scores)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Tell outliers from inliers.
 
         Parameters
@@ -105,7 +105,7 @@ class SeriesScoreMixin(OutlierMixin):
         """
         return _each(lambda decision: np.where(decision < 0, -1, 1), self.decision_function(X))
 
-    def p_values(self, X):
+    def p_values(self, X: Any) -> Any:
         """Compute how often normal timepoints would look at least as unusual.
 
         They are approximate: neighboring timepoints share windows, so they are not independent, as
@@ -123,7 +123,7 @@ class SeriesScoreMixin(OutlierMixin):
         """
         return _each(lambda scores: p_values(self, scores), self.score_samples(X))
 
-    def score_next(self, rows=None, last=False):
+    def score_next(self, rows: Any = None, last: bool = False) -> np.ndarray:
         """Score a series while it arrives. Scores are those of `score_samples`.
 
         Give the rows of a series in chunks of any size. A score is returned once no later row can
@@ -147,7 +147,7 @@ class SeriesScoreMixin(OutlierMixin):
         found, _, self._stream = self._advance(self._stream, rows, last, "anomaly", None)
         return -found[:, 0]
 
-    def stream(self, series=None):
+    def stream(self, series: Any = None) -> SeriesStream:
         """Return an object that follows one series, so that many can be scored by one detector.
 
         Parameters
@@ -166,7 +166,7 @@ class SeriesScoreMixin(OutlierMixin):
         self._check_known(series)
         return SeriesStream(self, series)
 
-    def error_map(self, X):
+    def error_map(self, X: Any) -> Any:
         """Compute the error of each timepoint in each channel.
 
         Parameters
@@ -183,7 +183,7 @@ class SeriesScoreMixin(OutlierMixin):
         self._check_errors_by_channel()
         return self._compute(X, "map")
 
-    def explain(self, X):
+    def explain(self, X: Any) -> Any:
         """Compute which channels make timepoints unusual.
 
         Parameters
@@ -202,7 +202,7 @@ class SeriesScoreMixin(OutlierMixin):
             return [self._to_frame(c, x) for c, x in zip(contributions, X, strict=True)]
         return self._to_frame(contributions, X)
 
-    def events(self, X):
+    def events(self, X: Any) -> Any:
         """List the intervals of outliers.
 
         Outliers that are at most a window apart belong to one event.
@@ -238,7 +238,7 @@ class SeriesScoreMixin(OutlierMixin):
             return events[0]
         return concat_events(events, self.group, groups)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags

@@ -50,12 +50,12 @@ class SeriesStream:
         self.detector, self.series = detector, series
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all rows, so that the next one begins another series."""
         self._state, self._n_rows, self._labels = None, 0, pd.RangeIndex(0)
         self._found, self._over = np.zeros((0, 1)), []
 
-    def score(self, rows=None, last=False):
+    def score(self, rows: Any = None, last: bool = False) -> np.ndarray:
         """Score the next rows of the series; scores are those of `score_samples`.
 
         Parameters
@@ -91,7 +91,7 @@ class SeriesStream:
         self._forget(scores)
         return scores[len(scores) - len(found) :]
 
-    def events(self):
+    def events(self) -> pd.DataFrame:
         """List the events of the series so far, as `WindowedDetector.events` does.
 
         Returns
@@ -105,13 +105,13 @@ class SeriesStream:
         # Frames without events would turn the labels of the others into objects.
         return pd.concat([frame for frame in events if len(frame)] or events[:1], ignore_index=True)
 
-    def _rest(self):
+    def _rest(self) -> np.ndarray:
         """Return the scores that would be final if the series ended here; it does not."""
         ended = copy.copy(self)
         ended._state = copy.deepcopy(self._state)
         return ended.score(last=True)
 
-    def _events(self, n=None):
+    def _events(self, n: int | None = None) -> pd.DataFrame:
         """Return the events in the first n rows that are kept."""
         detector, found = self.detector, self._found[:n]
         anomalies, reasons = detector._kinds.split(found)
@@ -120,7 +120,7 @@ class SeriesStream:
         labels, names = self._labels[: len(found)], detector._channel_names(None)
         return find_events(-anomalies, detector.offset_, *distances, labels, reasons, names)
 
-    def _forget(self, scores):
+    def _forget(self, scores: np.ndarray) -> None:
         """Keep only rows that may be part of an event, or become one."""
         n, flagged = len(scores), np.flatnonzero(scores < self.detector.offset_)
         if len(flagged):
