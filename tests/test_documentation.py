@@ -96,7 +96,7 @@ def test_versions_of_all_packages_are_shown(capsys):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     needed = [*project["dependencies"], *extras["plot"], *extras["neighbors"]]
-    needed += [*extras["series"], *extras["onnx"], "sktae"]
+    needed += [*extras["series"], *extras["onnx"], *extras["arrow"], "sktae"]
     sktae.show_versions()
     shown = capsys.readouterr().out
     for name in (re.match(r"[\w-]+", requirement)[0] for requirement in needed):
