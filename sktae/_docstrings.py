@@ -26,48 +26,6 @@ _PARTS = {
     "Vocabulary": "sequences.html#tokens",
     "WindowedDetector": "series.html",
 }
-# What to look at beside an estimator: others for the same rows, or the same idea for others.
-_RELATED = {
-    "AttentionAutoencoder": "MaskedAutoencoder DenoisingAutoencoder TransformerAutoencoder",
-    "Autoencoder": "DenoisingAutoencoder VariationalAutoencoder NeighborAutoencoder",
-    "AutoencoderClassifier": "AutoencoderRegressor DenoisingAutoencoder",
-    "AutoencoderEnsemble": "DenoisingAutoencoder StackedGridSearchCV",
-    "AutoencoderImputer": "DenoisingAutoencoder MaskedAutoencoder",
-    "AutoencoderRegressor": "AutoencoderClassifier DenoisingAutoencoder",
-    "AutoregressiveAutoencoder": "RecurrentAutoencoder TransformerAutoencoder Vocabulary",
-    "BinaryAutoencoder": "CategoricalAutoencoder VectorQuantizedAutoencoder",
-    "CategoricalAutoencoder": "BinaryAutoencoder VectorQuantizedAutoencoder",
-    "ContentStyleAutoencoder": "DisentangledAutoencoder ConvolutionalVariationalAutoencoder "
-    "ConvolutionalSequenceVariationalAutoencoder",
-    "ContractiveAutoencoder": "Autoencoder DenoisingAutoencoder",
-    "ConvolutionalAutoencoder": "ConvolutionalVariationalAutoencoder VisionTransformerAutoencoder",
-    "ConvolutionalSequenceAutoencoder": "ConvolutionalSequenceVariationalAutoencoder "
-    "RecurrentAutoencoder TransformerAutoencoder",
-    "ConvolutionalSequenceVariationalAutoencoder": "ConvolutionalSequenceAutoencoder "
-    "VariationalAutoencoder",
-    "ConvolutionalVariationalAutoencoder": "ConvolutionalAutoencoder VariationalAutoencoder "
-    "ConvolutionalVectorQuantizedAutoencoder",
-    "ConvolutionalVectorQuantizedAutoencoder": "ConvolutionalAutoencoder "
-    "VectorQuantizedAutoencoder",
-    "DenoisingAutoencoder": "MaskedAutoencoder Autoencoder AutoencoderEnsemble",
-    "DisentangledAutoencoder": "VariationalAutoencoder ContentStyleAutoencoder",
-    "MaskedAutoencoder": "DenoisingAutoencoder AutoencoderImputer",
-    "NeighborAutoencoder": "Autoencoder VariationalAutoencoder",
-    "RecurrentAutoencoder": "TransformerAutoencoder ConvolutionalSequenceAutoencoder "
-    "AutoregressiveAutoencoder",
-    "SparseAutoencoder": "Autoencoder BinaryAutoencoder",
-    "StackedGridSearchCV": "StackedRandomizedSearchCV AutoencoderEnsemble",
-    "StackedRandomizedSearchCV": "StackedGridSearchCV AutoencoderEnsemble",
-    "TransformerAutoencoder": "RecurrentAutoencoder ConvolutionalSequenceAutoencoder "
-    "AutoregressiveAutoencoder",
-    "VariationalAutoencoder": "DisentangledAutoencoder ConvolutionalVariationalAutoencoder "
-    "ConvolutionalSequenceVariationalAutoencoder",
-    "VectorQuantizedAutoencoder": "BinaryAutoencoder CategoricalAutoencoder "
-    "ConvolutionalVectorQuantizedAutoencoder",
-    "VisionTransformerAutoencoder": "ConvolutionalAutoencoder TransformerAutoencoder",
-    "Vocabulary": "TransformerAutoencoder AutoregressiveAutoencoder RecurrentAutoencoder",
-    "WindowedDetector": "DenoisingAutoencoder ConvolutionalSequenceAutoencoder",
-}
 
 
 def sections(doc: str) -> dict[str, str]:
@@ -107,18 +65,21 @@ def inherit_sections(cls: type) -> None:
 
 
 def add_links(namespace: Mapping[str, Any]) -> None:
-    """Add to the documentation of estimators a link to the guide, and related estimators.
+    """Add to the documentation of estimators a link to the guide, and what related ones are.
 
     What is said of a related estimator is the first sentence of its own documentation.
     """
-    for name, related in _RELATED.items():
-        own = sections(namespace[name].__doc__ or "")
+    for name, value in namespace.items():
+        own = sections((inspect.isclass(value) and value.__doc__) or "")
+        if "See Also" not in own:
+            continue
         part = _PARTS.get(name, f"gallery-of-models.html#{name.lower()}")
-        summaries = {other: _summary(namespace[other]) for other in related.split()}
+        related = own.pop("See Also").split()
+        summaries = {other: _summary(namespace[other]) for other in related}
         see = "\n".join(f"{other} : {summary}" for other, summary in summaries.items())
         first = {"": f"{own.pop('')}\n\nRead more in the guide: {_GUIDE}{part}"}
         first |= {title: own.pop(title) for title in ("Parameters", "Attributes") if title in own}
-        namespace[name].__doc__ = _written({**first, "See Also": see, **own})
+        value.__doc__ = _written({**first, "See Also": see, **own})
 
 
 def _summary(cls: type) -> str:

@@ -143,6 +143,11 @@ class AutoencoderEnsemble(ClassNamePrefixFeaturesOutMixin, ExplainMixin, Transfo
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, where all of them are strings.
 
+    See Also
+    --------
+    DenoisingAutoencoder
+    StackedGridSearchCV
+
     References
     ----------
     .. [1] Chen, J., Sathe, S., Aggarwal, C. and Turaga, D. (2017). Outlier Detection with

@@ -31,6 +31,11 @@ class AutoencoderImputer(InnerMixin, OneToOneFeatureMixin, TransformerMixin, Dec
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, where all of them are strings.
 
+    See Also
+    --------
+    DenoisingAutoencoder
+    MaskedAutoencoder
+
     Examples
     --------
     >>> import numpy as np

@@ -443,6 +443,11 @@ class StackedGridSearchCV(_StackedSearch, GridSearchCV):
     param_grid : dict or list of dict
         Values to try, by the name of the parameter.
 
+    See Also
+    --------
+    StackedRandomizedSearchCV
+    AutoencoderEnsemble
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -470,6 +475,11 @@ class StackedRandomizedSearchCV(_StackedSearch, RandomizedSearchCV):
 
     random_state : int, RandomState instance or None, default=None
         What draws the candidates.
+
+    See Also
+    --------
+    StackedGridSearchCV
+    AutoencoderEnsemble
 
     Examples
     --------

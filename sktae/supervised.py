@@ -292,6 +292,11 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):
     classes_ : ndarray of shape (n_classes,)
         The classes.
 
+    See Also
+    --------
+    AutoencoderRegressor
+    DenoisingAutoencoder
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -405,6 +410,11 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):
     """Regressor: a linear model on the code of an autoencoder, which is trained with it.
 
     Minimizes the squared error of each target, in units of its standard deviation.
+
+    See Also
+    --------
+    AutoencoderClassifier
+    DenoisingAutoencoder
 
     Examples
     --------

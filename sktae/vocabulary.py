@@ -61,6 +61,12 @@ class Vocabulary(TransformerMixin, Declared):
     max_length_ : int
         Number of tokens to which texts are padded.
 
+    See Also
+    --------
+    TransformerAutoencoder
+    AutoregressiveAutoencoder
+    RecurrentAutoencoder
+
     Examples
     --------
     >>> from sktae import Vocabulary

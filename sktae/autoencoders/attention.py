@@ -117,6 +117,12 @@ class AttentionAutoencoder(LossMixin, BaseAutoencoder):
         True where a column's token (row of the mask) may attend to another one. A token may always
         attend to itself. None allows all.
 
+    See Also
+    --------
+    MaskedAutoencoder
+    DenoisingAutoencoder
+    TransformerAutoencoder
+
     References
     ----------
     .. [1] Gorishniy, Y., Rubachev, I., Khrulkov, V. and Babenko, A. (2021). Revisiting Deep

@@ -99,6 +99,12 @@ class AutoregressiveAutoencoder(SequenceAutoencoder):
         What predicts the next value: a linear map, or a perceptron with the encoder's hidden
         layers.
 
+    See Also
+    --------
+    RecurrentAutoencoder
+    TransformerAutoencoder
+    Vocabulary
+
     References
     ----------
     .. [1] Yule, G. U. (1927). On a Method of Investigating Periodicities in Disturbed Series.

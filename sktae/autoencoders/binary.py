@@ -67,6 +67,11 @@ class BinaryAutoencoder(BaseAutoencoder):
     balance : float, default=1.0
         Weight :math:`\\alpha` of the second term, which makes each bit a one for half of the rows.
 
+    See Also
+    --------
+    CategoricalAutoencoder
+    VectorQuantizedAutoencoder
+
     References
     ----------
     .. [1] Bengio, Y., Leonard, N. and Courville, A. (2013). Estimating or Propagating Gradients

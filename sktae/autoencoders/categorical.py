@@ -75,6 +75,11 @@ class CategoricalAutoencoder(BaseAutoencoder):
     labels_ : ndarray of shape (n_samples,)
         Category of each training row.
 
+    See Also
+    --------
+    BinaryAutoencoder
+    VectorQuantizedAutoencoder
+
     References
     ----------
     .. [1] Jang, E., Gu, S. and Poole, B. (2017). Categorical Reparameterization with

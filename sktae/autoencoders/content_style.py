@@ -22,6 +22,12 @@ class ContentStyleAutoencoder(ContentStyleMixin, DensityAutoencoder):
     KL(q(s|x) \\| N(0, 1))`, for the content :math:`c` of the :math:`n` rows of a group in a batch
     and the style :math:`s`.
 
+    See Also
+    --------
+    DisentangledAutoencoder
+    ConvolutionalVariationalAutoencoder
+    ConvolutionalSequenceVariationalAutoencoder
+
     References
     ----------
     .. [1] Bouchacourt, D., Tomioka, R. and Nowozin, S. (2018). Multi-Level Variational Autoencoder:

@@ -91,6 +91,11 @@ default="silu"
         Whether the decoder uses the encoder's weights, transposed. Otherwise small weights of the
         encoder and large ones of the decoder make the penalty small without any contraction.
 
+    See Also
+    --------
+    Autoencoder
+    DenoisingAutoencoder
+
     References
     ----------
     .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X. and Bengio, Y. (2011). Contractive

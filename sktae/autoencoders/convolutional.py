@@ -30,6 +30,11 @@ class ConvolutionalAutoencoder(ConvolutionalMixin, BaseAutoencoder):
     n_components : int or "auto", default="auto"
         Size of the code. "auto" is 128 or, with `code_channels`, the size of the map.
 
+    See Also
+    --------
+    ConvolutionalVariationalAutoencoder
+    VisionTransformerAutoencoder
+
     References
     ----------
     .. [1] Masci, J., Meier, U., Ciresan, D. and Schmidhuber, J. (2011). Stacked Convolutional

@@ -51,6 +51,12 @@ class ConvolutionalSequenceAutoencoder(SequenceAutoencoder):
     kernel_size : int, default=3
         Number of steps, or patches, that a convolution combines.
 
+    See Also
+    --------
+    ConvolutionalSequenceVariationalAutoencoder
+    RecurrentAutoencoder
+    TransformerAutoencoder
+
     References
     ----------
     .. [1] Thill, M., Konen, W., Wang, H. and Baeck, T. (2021). Temporal Convolutional Autoencoder

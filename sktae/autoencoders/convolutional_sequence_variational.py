@@ -58,6 +58,11 @@ class ConvolutionalSequenceVariationalAutoencoder(
     kernel_size : int, default=3
         Number of steps, or patches, that a convolution combines.
 
+    See Also
+    --------
+    ConvolutionalSequenceAutoencoder
+    VariationalAutoencoder
+
     References
     ----------
     .. [1] Kingma, D. P. and Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.

@@ -30,6 +30,12 @@ class ConvolutionalVariationalAutoencoder(ConvolutionalMixin, CodePartsMixin, De
         Weight :math:`\\beta` of the divergence from the prior. To compress images to a map for
         another model, take a very small one.
 
+    See Also
+    --------
+    ConvolutionalAutoencoder
+    VariationalAutoencoder
+    ConvolutionalVectorQuantizedAutoencoder
+
     References
     ----------
     .. [1] Kingma, D. P. and Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.

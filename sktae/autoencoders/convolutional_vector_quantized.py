@@ -27,6 +27,11 @@ class ConvolutionalVectorQuantizedAutoencoder(ConvolutionalMixin, QuantizedAutoe
     n_components : int or "auto", default="auto"
         Size of the code. "auto" is 128 or, with `code_channels`, the size of the map.
 
+    See Also
+    --------
+    ConvolutionalAutoencoder
+    VectorQuantizedAutoencoder
+
     References
     ----------
     .. [1] van den Oord, A., Vinyals, O. and Kavukcuoglu, K. (2017). Neural Discrete Representation

@@ -49,6 +49,12 @@ class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder)
         components or fewer, and a row more, it is 1000, or 250 passes over the rows if that is
         less.
 
+    See Also
+    --------
+    MaskedAutoencoder
+    Autoencoder
+    AutoencoderEnsemble
+
     References
     ----------
     .. [1] Vincent, P., Larochelle, H., Bengio, Y. and Manzagol, P.-A. (2008). Extracting and

@@ -33,6 +33,11 @@ class DisentangledAutoencoder(DensityAutoencoder):
     beta : float, default=4.0
         Weight of the total correlation. With 1, this is the variational autoencoder.
 
+    See Also
+    --------
+    VariationalAutoencoder
+    ContentStyleAutoencoder
+
     References
     ----------
     .. [1] Chen, R. T. Q., Li, X., Grosse, R. and Duvenaud, D. (2018). Isolating Sources of

@@ -118,6 +118,11 @@ class MaskedAutoencoder(BaseAutoencoder):
         Number of groups of columns that are masked in turn when rows are scored. With more of them,
         a column is predicted from more others, and scores take longer. Nothing else depends on it.
 
+    See Also
+    --------
+    DenoisingAutoencoder
+    AutoencoderImputer
+
     References
     ----------
     .. [1] Devlin, J., Chang, M.-W., Lee, K. and Toutanova, K. (2019). BERT: Pre-training of Deep

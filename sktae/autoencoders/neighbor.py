@@ -126,6 +126,11 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
         that are replaced.
 
+    See Also
+    --------
+    Autoencoder
+    VariationalAutoencoder
+
     References
     ----------
     .. [1] Sainburg, T., McInnes, L. and Gentner, T. Q. (2021). Parametric UMAP Embeddings for

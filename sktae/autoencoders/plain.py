@@ -28,6 +28,12 @@ class Autoencoder(OrderedMixin, LossMixin, BaseAutoencoder):
         perceptrons then learn only what a linear model misses. The reconstruction still depends on
         the code alone.
 
+    See Also
+    --------
+    DenoisingAutoencoder
+    VariationalAutoencoder
+    NeighborAutoencoder
+
     References
     ----------
     .. [1] Hinton, G. E. and Salakhutdinov, R. R. (2006). Reducing the Dimensionality of Data with

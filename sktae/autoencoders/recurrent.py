@@ -63,6 +63,12 @@ class RecurrentAutoencoder(SequenceAutoencoder):
         Whether each layer of the encoder has a second one that begins at the end of sequences. The
         code is a linear map of the last states of both.
 
+    See Also
+    --------
+    TransformerAutoencoder
+    ConvolutionalSequenceAutoencoder
+    AutoregressiveAutoencoder
+
     References
     ----------
     .. [1] Srivastava, N., Mansimov, E. and Salakhutdinov, R. (2015). Unsupervised Learning of Video

@@ -157,6 +157,11 @@ class SparseAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder):
         may be negative for "topk", and are not for "batch_topk". `n_components_` or more keeps
         all activations, or all positive ones.
 
+    See Also
+    --------
+    Autoencoder
+    BinaryAutoencoder
+
     References
     ----------
     .. [1] Ng, A. (2011). Sparse Autoencoder. CS294A Lecture Notes, Stanford University.

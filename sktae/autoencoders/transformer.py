@@ -64,6 +64,12 @@ class TransformerAutoencoder(AttentionMixin, SequenceAutoencoder):
         Shape of the code of a sequence, which `transform` returns as a row: (n_components,), or
         with `bottleneck="steps"`, (n_patches, n_components), or with channels in place of patches.
 
+    See Also
+    --------
+    RecurrentAutoencoder
+    ConvolutionalSequenceAutoencoder
+    AutoregressiveAutoencoder
+
     References
     ----------
     .. [1] Vaswani, A., Shazeer, N., Parmar, N., Uszkoreit, J., Jones, L., Gomez, A. N., Kaiser, L.

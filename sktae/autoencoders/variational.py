@@ -31,6 +31,12 @@ class VariationalAutoencoder(DensityAutoencoder):
         Divergence of each component, in nats and averaged over the batch, up to which it is not
         penalized. This keeps the code from collapsing to the prior.
 
+    See Also
+    --------
+    DisentangledAutoencoder
+    ConvolutionalVariationalAutoencoder
+    ConvolutionalSequenceVariationalAutoencoder
+
     References
     ----------
     .. [1] Kingma, D. P. and Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.

@@ -19,6 +19,12 @@ class VectorQuantizedAutoencoder(LossMixin, QuantizedAutoencoder):
     Minimizes :math:`\\|x - g(e)\\|^2 + \\|sg[f(x)] - e\\|^2 + \\alpha \\|f(x) - sg[e]\\|^2`, with
     the nearest rows :math:`e` of the codebook and the stop-gradient :math:`sg`.
 
+    See Also
+    --------
+    BinaryAutoencoder
+    CategoricalAutoencoder
+    ConvolutionalVectorQuantizedAutoencoder
+
     References
     ----------
     .. [1] van den Oord, A., Vinyals, O. and Kavukcuoglu, K. (2017). Neural Discrete Representation

@@ -88,6 +88,11 @@ class VisionTransformerAutoencoder(AttentionMixin, ImageMixin, BaseAutoencoder):
     grid_shape_ : tuple of int
         Number of rows and of columns of patches.
 
+    See Also
+    --------
+    ConvolutionalAutoencoder
+    TransformerAutoencoder
+
     References
     ----------
     .. [1] Dosovitskiy, A., Beyer, L., Kolesnikov, A., Weissenborn, D., Zhai, X., Unterthiner, T.,

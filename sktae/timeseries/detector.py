@@ -215,6 +215,11 @@ class WindowedDetector(SeriesScoreMixin, Declared):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the channels seen in `fit`, where all of them are strings.
 
+    See Also
+    --------
+    DenoisingAutoencoder
+    ConvolutionalSequenceAutoencoder
+
     Examples
     --------
     >>> import numpy as np
