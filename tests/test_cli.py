@@ -23,7 +23,6 @@ from sktae.inputs.tabular import Tabular
 from sktae_cli import app
 
 PAGE = Path(__file__).parents[1] / "docs" / "guide" / "command-line.md"
-REPORTS = hasattr(sktae, "write_report")
 FAST = ["--set", "max_steps=20", "--set", "calibration=none"]
 
 
@@ -342,7 +341,6 @@ def test_map(table):
     assert "'map.doc' must end in .png, .svg or .pdf" in said
 
 
-@pytest.mark.skipif(not REPORTS, reason="there are no reports")
 def test_report(table):
     """The page of a model, and that of detect, are those of the library."""
     run("fit", "data.csv", "--drop", "id,bad", *FAST, "--out", "m.sktae")
@@ -381,8 +379,6 @@ def test_the_page_of_the_guide():
             exec(args[1], {})
             continue
         assert program == "sktae"
-        if args[0] == "report" and not REPORTS:
-            continue
         if args[0] in ("detect", "fit", "map"):  # quickly
             prefix = "estimator__" * ("flow.csv" in args)
             args += ["--set", f"{prefix}max_steps=20"]

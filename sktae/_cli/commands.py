@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import typer
-from sklearn.pipeline import Pipeline
 
+import sktae
 from sktae import (
     DenoisingAutoencoder,
     MaskedAutoencoder,
@@ -21,6 +21,7 @@ from sktae import (
 from sktae._cli import models, results, tables
 from sktae._cli.console import Console
 from sktae._cli.rows import Rows, names_of, rows_to_fit, rows_to_judge
+from sktae._pipelines import last_step
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -80,7 +81,7 @@ def explain(console, *, model, data, out, index, time, json):
     model, rows = _loaded(console, model, data, index=index, time=time)
     _check_detects(model)
     observed = np.flatnonzero(rows.observed)
-    contributions = results.explained(model, rows.X.iloc[observed]).set_axis(observed)
+    contributions = sktae.explain(model, rows.X.iloc[observed]).set_axis(observed)
     table = pd.concat([rows.beside, contributions.reindex(range(len(rows.X)))], axis=1)
     _write(table, out, json)
     return {**_described(model, rows), "out": out}
@@ -207,7 +208,7 @@ def _note_empty(console: Console, rows: Rows) -> None:
 
 
 def _check_detects(model: Any) -> None:
-    last = model[-1] if isinstance(model, Pipeline) else model
+    last = last_step(model)
     if not hasattr(last, "offset_"):
         raise ValueError(f"{type(last).__name__} is no detector, so it cannot judge rows.")
 
@@ -225,7 +226,7 @@ def _write(table: pd.DataFrame, out: str | None, json: bool) -> None:
 
 
 def _described(model: Any, rows: Rows) -> dict[str, Any]:
-    last = model[-1] if isinstance(model, Pipeline) else model
+    last = last_step(model)
     channels = [name for name in rows.X if name != getattr(last, "group", None)]
     return {
         "estimator": type(last).__name__,
@@ -237,7 +238,7 @@ def _described(model: Any, rows: Rows) -> dict[str, Any]:
 
 def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> dict[str, Any]:
     """Say what was found, and return it."""
-    last = model[-1] if isinstance(model, Pipeline) else model
+    last = last_step(model)
     summary: dict[str, Any] = {
         "outliers": int((table["outlier"] == True).sum()),  # noqa: E712 (or missing)
         "threshold": float(last.offset_),
@@ -246,7 +247,7 @@ def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> di
     n, share = summary["outliers"], summary["outliers"] / len(table)
     console.say(f"{type(last).__name__} finds {n} outliers in {len(table)} rows ({share:.1%}).")
     if rows.series:
-        events = last.events(rows.X)
+        events = sktae.events(model, rows.X)
         summary["events"] = events.to_dict("records")
         for event in summary["events"][: results.SHOWN]:
             channels = ", ".join(event["channels"])
@@ -268,7 +269,7 @@ def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> di
 
 
 def _write_report(model: Any, rows: Rows, path: str) -> None:
-    from sktae import write_report  # type: ignore[attr-defined]
+    from sktae import write_report
 
     X, y = rows.X[rows.observed], None
     if rows.beside.shape[1] and not rows.series:

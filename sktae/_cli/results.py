@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.pipeline import Pipeline
 
 from sktae._cli.console import Console
 from sktae._cli.rows import Rows
 from sktae._outliers.scores import p_values
+from sktae._pipelines import explain, last_step
 
 # So many columns at most are given as reasons, if each adds this share of the anomaly or more.
 _REASONS, _LEAST = 3, 0.1
@@ -17,17 +17,12 @@ _REASONS, _LEAST = 3, 0.1
 SHOWN = 5
 
 
-def explained(model: Any, X: pd.DataFrame) -> pd.DataFrame:
-    """Return what each column adds to the anomaly of each row."""
-    return model.explain(X)
-
-
 def scored(model: Any, rows: Rows) -> pd.DataFrame:
     """Return a table with the score of each row, whether it is an outlier, and why.
 
     A row without any value has no score and no label.
     """
-    last, observed = model[-1] if isinstance(model, Pipeline) else model, rows.observed
+    last, observed = last_step(model), rows.observed
     X = rows.X[observed]
     scores = model.score_samples(X)
     flagged = scores < last.offset_
@@ -40,7 +35,7 @@ def scored(model: Any, rows: Rows) -> pd.DataFrame:
     if flagged.any():
         # Of a series, all rows: the reasons of a row depend on those around it.
         some = np.ones(len(X), bool) if rows.series else flagged
-        contributions = explained(model, X[some])[flagged[some]]
+        contributions = explain(model, X[some])[flagged[some]]
         reasons = _reasons(contributions, X[flagged])
         table.loc[flagged, table.columns[-_REASONS:]] = reasons
     return pd.concat([rows.beside, table.reindex(range(len(rows.X)))], axis=1)

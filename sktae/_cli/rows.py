@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from sktae import WindowedDetector
 from sktae._cli.console import Console
+from sktae._pipelines import last_step
 from sktae.inputs.dtypes import holds_dates, kind_of
 
 # A column of text is one of numbers if so large a share of its values are; the others are missing.
@@ -114,7 +114,7 @@ def rows_to_judge(
     """Return the rows of a table that a fitted model is to judge: the columns of its fit."""
     names = names_of(index, table)
     _check_names(table, index=names, label=[label], time=[time])
-    last = model[-1] if isinstance(model, Pipeline) else model
+    last = last_step(model)
     series, group = isinstance(last, WindowedDetector), getattr(last, "group", None)
     special = {*names, label, time, group}
     chosen = list(getattr(model, "feature_names_in_", [c for c in table if c not in special]))

@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from sktae._outliers.scores import check_scored_as_in_fit
+from sktae._pipelines import explain
 from sktae._report.elements import LONGEST, shortened
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
@@ -19,12 +20,6 @@ from sktae.timeseries.detector import WindowedDetector
 from sktae.timeseries.validation import rows_of, split_series
 
 _DETECTORS = BaseAutoencoder, AutoencoderEnsemble, WindowedDetector
-
-
-def explained(detector: Any, X: Any) -> Any:
-    """Return the contributions of columns to the anomaly of rows."""
-    before, model = unwrapped(detector)
-    return model.explain(X if before is None else before.transform(X))
 
 
 def unwrapped(detector: Any) -> tuple[Any, Any]:
@@ -131,7 +126,7 @@ class Subject:
 
     def reasons(self, rows: np.ndarray) -> Reasons:
         """Return what makes some rows of a table unusual."""
-        found = explained(self.detector, _safe_indexing(self.X, rows))
+        found = explain(self.detector, _safe_indexing(self.X, rows))
         names = [_flat(name, found.columns) for name in found.columns]
         frame = _columns(self.frame, names, self.before is None)
         if frame is None:

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 # Colors that are told apart with any color vision (Okabe and Ito 2008), on white and on black.
 _COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
@@ -76,13 +75,6 @@ def _name_rows(ax: Any, names: list[str], height: int) -> None:
     ax.set_yticklabels(names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-
-
-def _final(estimator: Any) -> Any:
-    """Return the last step of a pipeline, the best estimator of a search, or what is given."""
-    if isinstance(estimator, Pipeline):
-        return _final(estimator[-1])
-    return _final(estimator.best_estimator_) if hasattr(estimator, "best_estimator_") else estimator
 
 
 def _reconstruct(estimator: Any, X: Any) -> Any:

@@ -12,8 +12,9 @@ from sklearn.metrics import (
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from sktae._pipelines import last_step
 from sktae.metrics._detection import _outliers
-from sktae.plot._axes import _COLORS, _final, _foreground, _legend, _new_axes, _trim
+from sktae.plot._axes import _COLORS, _foreground, _legend, _new_axes, _trim
 
 _STYLES = ["-", "--", "-.", ":"]
 
@@ -88,7 +89,7 @@ class DetectionCurveDisplay:
             The display, with the plot.
         """
         if not isinstance(estimator, Mapping):
-            estimator = {type(_final(estimator)).__name__: estimator}
+            estimator = {type(last_step(estimator)).__name__: estimator}
         for detector in estimator.values():
             check_is_fitted(detector)
         scores = {name: detector.score_samples(X) for name, detector in estimator.items()}

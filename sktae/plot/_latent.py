@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
+from sktae._pipelines import last_step
 from sktae.plot._axes import (
     _COLORS,
     _MARKERS,
     _colormap,
     _draw,
-    _final,
     _first,
     _legend,
     _name_rows,
@@ -111,7 +111,7 @@ class LatentDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
-        final = _final(estimator)
+        final = last_step(estimator)
         shape = getattr(final, "code_shape_", ())
         if len(shape) == 3 or squares:
             few, image_shape = _first(X, n_images), getattr(final, "image_shape_", None)

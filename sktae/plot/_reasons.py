@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sktae._outliers.explain import ExplainMixin
+from sktae._pipelines import explain
 from sktae.plot._axes import _COLORS, _new_axes, _places, _trim
 
 # Columns that are shown of one row, and of many.
@@ -78,12 +79,13 @@ class ReasonsDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
-        table = _explained(estimator, X)
+        table = explain(estimator, X)
         reasons = pd.DataFrame(
             np.asarray(table), getattr(table, "index", None), columns=list(table.columns)
         )
         values = np.asarray(X, dtype=object)
-        if values.shape != reasons.shape:
+        names = getattr(X, "columns", reasons.columns)  # a pipeline may have made others
+        if values.shape != reasons.shape or list(names) != list(reasons.columns):
             return cls(reasons).plot(ax, **kwargs)
         return cls(reasons, values, _expected(estimator, X)).plot(ax, **kwargs)
 
@@ -153,10 +155,6 @@ class ReasonsDisplay:
         if self.expected is None:
             return name
         return f"{name}\nexpected {_text(self.expected[0, column])}"
-
-
-def _explained(estimator: Any, X: Any) -> Any:
-    return estimator.explain(X)
 
 
 def _expected(estimator: Any, X: Any) -> Any:

@@ -1,12 +1,15 @@
 """A display of the scores of rows and of the threshold."""
 
 import math
+from functools import partial
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sktae import _pipelines
+from sktae._pipelines import last_step
 from sktae.metrics._detection import _outliers
-from sktae.plot._axes import _COLORS, _final, _foreground, _legend, _new_axes, _trim
+from sktae.plot._axes import _COLORS, _foreground, _legend, _new_axes, _trim
 
 # If scores lie so many times as far below their median as above it, the axis is linear only near
 # the median, and logarithmic far from it.
@@ -86,10 +89,11 @@ class ScoreDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
-        final = _final(estimator)
+        final = last_step(estimator)
         score, threshold = estimator.score_samples, getattr(final, "offset_", None)
         if p_values:
-            score, known = estimator.p_values, final.calibration_scores_
+            score = partial(_pipelines.p_values, estimator)
+            known = final.calibration_scores_
             threshold = (1 + known.searchsorted(threshold)) / (1 + len(known))
         training = None if X_train is None else score(X_train)
         settings = {"threshold": threshold, "p_values": p_values, "ax": ax}

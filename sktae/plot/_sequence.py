@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sktae._pipelines import last_step
 from sktae.plot._axes import (
     _COLORS,
-    _final,
     _first,
     _foreground,
     _legend,
@@ -77,7 +77,7 @@ class SequenceDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
-        final = _final(estimator)
+        final = last_step(estimator)
         if getattr(final, "n_tokens", None) is not None:
             raise ValueError(
                 f"SequenceDisplay draws sequences of numbers, but those of {type(final).__name__} "

@@ -5,7 +5,8 @@ from itertools import chain, cycle
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sktae.plot._axes import _COLORS, _final, _foreground, _legend, _new_axes, _trim
+from sktae._pipelines import last_step
+from sktae.plot._axes import _COLORS, _foreground, _legend, _new_axes, _trim
 
 
 class TrainingDisplay:
@@ -60,7 +61,7 @@ class TrainingDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
-        final = _final(estimator)
+        final = last_step(estimator)
         if not hasattr(final, "history_"):
             raise ValueError(
                 f"TrainingDisplay draws history_, which {type(final).__name__} does not have; "
