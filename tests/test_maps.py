@@ -230,6 +230,20 @@ def test_a_map_shows_rows_and_what_lies_between(drawn):
     plt.close("all")
 
 
+def test_a_few_far_points_do_not_shrink_a_map():
+    """They are drawn on the border; where there are none, no point is moved."""
+    codes = np.random.default_rng(0).normal(size=(500, 2))
+    near = MapDisplay(codes).plot()
+    np.testing.assert_array_equal(near.ax_.collections[0].get_offsets(), codes)
+    far = MapDisplay(np.vstack([codes, [[100, 0], [0, -100]]])).plot()
+    drawn = np.asarray(far.ax_.collections[0].get_offsets())
+    np.testing.assert_array_equal(drawn[:-2], codes)
+    (left, right), (bottom, top) = far.ax_.get_xlim(), far.ax_.get_ylim()
+    np.testing.assert_array_equal(drawn[-2:], [[right, 0], [0, bottom]])
+    assert max(right - left, top - bottom) < 1.5 * np.ptp(codes, axis=0).max()
+    plt.close("all")
+
+
 @pytest.mark.parametrize(
     ("k", "decoded", "match"),
     [

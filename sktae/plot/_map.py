@@ -17,6 +17,9 @@ _PALE = 0.5
 # Nothing is decoded where the nearest code is farther than this share of the map's diagonal: there
 # is nothing that the decoder could have learned it from.
 _REACH = 1 / 24
+# The axes hold the codes between these two quantiles, and so much more of that range on each side:
+# all codes of most maps, but not a few far ones, for which the others would shrink to a spot.
+_MIDDLE, _AROUND = (0.01, 0.99), 0.35
 # Colors that are told apart with any color vision (Okabe and Ito 2008). Where there are more
 # classes than colors, the next ones have the next marker.
 _COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000"]
@@ -28,6 +31,9 @@ _OPAQUE = 2_000
 
 class MapDisplay:
     """Codes of two numbers as a map, and what lies where.
+
+    The axes hold the middle 98 % of the codes in each component, and a margin. The few points that
+    lie farther out are drawn on the border.
 
     Parameters
     ----------
@@ -160,16 +166,18 @@ class MapDisplay:
 
     def _scatter(self, style: dict[str, Any]) -> None:
         alpha = min(1.0, math.sqrt(_OPAQUE / max(1, len(self.codes))))
-        style = {"s": 14, "linewidths": 0, "alpha": alpha, **style}
+        # Markers on the border are drawn whole.
+        style = {"s": 14, "linewidths": 0, "alpha": alpha, "clip_on": False, **style}
+        inside = self.codes.clip(*_corners(self.codes))
         if self.labels is None:
-            self.ax_.scatter(*self.codes.T, **{"color": "#333333", **style})
+            self.ax_.scatter(*inside.T, **{"color": "#333333", **style})
             return
         for number, label in enumerate(np.unique(self.labels)):
             look = {
                 "color": _COLORS[number % len(_COLORS)],
                 "marker": _MARKERS[number // len(_COLORS) % len(_MARKERS)],
             }
-            points = self.codes[self.labels == label].T
+            points = inside[self.labels == label].T
             self.ax_.scatter(*points, label=str(label), **{**look, **style})
         legend = self.ax_.legend(
             frameon=False, markerscale=2, loc="upper left", bbox_to_anchor=(1.0, 1.0)
@@ -180,7 +188,10 @@ class MapDisplay:
 
 def _corners(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and the highest corner of the map, with a margin."""
-    low, high = codes.min(axis=0), codes.max(axis=0)
+    lowest, highest = codes.min(axis=0), codes.max(axis=0)
+    low, high = np.quantile(codes, _MIDDLE, axis=0)
+    around = _AROUND * (high - low)
+    low, high = np.maximum(lowest, low - around), np.minimum(highest, high + around)
     margin = np.where(high > low, 0.05 * (high - low), 0.5)
     return low - margin, high + margin
 
