@@ -27,7 +27,8 @@ def training_steps(
         )
     if estimator.max_steps == "auto":
         auto = estimator._auto(spec.shape)
-        limits[0] = min(auto.steps[spec.narrow], auto.passes[spec.narrow] * plan.steps_per_pass)
+        passes = auto.passes[spec.narrow] * plan.steps_per_pass
+        limits[0] = min(auto.steps[spec.narrow], max(auto.fewest, passes))
     if estimator.max_epochs is not None:
         limits[1] = estimator.max_epochs * plan.steps_per_pass
     budget = min(limit for limit in limits if limit is not None)

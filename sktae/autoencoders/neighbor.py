@@ -18,6 +18,12 @@ from sktae.nn.losses import squared
 from sktae.parameters import Count, NonNegative
 from sktae.randomness import Neighbor
 
+# Codes of so few numbers are maps to look at, where neighbors count most. Larger ones have room for
+# neighbors and for the rows, so a small weight keeps both.
+_MAP = 3
+# The weight of neighbors and the noise for maps, then for larger codes: see the rows of digits with
+# 4, 8 and 16 components in benchmarks/results/quality/maps.csv.
+_ALPHAS, _LEVELS = (0.5, 0.02), (0.7, 0.5)
 # Squared distances below this one are no nearer, as in UMAP.
 _NEAREST = 1e-3
 
@@ -70,6 +76,8 @@ def repulsion(code, a, b):
 
 def loss(min_dist, x, out, *, alpha, negative_sample_rate):
     (a, b), size = curve(min_dist), x[0].numel()
+    if isinstance(alpha, str):
+        alpha = _ALPHAS[out.code.shape[1] > _MAP]
     return {
         "reconstruction": squared(x, out.recon),
         "attraction": alpha * size * attraction(out.code, out.near, a, b),
@@ -103,10 +111,12 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         Largest step size of the optimizer; "auto" is 0.01.
 
     max_steps : int, "auto" or None, default="auto"
-        Number of training steps; "auto" is 2000.
+        Number of training steps; "auto" is 120 passes over the rows, but at least 1000 and at most
+        2000 steps.
 
-    alpha : float, default=0.5
-        Weight of neighbors. With 0, this is the denoising autoencoder.
+    alpha : float or "auto", default="auto"
+        Weight of neighbors. With 0, this is the denoising autoencoder. "auto" is 0.5 for codes of
+        up to three components, and 0.02 for larger ones, which keep neighbors more easily.
 
     n_neighbors : int, default=15
         How many rows are neighbors of a row. The more, the more the map shows of the shape of the
@@ -126,9 +136,10 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         by the mean of their column (by 0 without `standardize`). "swap" replaces entries by those
         of another row. None for no corruption.
 
-    noise_level : float, default=0.7
+    noise_level : float or "auto", default="auto"
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
-        that are replaced.
+        that are replaced. "auto" is 0.7 for codes of up to three components, and 0.5 for larger
+        ones.
 
     See Also
     --------
@@ -154,13 +165,13 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     (1, 64)
     """
 
-    alpha: NonNegative = 0.5
+    alpha: Literal["auto"] | NonNegative = "auto"
     n_neighbors: Count = 15
     min_dist: NonNegative = 0.1
     metric: Literal["euclidean", "manhattan", "cosine"] = "euclidean"
     negative_sample_rate: NonNegative = 2.0
     noise: Noise | None = "gaussian"
-    noise_level: NonNegative = 0.7
+    noise_level: Literal["auto"] | NonNegative = "auto"  # type: ignore[assignment]
 
     def network(self, spec):
         sizes = *spec.shape, spec.n_components, spec.widths, self.activation
@@ -172,5 +183,10 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
 
     def _auto(self, shape):
         # Chosen on digits: see benchmarks/results/quality/maps.csv.
-        widths, always = (128, 128, 128), (math.inf, math.inf)
-        return Auto(2, (widths, widths), rates=(1e-2, 1e-2), steps=(2000, 2000), passes=always)
+        widths = (128, 128, 128)
+        steps = {"steps": (2000, 2000), "passes": (120, 120), "fewest": 1000}
+        return Auto(2, (widths, widths), (1e-2, 1e-2), **steps)
+
+    def _level(self, spec):
+        is_large = spec.n_components > _MAP
+        return _LEVELS[is_large] if self.noise_level == "auto" else self.noise_level
