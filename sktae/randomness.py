@@ -186,10 +186,12 @@ class Neighbor:
     """One of the nearest training rows of each row; the nearer, the more often.
 
     It is drawn by the weights of UMAP, from the `n_neighbors` nearest by a metric of scikit-learn.
+    Those of another label have 1 - `target_weight` of their weights.
     """
 
     n_neighbors: int
     metric: str = "euclidean"
+    target_weight: float = 0.0
     shape: tuple[int, ...] = ()
 
     def draw(self, rng: torch.Generator, n: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 import copy
 from abc import abstractmethod
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -30,7 +30,7 @@ from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.inputs.datasets import SparseRows
 from sktae.inputs.weights import check_weights
 from sktae.parameters import Count, Declared, Positive, Seed, plain_copy, take_over
-from sktae.randomness import Draw, Label, Plan, seed_of
+from sktae.randomness import Draw, Label, Neighbor, Plan, seed_of
 
 # Largest step size of the head alone, whose loss is convex.
 _HEAD_RATE = 0.01
@@ -72,9 +72,10 @@ class EncoderAndHead(nn.Module):
         super().__init__()
         self.module, self.head = estimator.net_.module_.requires_grad_(), head
         self.network = estimator._network(x)  # completes rows, if values are missing
-        # What a group of rows shares is for the fit of the autoencoder alone.
+        # What labels say of rows is for the fit of the autoencoder alone.
         noise = self.module.noise
-        self.noise = () if Label() in noise else noise
+        noise = [replace(d, target_weight=0.0) if isinstance(d, Neighbor) else d for d in noise]
+        self.noise = () if Label() in noise else tuple(noise)
 
     def train(self, mode: bool = True) -> "EncoderAndHead":
         # Statistics of training rows, such as those of a batch norm, stay those of the fit.

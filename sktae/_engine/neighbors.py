@@ -29,13 +29,21 @@ class NeighborGraph:
 
     seed : int
         Seed of the approximate search.
+
+    labels : Tensor of shape (n,) or None, default=None
+        The labels of rows, -1 for none, of which neighbors may have others.
     """
 
-    def __init__(self, x: Tensor, draw: Neighbor, seed: int):
+    def __init__(self, x: Tensor, draw: Neighbor, seed: int, labels: Tensor | None = None):
         rows = x.flatten(1).nan_to_num().cpu().numpy()
         distances, nearest = _nearest(rows, min(draw.n_neighbors, len(rows) - 1), draw, seed)
         self.nearest = torch.from_numpy(nearest)
-        self.ends = torch.from_numpy(_weights(distances).cumsum(1)).float()
+        weights = torch.from_numpy(_weights(distances))
+        if labels is not None and draw.target_weight > 0:
+            own, others = labels[:, None], labels[self.nearest]
+            differ = (own != others) & (own >= 0) & (others >= 0)
+            weights = torch.where(differ, 1 - draw.target_weight, 1.0) * weights
+        self.ends = weights.cumsum(1).float()
 
     def drawn(self, numbers: Tensor, rows: Tensor) -> Tensor:
         """Turn numbers between 0 and 1 into one near row for each of these rows."""

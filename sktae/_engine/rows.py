@@ -104,7 +104,7 @@ class Rows:
         """Return the nearest rows of each row; they are searched for once."""
         if self._graph is None or self._graph[0] != draw:
             x = self.x if isinstance(self, Loaded) else self.load().x
-            self._graph = draw, NeighborGraph(x, draw, seed)
+            self._graph = draw, NeighborGraph(x, draw, seed, self.labels)
         return self._graph[1]
 
     def choose(self, rows: Tensor) -> "Rows":

@@ -25,6 +25,15 @@ def penalized_negative_elbo(likelihood, x, out, *, beta, gamma):
     return {**negative_elbo(likelihood, x, out, beta=beta), "dependence": dependence}
 
 
+def numbered(y, n):
+    """Number the groups of n rows; -1 and NaN, which stand for an unknown one, become -1."""
+    y = column_or_1d(y)
+    if len(y) != n:
+        raise ValueError(f"y has the groups of {len(y)} rows, but X has {n} rows.")
+    codes, _ = pd.factorize(np.where(y == -1, None, y))
+    return torch.from_numpy(codes).float()
+
+
 def _has_content(estimator: Any) -> bool:
     if estimator.n_content == 0:
         raise AttributeError(
@@ -66,13 +75,7 @@ class ContentStyleMixin(Declared):
         return n
 
     def _groups(self, y, n):
-        if y is None or self.n_content == 0:
-            return None
-        y = column_or_1d(y)
-        if len(y) != n:
-            raise ValueError(f"y has the groups of {len(y)} rows, but X has {n} rows.")
-        codes, _ = pd.factorize(np.where(y == -1, None, y))
-        return torch.from_numpy(codes).float()
+        return None if y is None or self.n_content == 0 else numbered(y, n)
 
     @available_if(_has_content)
     def swap(self, X_content: Any, X_style: Any) -> Any:
