@@ -18,7 +18,13 @@ from sktae import NeighborAutoencoder
 from sktae._engine import neighbors
 from sktae._engine.neighbors import NeighborGraph
 from sktae._engine.rows import Loaded
-from sktae.autoencoders.neighbor import attraction, curve, repulsion
+from sktae.autoencoders.neighbor import (
+    attraction,
+    curve,
+    distortion,
+    repulsion,
+    squared_distances,
+)
 from sktae.metrics import (
     _neighbors,
     continuity,
@@ -164,9 +170,48 @@ def test_forces_are_the_cross_entropy_of_umap():
     expected = torch.stack([-q(x, y).log() for x, y in pairs])
     torch.testing.assert_close(attraction(code, near.double(), a, b), expected)
     others = [[-(1 - q(code[i], code[j])).log() for j in range(6) if j != i] for i in range(6)]
-    torch.testing.assert_close(
-        repulsion(code, a, b), torch.stack([torch.stack(row).mean() for row in others])
+    squares = squared_distances(code)
+    torch.testing.assert_close(squares, torch.cdist(code, code).square())
+    expected = torch.stack([torch.stack(row).mean() for row in others])
+    torch.testing.assert_close(repulsion(squares, a, b), expected)
+
+
+def test_distortion_is_that_of_distances():
+    """It is 0 for a map of the same shape in any size, and 1 less the correlation for others."""
+    x, y = torch.randn(2, 30, 2, generator=torch.Generator().manual_seed(0)).double()
+    same = distortion(squared_distances(x), squared_distances(7 * x))
+    assert float(same) == pytest.approx(0, abs=1e-3)
+    r = np.corrcoef(torch.cdist(x, x).flatten(), torch.cdist(y, y).flatten())[0, 1]
+    other = distortion(squared_distances(x), squared_distances(y))
+    assert float(other) == pytest.approx(1 - r, abs=0.01)
+
+
+def test_neighbors_with_another_label_are_drawn_less(X):
+    """By the share that they are told; where a label is unknown, they are drawn as ever."""
+    rows = torch.from_numpy(X[:200]).float()
+    labels = torch.randint(-1, 2, (200,), generator=torch.Generator().manual_seed(0)).float()
+    plain = NeighborGraph(rows, Neighbor(15), 0, labels)
+    told = NeighborGraph(rows, Neighbor(15, target_weight=0.9), 0, labels)
+    before, after = (graph.ends.diff(dim=1, prepend=torch.zeros(200, 1)) for graph in (plain, told))
+    own, others = labels[:, None], labels[plain.nearest]
+    less = (own != others) & (own != -1) & (others != -1)
+    torch.testing.assert_close(after, torch.where(less, 0.1, 1.0) * before, rtol=1e-3, atol=1e-5)
+
+
+def test_labels_change_a_map_only_if_they_count(X):
+    """`y` is ignored without a weight; with one, -1 and NaN are unknown labels."""
+    y = np.where(X[:, 0] > 0, 1.0, 0.0)
+    plain = quick(NeighborAutoencoder).fit(X)
+    np.testing.assert_array_equal(
+        plain.transform(X), quick(NeighborAutoencoder).fit(X, y).transform(X)
     )
+    told = quick(NeighborAutoencoder, target_weight=0.9)
+    assert not np.allclose(plain.transform(X), told.fit(X, y).transform(X))
+    for unknown in (-1, np.nan):
+        codes = told.fit(X, np.full(len(X), unknown)).transform(X)
+        np.testing.assert_array_equal(plain.transform(X), codes)
+    with pytest.raises(ValueError, match="groups of 5 rows, but X has"):
+        told.fit(X, y[:5])
 
 
 def test_a_map_keeps_neighbors_and_rows():
@@ -191,6 +236,7 @@ def test_settings_of_neighbors_change_the_map(X):
         {"metric": "cosine"},
         {"negative_sample_rate": 1.0},
         {"alpha": 0.1},
+        {"shape_weight": 0.0},
     ):
         other = quick(NeighborAutoencoder, **settings).fit(X).transform(X)
         assert not np.allclose(plain, other), settings

@@ -12,18 +12,18 @@ from torch.nn.functional import softplus
 
 from sktae.base import Auto, BaseAutoencoder
 from sktae.families.noise import NoiseMixin
+from sktae.families.parts import numbered
 from sktae.nn.corruption import Noise
 from sktae.nn.layers import EncoderDecoder
 from sktae.nn.losses import squared
-from sktae.parameters import Count, NonNegative
+from sktae.parameters import Count, NonNegative, Rate
 from sktae.randomness import Neighbor
 
-# Codes of so few numbers are maps to look at, where neighbors count most. Larger ones have room for
-# neighbors and for the rows, so a small weight keeps both.
-_MAP = 3
-# The weight of neighbors and the noise for maps, then for larger codes: see the rows of digits with
-# 4, 8 and 16 components in benchmarks/results/quality/maps.csv.
-_ALPHAS, _LEVELS = (0.5, 0.02), (0.7, 0.5)
+# Codes of up to so many numbers are maps to look at, where neighbors count most. Larger ones have
+# room for neighbors and for the rows: a small weight keeps both, and rows need less noise. See the
+# rows of digits with 2, 4, 8 and 16 components in benchmarks/results/quality/maps.csv.
+_MAP, _ALPHAS = 3, (0.5, 0.02)
+_LEVELS = ((_MAP, 0.7), (8, 0.5), (math.inf, 0.3))
 # Squared distances below this one are no nearer, as in UMAP.
 _NEAREST = 1e-3
 
@@ -65,23 +65,41 @@ def attraction(code, near, a, b):
     return softplus(log_odds((code - near).square().sum(-1), a, b))
 
 
-def repulsion(code, a, b):
+def squared_distances(x):
+    """Squared distances of all rows, (n, d) -> (n, n); differences would take far more time."""
+    lengths = x.square().sum(-1)
+    return (lengths[:, None] + lengths - 2 * x @ x.T).clamp(min=0)
+
+
+def repulsion(squares, a, b):
     """-log(1 - q) of each row and another one, mean over the others of the batch, (n,)."""
-    n, lengths = len(code), code.square().sum(-1)
-    # One product of matrices takes a fraction of the time of all differences.
-    squares = (lengths[:, None] + lengths - 2 * code @ code.T).clamp(min=0)
+    n = len(squares)
     apart = softplus(-log_odds(squares, a, b))
-    return (apart * (1 - torch.eye(n).to(code))).sum(1) / max(1, n - 1)
+    return (apart * (1 - torch.eye(n).to(squares))).sum(1) / max(1, n - 1)
 
 
-def loss(min_dist, x, out, *, alpha, negative_sample_rate):
-    (a, b), size = curve(min_dist), x[0].numel()
+def distortion(squares, others):
+    """1 - r, for the correlation r of the distances of all pairs with others, ()."""
+    pairs = torch.stack([squares, others]).flatten(1).add(_NEAREST).sqrt()
+    centered = pairs - pairs.mean(1, keepdim=True)
+    lengths = centered.square().sum(1).add(_NEAREST).sqrt()
+    return 1 - (centered[0] * centered[1]).sum() / lengths.prod()
+
+
+def loss(min_dist, shape_weight, x, out, *, alpha, negative_sample_rate):
+    (a, b), n = curve(min_dist), len(x)
     if isinstance(alpha, str):
         alpha = _ALPHAS[out.code.shape[1] > _MAP]
+    alpha, squares = alpha * x[0].numel(), squared_distances(out.code)
+    shape = {}
+    if shape_weight > 0:
+        distorted = distortion(squares, squared_distances(x.detach()))
+        shape["shape"] = (alpha * shape_weight * distorted).expand(n)
     return {
         "reconstruction": squared(x, out.recon),
-        "attraction": alpha * size * attraction(out.code, out.near, a, b),
-        "repulsion": alpha * size * negative_sample_rate * repulsion(out.code, a, b),
+        "attraction": alpha * attraction(out.code, out.near, a, b),
+        "repulsion": alpha * negative_sample_rate * repulsion(squares, a, b),
+        **shape,
     }
 
 
@@ -94,9 +112,10 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     the mean there.
 
     Minimizes :math:`\\|x - g(f(\\tilde x))\\|^2 + \\alpha d \\, (-\\log q(x, x') - m \\,
-    E_{y} \\log(1 - q(x, y)))`, for rows of :math:`d` columns, a neighbor :math:`x'`, which is drawn
-    by the weights of UMAP, the other rows :math:`y` of the batch and :math:`q(x, y) = 1 / (1 + a
-    \\|f(x) - f(y)\\|^{2b})`.
+    E_{y} \\log(1 - q(x, y)) - \\gamma r)`, for rows of :math:`d` columns, a neighbor :math:`x'`,
+    which is drawn by the weights of UMAP, the other rows :math:`y` of the batch, :math:`q(x, y) = 1
+    / (1 + a \\|f(x) - f(y)\\|^{2b})` and the correlation :math:`r` of :math:`\\|x - y\\|` and
+    :math:`\\|f(x) - f(y)\\|`.
 
     Parameters
     ----------
@@ -118,6 +137,11 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         Weight of neighbors. With 0, this is the denoising autoencoder. "auto" is 0.5 for codes of
         up to three components, and 0.02 for larger ones, which keep neighbors more easily.
 
+    shape_weight : float, default=0.3
+        Weight :math:`\\gamma` of the shape of the whole, relative to that of neighbors: distances
+        between all rows of a batch, and those between their codes, are to correlate. With 0, only
+        neighbors have a place by their distance.
+
     n_neighbors : int, default=15
         How many rows are neighbors of a row. The more, the more the map shows of the shape of the
         whole, and the less of details.
@@ -127,6 +151,11 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
 
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
         Distance by which rows are near, after `standardize`.
+
+    target_weight : float, default=0.0
+        How much labels decide on neighbors. `y` of `fit` then has the label of each row, -1 or NaN
+        if it is unknown, and the weights of neighbors with another label are multiplied by 1 -
+        `target_weight`. With 0, `y` is ignored.
 
     negative_sample_rate : float, default=2.0
         Weight :math:`m` of the other rows, which are pushed away.
@@ -138,8 +167,8 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
 
     noise_level : float or "auto", default="auto"
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
-        that are replaced. "auto" is 0.7 for codes of up to three components, and 0.5 for larger
-        ones.
+        that are replaced. "auto" is 0.7 for codes of up to three components, 0.5 for up to eight,
+        and 0.3 for more.
 
     See Also
     --------
@@ -166,20 +195,23 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     """
 
     alpha: Literal["auto"] | NonNegative = "auto"
+    shape_weight: NonNegative = 0.3
     n_neighbors: Count = 15
     min_dist: NonNegative = 0.1
     metric: Literal["euclidean", "manhattan", "cosine"] = "euclidean"
+    target_weight: Rate = 0.0
     negative_sample_rate: NonNegative = 2.0
     noise: Noise | None = "gaussian"
     noise_level: Literal["auto"] | NonNegative = "auto"  # type: ignore[assignment]
 
     def network(self, spec):
         sizes = *spec.shape, spec.n_components, spec.widths, self.activation
-        return Network(*sizes, neighbor=Neighbor(int(self.n_neighbors), self.metric))
+        neighbor = Neighbor(int(self.n_neighbors), self.metric, float(self.target_weight))
+        return Network(*sizes, neighbor=neighbor)
 
     @property
     def objective(self):
-        return partial(loss, self.min_dist)
+        return partial(loss, self.min_dist, self.shape_weight)
 
     def _auto(self, shape):
         # Chosen on digits: see benchmarks/results/quality/maps.csv.
@@ -187,6 +219,10 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         steps = {"steps": (2000, 2000), "passes": (120, 120), "fewest": 1000}
         return Auto(2, (widths, widths), (1e-2, 1e-2), **steps)
 
+    def _groups(self, y, n):
+        return None if y is None or self.target_weight == 0 else numbered(y, n)
+
     def _level(self, spec):
-        is_large = spec.n_components > _MAP
-        return _LEVELS[is_large] if self.noise_level == "auto" else self.noise_level
+        if self.noise_level != "auto":
+            return self.noise_level
+        return next(level for most, level in _LEVELS if spec.n_components <= most)
