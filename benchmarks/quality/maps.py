@@ -150,12 +150,13 @@ CONTESTANTS = {
 # By which the defaults of the neighbor autoencoder were chosen, each changed alone, on one set.
 CHANGES = [
     *({"alpha": alpha} for alpha in (0.0, 0.2, 1.0)),
+    *({"shape_weight": weight} for weight in (0.0, 1.0)),
     *({"noise_level": level} for level in (0.0, 0.3, 0.5, 1.0)),
     *({"negative_sample_rate": rate} for rate in (1.0, 5.0)),
     *({"n_neighbors": n} for n in (5, 30)),
     {"hidden_layer_sizes": (128, 64)},
     {"hidden_layer_sizes": (256, 256, 256)},
-    {"max_steps": 500},
+    *({"max_steps": steps} for steps in (500, 2000)),
 ]
 CHANGED = "digits"
 VARIANTS = {
@@ -207,7 +208,8 @@ ON_LARGE = ("PCA", "NeighborAutoencoder", "UMAP", "PaCMAP")
 def takes_part(contestant, name, k, seed):
     """Tell whether a model is fitted to a table."""
     if contestant in VARIANTS:
-        return (name, k) == (CHANGED, 2)
+        everywhere = contestant == "shape_weight=0.0" and name != "large"
+        return k == 2 and (name == CHANGED or everywhere)
     if contestant in ("PaCMAP", "t-SNE") and k != 2:
         return False
     return name != "large" or (contestant in ON_LARGE and seed == 0)
