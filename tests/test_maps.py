@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 
-from sktae import NeighborAutoencoder
+from sktae import AutoencoderClassifier, NeighborAutoencoder
 from sktae._engine import neighbors
 from sktae._engine.neighbors import NeighborGraph
 from sktae._engine.rows import Loaded
@@ -207,6 +207,8 @@ def test_labels_change_a_map_only_if_they_count(X):
     )
     told = quick(NeighborAutoencoder, target_weight=0.9)
     assert not np.allclose(plain.transform(X), told.fit(X, y).transform(X))
+    # A head on such a code has labels of its own.
+    assert AutoencoderClassifier(told, max_steps=5, random_state=0).fit(X, y).score(X, y) > 0.5
     for unknown in (-1, np.nan):
         codes = told.fit(X, np.full(len(X), unknown)).transform(X)
         np.testing.assert_array_equal(plain.transform(X), codes)
