@@ -131,7 +131,8 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
 
     max_steps : int, "auto" or None, default="auto"
         Number of training steps; "auto" is 120 passes over the rows, but at least 1000 and at most
-        2000 steps.
+        2000 steps. Tables with fewer rows than columns begin as a PCA and stop early, as in
+        `Autoencoder`.
 
     alpha : float or "auto", default="auto"
         Weight of neighbors. With 0, this is the denoising autoencoder. "auto" is 0.5 for codes of
