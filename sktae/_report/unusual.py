@@ -92,7 +92,7 @@ def _bars(
     n_others = len(contributions) - len(leading)
     if not n_others:
         return shown
-    rest = number(contributions.sum() - contributions[leading].sum())
+    rest = number(np.delete(contributions, leading).sum())
     others = f"{counted(n_others, 'other column')}: {rest}"
     return joined([shown, element("p", others, class_="note")])
 
