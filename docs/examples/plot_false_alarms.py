@@ -46,7 +46,7 @@ for row in zip(levels, *(np.mean(rate, axis=0) for rate in rates.values()), foun
 # Each mark is a random split, with a seed of its own. Of the dots of rows held out, nine of ten
 # belong into the band; it has a width because these rows are drawn, and so are the new ones.
 # Where halves of the rows judge each other, the model learns from all rows, but the rate is only
-# approximate: here it is up to twice as high as one asked for. Thresholds that come from scores
+# approximate: here it is within a tenth of the one asked for. Thresholds that come from scores
 # of the training rows happen to be about right for these images; on small tables with many
 # columns, they give many times too many alarms.
 
