@@ -1,8 +1,6 @@
 """A display of codes."""
 
 import math
-from collections.abc import Iterator
-from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -11,25 +9,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktae._pipelines import last_step
 from sktae.plot._axes import (
-    _COLORS,
-    _MARKERS,
     _colormap,
     _draw,
     _first,
-    _legend,
     _name_rows,
     _new_axes,
     _pyplot,
     _to_colors,
     _to_images,
 )
-
-# More distinct numbers than this are drawn by a continuous color map, with a color bar.
-_MAX_CLASSES = 10
-# Color maps of up to so many colors are qualitative, such as "tab20".
-_MAX_QUALITATIVE = 20
-# Rows in a column of the legend.
-_LEGEND_ROWS = 16
+from sktae.plot._points import _scatter
 
 
 class LatentDisplay:
@@ -162,7 +151,8 @@ class LatentDisplay:
             self._draw_maps(ax, channels, colorbar, cmap or "viridis")
         else:
             self.ax_ = _new_axes((5.0, 4.5)) if ax is None else ax
-            self._scatter({"s": 12, "linewidths": 0, **kwargs}, cmap)
+            style = {"s": 12, "linewidths": 0, **kwargs}
+            _scatter(self.ax_, self.codes, self.labels, style, cmap)
             self.ax_.set(xlabel=self.names[0], ylabel=self.names[1])
         self.figure_ = self.ax_.figure
         return self
@@ -191,36 +181,6 @@ class LatentDisplay:
         if colorbar:
             colors = _pyplot().cm.ScalarMappable(_pyplot().Normalize(*limits[0]), _colormap(cmap))
             self.ax_.figure.colorbar(colors, ax=self.ax_, fraction=0.03)
-
-    def _scatter(self, style: dict[str, Any], cmap: Any) -> None:
-        if self.labels is None:
-            self.ax_.scatter(*self.codes.T, **style)
-            return
-        classes = np.unique(self.labels)
-        if len(classes) > _MAX_CLASSES and self.labels.dtype.kind in "fiu":
-            points = self.ax_.scatter(*self.codes.T, c=self.labels, cmap=cmap or "viridis", **style)
-            self.ax_.figure.colorbar(points, ax=self.ax_)
-            return
-        colors = _colors(len(classes), cmap)
-        for number, (label, color) in enumerate(zip(classes, colors, strict=True)):
-            look = {"color": color}
-            if cmap is None:
-                look["marker"] = _MARKERS[number // len(_COLORS) % len(_MARKERS)]
-            points = self.codes[self.labels == label].T
-            self.ax_.scatter(*points, label=str(label), **{**look, **style})
-        n_columns = math.ceil(len(classes) / _LEGEND_ROWS)
-        _legend(self.ax_, markerscale=1.5, ncols=n_columns)
-
-
-def _colors(n: int, cmap: Any) -> Iterator[Any]:
-    """Return colors of n classes."""
-    if cmap is None:
-        return islice(cycle(_COLORS), n)
-    colors = _colormap(cmap)
-    # Colors of a qualitative map are taken in order, those of a continuous one evenly.
-    if colors.N <= _MAX_QUALITATIVE:
-        return (colors(number % colors.N) for number in range(n))
-    return (colors(number / max(1, n - 1)) for number in range(n))
 
 
 def _enlarged(row: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.spatial import KDTree
 from sklearn.utils.validation import check_is_fitted
 
-from sktae.plot._axes import _new_axes, _to_colors, _to_images
+from sktae.plot._axes import _foreground, _new_axes, _to_colors, _to_images
+from sktae.plot._points import _scatter
 
 # Pictures along each axis, or places where a feature is decoded.
 _PICTURES, _PLACES = 16, 80
@@ -20,10 +21,6 @@ _REACH = 1 / 24
 # The axes hold the codes between these two quantiles, and so much more of that range on each side:
 # all codes of most maps, but not a few far ones, for which the others would shrink to a spot.
 _MIDDLE, _AROUND = (0.01, 0.99), 0.35
-# Colors that are told apart with any color vision (Okabe and Ito 2008). Where there are more
-# classes than colors, the next ones have the next marker.
-_COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000"]
-_MARKERS = "oX^sDv*P"
 # Of so many points, each is opaque; of more, the fainter the more there are, so that their density
 # shows.
 _OPAQUE = 2_000
@@ -41,7 +38,7 @@ class MapDisplay:
         Points.
 
     labels : ndarray of shape (n_samples,) or None, default=None
-        Labels of the points.
+        Labels of the points, or numbers by which they are colored.
 
     decoded : ndarray of shape (n, n) or (n, n, height, width, 3), or None, default=None
         What is decoded at places of a grid, from the lowest on: values of a feature, or pictures.
@@ -85,7 +82,7 @@ class MapDisplay:
             The rows.
 
         y : array-like of shape (n_samples,) or None, default=None
-            Labels of the rows.
+            Labels of the rows, or numbers by which points are colored.
 
         decoded : str, int, tuple of int or None, default=None
             What is decoded: the name or the number of a feature, whose values color the map, or
@@ -126,7 +123,7 @@ class MapDisplay:
             ax, **kwargs
         )
 
-    def plot(self, ax=None, *, cmap="viridis", **kwargs):
+    def plot(self, ax=None, *, cmap="viridis", labels_cmap=None, **kwargs):
         """Draw the map.
 
         Parameters
@@ -136,6 +133,10 @@ class MapDisplay:
 
         cmap : str or Colormap, default="viridis"
             Colors of the values of a feature.
+
+        labels_cmap : str, Colormap or None, default=None
+            Colors of the labels. None is "viridis" for more than ten numbers; other labels have
+            colors, and markers, that are told apart with any color vision.
 
         **kwargs : dict
             Passed to matplotlib's `scatter`.
@@ -152,38 +153,42 @@ class MapDisplay:
             values = self.ax_.imshow(self.decoded, cmap=cmap, alpha=0.8, **behind)
             self.ax_.figure.colorbar(values, ax=self.ax_, label=self.name)
         elif self.decoded is not None:
-            gap = (max(1, self.decoded.shape[2] // 8),) * 2  # around each picture
-            framed = np.pad(self.decoded, ((0, 0), (0, 0), gap, gap, (0, 0)), constant_values=1)
-            n, _, height, width, _ = framed.shape
-            # Lines of a picture run downwards, those of the grid upwards.
-            pictures = framed[:, :, ::-1].swapaxes(1, 2).reshape(n * height, n * width, 3)
-            self.ax_.imshow(1 - _PALE * (1 - np.nan_to_num(pictures, nan=1.0)), **behind)
-        self._scatter(kwargs)
+            self.ax_.imshow(_pale(self.decoded, _foreground(self.ax_)), **behind)
+        # The more points, the fainter. Markers on the border are drawn whole.
+        alpha = min(1.0, math.sqrt(_OPAQUE / max(1, len(self.codes))))
+        style = {"s": 14, "linewidths": 0, "alpha": alpha, "clip_on": False, **kwargs}
+        if self.labels is None:
+            style = {"color": _foreground(self.ax_), **style}
+        inside = self.codes.clip((left, bottom), (right, top))
+        _scatter(self.ax_, inside, self.labels, style, labels_cmap)
         self.ax_.set(xlim=(left, right), ylim=(bottom, top))
         self.ax_.set(xlabel="component 0", ylabel="component 1")
         self.figure_ = self.ax_.figure
         return self
 
-    def _scatter(self, style: dict[str, Any]) -> None:
-        alpha = min(1.0, math.sqrt(_OPAQUE / max(1, len(self.codes))))
-        # Markers on the border are drawn whole.
-        style = {"s": 14, "linewidths": 0, "alpha": alpha, "clip_on": False, **style}
-        inside = self.codes.clip(*_corners(self.codes))
-        if self.labels is None:
-            self.ax_.scatter(*inside.T, **{"color": "#333333", **style})
-            return
-        for number, label in enumerate(np.unique(self.labels)):
-            look = {
-                "color": _COLORS[number % len(_COLORS)],
-                "marker": _MARKERS[number // len(_COLORS) % len(_MARKERS)],
-            }
-            points = inside[self.labels == label].T
-            self.ax_.scatter(*points, label=str(label), **{**look, **style})
-        legend = self.ax_.legend(
-            frameon=False, markerscale=2, loc="upper left", bbox_to_anchor=(1.0, 1.0)
-        )
-        for handle in legend.legend_handles:
-            handle.set_alpha(1)
+
+def _pale(decoded: np.ndarray, ink: Any) -> np.ndarray:
+    """Return pictures on a grid, (n, n, height, width, 3), as one pale picture with an alpha.
+
+    Gray ones are drawn with ink on nothing, so that they suit a light and a dark style.
+    """
+    gap = (max(1, decoded.shape[2] // 8),) * 2  # around each picture
+    around = (0, 0), (0, 0), gap, gap, (0, 0)
+    framed = np.pad(decoded, around, constant_values=np.nan)
+    n, _, height, width, _ = framed.shape
+    # Lines of a picture run downwards, those of the grid upwards.
+    colors = framed[:, :, ::-1].swapaxes(1, 2).reshape(n * height, n * width, 3)
+    alpha = np.where(np.isnan(colors[..., :1]), 0.0, _PALE)
+    colors = np.nan_to_num(colors, nan=1.0)
+    if (colors == colors[..., :1]).all():
+        alpha, colors = alpha * (1 - colors[..., :1]), np.full_like(colors, _rgb(ink))
+    return np.concatenate([colors, alpha], axis=-1)
+
+
+def _rgb(color: Any) -> Any:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(color)
 
 
 def _corners(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
