@@ -1,6 +1,7 @@
 """Tables as they are: missing values, categories, booleans, scales, containers."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -440,3 +441,19 @@ def test_the_imputer_takes_weights(table):
     imputer = AutoencoderImputer(quick(max_steps=3)).fit(table, sample_weight=weights)
     model = quick(max_steps=3).fit(table, sample_weight=weights)
     assert imputer.transform(table).equals(model.impute(table))
+
+
+@pytest.mark.parametrize("day", ["28/11/2026", "28.11.2026", "28 Nov 2026", "Nov 28, 2026"])
+def test_dates_are_recognized_however_they_are_written(day):
+    with pytest.raises(ValueError, match=f"holds dates, such as '{day}'"):
+        quick().fit(pd.DataFrame({"day": [day] * 9, "n": range(9)}))
+
+
+def test_numbers_as_text_are_said_to_be_such():
+    """Those with commas, which `read_csv` leaves; codes such as 10115 are categories."""
+    table = pd.DataFrame({"price": ["1,388.52", "7"] * 20, "code": ["10115", "80331"] * 20})
+    with pytest.warns(UserWarning, match="'price' of X holds numbers as text, such as '1,388.52'"):
+        quick().fit(table)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Column")
+        quick().fit(table[["code"]].assign(n=range(40)))

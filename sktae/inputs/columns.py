@@ -18,6 +18,7 @@ from sktae.inputs.dtypes import (
     holds_dates,
     kind_of,
     named_dtype,
+    written_number,
 )
 
 # A column of strings with more distinct values than this, and than this share of the rows, holds
@@ -165,7 +166,15 @@ class Columns:
         ]
         for column, (name, values) in zip(self.columns, series, strict=True):
             n_values = len(column.categories)
-            if declared is None and n_values > max(_IDENTIFIERS * len(values), _MANY):
+            number = written_number(column.categories) if declared is None else None
+            if number is not None:
+                warnings.warn(
+                    f"Column {name!r} of X holds numbers as text, such as {number!r}, which count "
+                    f'as categories. Read them as numbers, as `read_csv(..., thousands=",")` does.',
+                    UserWarning,
+                    stacklevel=2,
+                )
+            elif declared is None and n_values > max(_IDENTIFIERS * len(values), _MANY):
                 warnings.warn(
                     f"Column {name!r} of X has {n_values} different values in {len(values)} rows, "
                     f"such as {example(values)}, so it says nothing about other rows. Leave it "

@@ -11,8 +11,15 @@ _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
 _DATES = {"datetime64", "datetime", "date", "time", "period"}
 _DURATIONS = {"timedelta64", "timedelta"}
 
-# A date at the beginning of a string, as `read_csv` leaves it: 2026-11-28 or 28/11/2026.
-_DATE = re.compile(r"\s*(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}/\d{1,2}/\d{4})([T ]\d|\s*$)")
+# A date at the beginning of a string, as `read_csv` leaves it: 2026-11-28, 28/11/2026, 28.11.2026,
+# 28 Nov 2026 or November 28, 2026.
+_DATE = re.compile(
+    r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}([/.-])\d{1,2}\2\d{4}|"
+    r"\d{1,2}[ -][A-Za-z]{3,9}[., -]+\d{4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})([T ]\d|\s*$)"
+)
+# A number with separators, which `read_csv` leaves as text: 1,388.52 or 1.388,52 or 3,5.
+_WRITTEN_NUMBER = re.compile(r"\s*[-+]?(\d{1,3}([,. ]\d{3})+([.,]\d+)?|\d+,\d+)\s*")
+_PLAIN_NUMBER = re.compile(r"\s*[-+]?\d+(\.\d+)?\s*")
 
 
 def dtype_name(dtype: Any) -> tuple[str, ...]:
@@ -121,6 +128,14 @@ def container_of(X: Any) -> str:
         return "pandas"
     is_polars = type(X).__module__.startswith("polars") and type(X).__name__ == "DataFrame"
     return "polars" if is_polars else "array"
+
+
+def written_number(values: Any) -> str | None:
+    """Return a number with separators among strings that are all numbers, None if there is none."""
+    strings = [value for value in values if isinstance(value, str)]
+    found = [value for value in strings if _WRITTEN_NUMBER.fullmatch(value)]
+    plain = sum(_PLAIN_NUMBER.fullmatch(value) is not None for value in set(strings) - set(found))
+    return found[0] if found and len(set(found)) + plain == len(set(strings)) else None
 
 
 def holds_dates(values: Any) -> bool:
