@@ -141,3 +141,26 @@ def test_bad_parameters_are_refused(X):
         model.set_params(score_method="median").score_samples(X)
     with pytest.raises(ValueError, match="variance is too large"):
         quick().fit(X * 1e300)
+
+
+class _Author(Autoencoder):
+    """A class as an author may write it by mistake."""
+
+    @staticmethod
+    def objective(x, out, *, gamma):
+        return {"reconstruction": (x - out.recon).square()}
+
+
+class _Batch(Autoencoder):
+    """Another one: its second term has one value for the batch."""
+
+    @staticmethod
+    def objective(x, out):
+        return {"reconstruction": (x - out.recon).square(), "size": out.code.square().mean(0)}
+
+
+def test_mistakes_of_authors_are_named(X):
+    with pytest.raises(TypeError, match="_Author takes 'gamma', which is not a parameter"):
+        quick(_Author).fit(X)
+    with pytest.raises(ValueError, match=r"term 'size' of the objective must .* shape \(2,\)"):
+        quick(_Batch, n_components=2).fit(X)

@@ -48,6 +48,13 @@ class Objective(nn.Module):
         terms = self.function(x, out, **hyperparameters)
         if isinstance(terms, Tensor):
             terms = {"objective": terms}
+        for name, term in terms.items():
+            if term.shape[:1] != x.shape[:1]:
+                raise ValueError(
+                    f"The term {name!r} of the objective must have a value for each of {len(x)} "
+                    f"rows. Got the shape {tuple(term.shape)} instead; a penalty on the batch "
+                    f"is given to each row by `penalty.expand(len(x))`."
+                )
         if observed is not None:
             terms = {
                 name: torch.where(observed, term, 0.0)

@@ -45,6 +45,12 @@ def objective_parameters(estimator: Any) -> dict[str, Any]:
     """Return the hyperparameters that the objective takes: its keyword-only arguments."""
     signature = inspect.signature(estimator.objective)
     names = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for name in names:
+        if not hasattr(estimator, name):
+            raise TypeError(
+                f"The objective of {type(estimator).__name__} takes {name!r}, which is not a "
+                f"parameter of the class: declare it, such as `{name}: NonNegative = 1.0`."
+            )
     return {name: getattr(estimator, name) for name in names}
 
 
