@@ -235,6 +235,9 @@ def _reach(estimator: Any, X: Any, method: str) -> tuple[Any, Any, list[Origin]]
             if origins is None:
                 origins = list(range(getattr(step, "n_features_in_", 0)))
             origins = _outputs(step, origins, rows.shape[1], names) if len(rows.shape) == 2 else []
+            if is_frame(rows):  # with names of its own, such as those that a function gives
+                named = zip(origins, rows.columns, strict=True)
+                origins = [o if isinstance(o, int) else str(column) for o, column in named]
         estimator = estimator.steps[-1][1]
     return estimator, rows, origins or []
 

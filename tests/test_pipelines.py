@@ -178,6 +178,18 @@ def test_searches(Search, table):
         assert not hasattr(search, "events")
 
 
+def test_names_that_a_function_gives(table):
+    """A step whose names nobody can tell before has those of the table that it returns."""
+    ages = FunctionTransformer(lambda X: pd.DataFrame({"old": X["age"] > 40, "age2": 2 * X["age"]}))
+    both = columns(ages=(ages, ["age"]), size=("passthrough", ["size"]))
+    both.set_output(transform="pandas").set_params(verbose_feature_names_out=False)
+    model = make_pipeline(both, quick()).fit(table)
+    assert set(sktae.explain(model, table)) == set(table)
+    pair = columns(pair=(ages, ["age", "size"])).set_output(transform="pandas")
+    model = make_pipeline(pair, quick()).fit(table)
+    assert list(sktae.explain(model, table))[-2:] == ["pair__old", "pair__age2"]
+
+
 def test_series():
     """Events and reasons have the times and the channels of X."""
     times = pd.date_range("2026-01-01", periods=600, freq="min")
