@@ -380,7 +380,7 @@ def test_the_page_of_the_guide():
             continue
         assert program == "sktae"
         if args[0] in ("detect", "fit", "map"):  # quickly
-            prefix = "estimator__" * ("flow.csv" in args)
+            prefix = "estimator__" * any(name.endswith("flow.csv") for name in args)
             args += ["--set", f"{prefix}max_steps=20"]
         run(*args)
         for option, name in itertools.pairwise(args):

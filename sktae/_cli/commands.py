@@ -249,6 +249,8 @@ def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> di
     if rows.series:
         events = sktae.events(model, rows.X)
         summary["events"] = events.to_dict("records")
+        n = len(events)
+        console.say(f"{n} events{f', the first {results.SHOWN}' * (n > results.SHOWN)}:")
         for event in summary["events"][: results.SHOWN]:
             channels = ", ".join(event["channels"])
             console.say(f"  {event['start']} to {event['end']}: {event['kind']} {channels}")

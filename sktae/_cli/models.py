@@ -17,10 +17,10 @@ def class_of(name: str) -> Any:
     classes = {cls.__name__: cls for cls in (*all_estimators(), WindowedDetector)}
     if name not in classes:
         lower = {known.lower(): known for known in classes}
-        similar = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.0)
+        similar = difflib.get_close_matches(name.lower(), lower, n=1)
+        but = f", but there is {lower[similar[0]]}" if similar else ""
         raise typer.BadParameter(
-            f"There is no estimator {name!r}, but there is {lower[similar[0]]}; `sktae list` lists "
-            f"all."
+            f"There is no estimator {name!r} here{but}; `sktae list` lists all."
         )
     return classes[name]
 
