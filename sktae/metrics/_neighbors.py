@@ -200,7 +200,7 @@ def triplet_accuracy(
     return agree / n_triplets
 
 
-def map_scorer(*, metric: Any = trustworthiness, **settings: Any) -> partial[float]:
+def map_scorer(metric: Any = trustworthiness, **settings: Any) -> partial[float]:
     """Make a scorer of reducers for searches: `scoring=map_scorer(metric=trustworthiness)`.
 
     Rows of a fold are compared with their codes. With `neighborhood_hit`, labels are compared with
@@ -235,6 +235,8 @@ def map_scorer(*, metric: Any = trustworthiness, **settings: Any) -> partial[flo
 def _score(estimator: Any, X: Any, y: Any = None, *, metric: Any, **settings: Any) -> float:
     codes = estimator.transform(X)
     if metric is neighborhood_hit:
+        if y is None:
+            raise ValueError("map_scorer(neighborhood_hit) needs labels: give y to the search.")
         return metric(codes, y, **settings)
     return metric(X, codes, **settings)
 
