@@ -2,6 +2,7 @@
 
 from sktae._docstrings import add_links, citation
 from sktae._engine.net import AutoencoderNet
+from sktae._engine.parallel import DataParallelNet
 from sktae._fit_many import fit_many
 from sktae._onnx.export import to_onnx
 from sktae._pipelines import events, explain, p_values, select
@@ -64,6 +65,7 @@ __all__ = [
     "ConvolutionalSequenceVariationalAutoencoder",
     "ConvolutionalVariationalAutoencoder",
     "ConvolutionalVectorQuantizedAutoencoder",
+    "DataParallelNet",
     "DenoisingAutoencoder",
     "DisentangledAutoencoder",
     "MaskedAutoencoder",

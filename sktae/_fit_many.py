@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from numbers import Real
 from typing import Any
 
+from sktae._engine.parallel import DataParallelNet
 from sktae._engine.settings import usual_settings
 from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae._training.build import objective_parameters
@@ -260,6 +261,7 @@ def _structure(estimator: Any) -> Any:
         or estimator.checkpoint_dir is not None
         or estimator.init_from is not None
         or estimator.trainable != "all"
+        or isinstance(estimator.net, DataParallelNet)
         or estimator.verbose
     ):
         return None

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import sktae._files.scikit_learn as scikit_learn
 from sktae._engine.net import AutoencoderNet
+from sktae._engine.parallel import DataParallelNet
 from sktae._files import container
 from sktae._files.encoding import Decoder, Encoder, from_text, to_text
 from sktae._outliers import measures
@@ -54,6 +55,7 @@ _CLASSES = {
         AutoencoderImputer,
         AutoencoderNet,
         AutoencoderRegressor,
+        DataParallelNet,
         Vocabulary,
         WindowedDetector,
         *(Spec, Tabular, Columns, Column, Categories, Image, Sequence),

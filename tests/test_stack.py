@@ -68,7 +68,7 @@ KNOBS = {
 }
 
 
-def make_run(estimator, x, seed, rate, max_steps, patience):
+def make_run(estimator, x, seed, rate, max_steps, patience, Net=Net):
     """Make a run in double precision, as the engine takes it."""
     estimator.set_params(n_components=3)
     with SeededInitialization(seed):

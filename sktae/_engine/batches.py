@@ -24,7 +24,12 @@ class TrainingSteps:
     Steps are numbered over all fits of an estimator: a fit that continues an earlier one has a
     `first` above zero. What a step draws depends on its number alone, so neither the size of blocks
     nor an interruption between them changes any batch.
+
+    `share` is the part of each batch that this process gets: all of it, unless several processes
+    train one network (`parallel.py`). Rows of other parts are not read, but all noise is drawn.
     """
+
+    share: slice | None = None
 
     def __init__(self, x: Rows, plan: Plan, first: int, budget: int, block: int):
         self.x, self.plan = x, plan
@@ -106,6 +111,10 @@ class TrainingSteps:
         address, offset = divmod(start, self.plan.steps_per_draw)
         noise = self.plan.draws("noise", address, rows, self.x, offset * self.plan.batch_size)
         shape = (stop - start, self.plan.batch_size)
+        if self.share is not None:
+            own = rows.unflatten(0, shape)[:, self.share]
+            noise = tuple(part.unflatten(0, shape)[:, self.share].flatten(0, 1) for part in noise)
+            rows, shape = own.flatten(), tuple(own.shape)
         return tuple(part.unflatten(0, shape) for part in (self.x.take(rows), *noise))
 
     def gather(self, start: int, stop: int) -> Iterator[tuple[Tensor, ...]]:

@@ -252,6 +252,11 @@ class AutoencoderNet(NeuralNet):
         # The objective adds up features, so its gradient grows with their number.
         return math.inf if self.max_grad_norm is None else self.max_grad_norm * math.prod(shape)
 
+    def finish_gradient(self, gradient: Tensor, shape: Sequence[int]) -> None:
+        """Turn the gradient of a batch, as one vector, into what the optimizer gets: clip it."""
+        if self.max_grad_norm is not None:
+            clip(gradient, self.limit(shape))
+
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients of a batch (rung below `train_step`).
 
@@ -269,14 +274,13 @@ class AutoencoderNet(NeuralNet):
         flat = self._flat()
         if flat is not None:
             gradient = torch.zeros_like(flat)
-            for parameter, view in zip(
-                parameters, views(gradient, shapes(parameters)), strict=True
-            ):
+            pairs = zip(parameters, views(gradient, shapes(parameters)), strict=True)
+            for parameter, view in pairs:
                 if parameter.grad is not None:
                     view.copy_(parameter.grad)
                 parameter.grad = view
             self.optimizer_.param_groups[0]["params"][0].grad = gradient
-            clip(gradient, self.limit(x.shape[1:]))
+            self.finish_gradient(gradient, x.shape[1:])
         elif self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(parameters, self.limit(x.shape[1:]))
         return {"loss": loss, "y_pred": output.recon.detach(), "terms": terms}
@@ -309,8 +313,7 @@ class AutoencoderNet(NeuralNet):
         if training:
             self.record_training(iterator, terms, n_rows)
         else:
-            rows_of_block = None if self.hears_batches else n_rows
-            record_block(self.history, prefix, terms, rows_of_block)
+            record_block(self.history, prefix, terms, None if self.hears_batches else n_rows)
 
     def _run_stepwise(self, iterator, training, prefix, step_fn, fit_params):
         """Run batches through skorch's rungs, for any optimizer and for callbacks on batches."""
@@ -361,8 +364,7 @@ class AutoencoderNet(NeuralNet):
                     gradient.record(*inputs)
                 self.set_learning_rate(steps)
                 step_sums = gradient.step(*inputs)
-                if self.max_grad_norm is not None:
-                    clip(vector, self.limit(x.shape[1:]))
+                self.finish_gradient(vector, x.shape[1:])
                 update(group["lr"], group["weight_decay"])
                 if sums:
                     torch._foreach_add_(sums, step_sums)
