@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from joblib import parallel_config
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
@@ -231,8 +232,9 @@ class _StackedSearch(MetaEstimatorMixin):
         What to score models with; None for the `score` method of the estimator.
 
     n_jobs : int, default=None
-        Processes that score the models and make the ordinary fits, and threads that fit the steps
-        before the autoencoder. One process trains the autoencoders.
+        Threads that score the models, make the ordinary fits and fit the steps before the
+        autoencoder. One thread trains the autoencoders. `joblib.parallel_config("loky")` scores
+        and makes the ordinary fits in processes, each of which first imports torch.
 
     refit : bool, str or callable, default=True
         Whether to fit the best candidate on all rows. With several scores, the name of the one
@@ -332,8 +334,11 @@ class _StackedSearch(MetaEstimatorMixin):
             fresh._models = _FittedModels(self, X, y, params)
             fresh.estimator = fresh._models.base
             fresh.cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        super(_StackedSearch, fresh).fit(X, y, **params)
-        fresh.__dict__.pop("_models", None)
+        # Fitted models are scored in less time than a process takes to import torch.
+        hints = {"prefer": "threads"} if hasattr(fresh, "_models") else {}
+        with parallel_config(**hints):
+            super(_StackedSearch, fresh).fit(X, y, **params)
+        vars(fresh).pop("_models", None)
         fresh.estimator, fresh.cv = self.estimator, self.cv
         self.__dict__ = fresh.__dict__
         return self

@@ -2,12 +2,14 @@
 
 import pickle
 import random
+from os import getpid
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import parallel_config
 from scipy.stats import loguniform
 from shared import correlated_table, families, quick
 from sklearn.base import clone
@@ -232,10 +234,24 @@ def test_folds_are_drawn_once(X):
 
 
 @pytest.mark.slow
-def test_processes_change_nothing(X):
-    """Workers score and make the ordinary fits; threads fit the heads."""
+@pytest.mark.parametrize("backend", [{}, {"backend": "loky"}])
+def test_jobs_change_nothing(backend, X):
+    """Threads or processes score and make the ordinary fits; threads fit the heads."""
     model = make_pipeline(StandardScaler(), brief())
-    both(model, {"autoencoder": [brief(n_components=2), PCA(2)]}, X, n_jobs=2)
+    with parallel_config(**backend):
+        both(model, {"autoencoder": [brief(n_components=2), PCA(2)]}, X, n_jobs=2)
+
+
+def test_jobs_start_no_processes(X):
+    """Several jobs score in this process, so not even the scorer needs to be pickled."""
+    processes = []
+
+    def scorer(model, X, y=None):
+        processes.append(getpid())
+        return model.score(X)
+
+    StackedGridSearchCV(brief(), FEW, cv=2, scoring=scorer, n_jobs=2).fit(X)
+    assert set(processes) == {getpid()}
 
 
 def test_is_an_estimator_as_any_other(X):
