@@ -27,6 +27,7 @@ from sktae import (
 from sktae._engine import net as engine
 
 N_PROCESSES = 2
+pytestmark = pytest.mark.slow  # the processes import torch
 
 
 def curve(E, Net, many_steps, patience=0):
