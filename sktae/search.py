@@ -338,7 +338,7 @@ class _StackedSearch(MetaEstimatorMixin):
         hints = {"prefer": "threads"} if hasattr(fresh, "_models") else {}
         with parallel_config(**hints):
             super(_StackedSearch, fresh).fit(X, y, **params)
-        vars(fresh).pop("_models", None)
+        fresh.__dict__.pop("_models", None)
         fresh.estimator, fresh.cv = self.estimator, self.cv
         self.__dict__ = fresh.__dict__
         return self

@@ -20,7 +20,11 @@ from sktae._docstrings import entries, sections
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(sktae, name) for name in sktae.__all__ if name[0].isupper()]
 ESTIMATORS = [
-    E for E in PUBLIC if issubclass(E, BaseEstimator) and E not in (BaseAutoencoder, AutoencoderNet)
+    E
+    for E in PUBLIC
+    if issubclass(E, BaseEstimator)
+    and E is not BaseAutoencoder
+    and not issubclass(E, AutoencoderNet)
 ]
 
 
