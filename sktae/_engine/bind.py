@@ -275,6 +275,9 @@ def _out_variants(kernel: Any, device: str) -> list[tuple[Any, list[str], tuple]
     name = kernel_name(kernel)
     if name in _WITHOUT_OUT:
         return []
+    # This one's has no kernel of its own, but is faster.
+    if kernel is torch.ops.aten.stack.default:
+        return [(torch.stack, ["out"], ())]
     # These two have no out= variant, but are cases of functions that have one.
     if kernel is torch.ops.aten.relu.default:
         return [(torch.clamp_min, ["out"], (0,))]

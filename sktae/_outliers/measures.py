@@ -114,18 +114,19 @@ class Ellipsoid:
 
     def distances(self, values: Tensor) -> Tensor:
         """Return the squared distances of rows from the mean, (n, d) to (n,)."""
-        mean, axes, weight = (statistic.to(values) for statistic in self._statistics)
+        mean, axes, weights = (statistic.to(values) for statistic in self._statistics)
         deviation = values - mean
-        squares = F.linear(deviation, axes).square()
         # By linear maps instead of sums, whose rounding would depend on the place in a batch.
-        length = F.linear(deviation.square(), torch.ones_like(mean)[None])
-        return F.linear(torch.cat([squares, length], 1), weight)[:, 0]
+        distances = F.linear(F.linear(deviation, axes).square(), weights)
+        if self.rest:
+            rest = torch.full_like(mean, self.rest)[None]
+            distances = distances + F.linear(deviation.square(), rest)
+        return distances[:, 0]
 
     @cached_property
     def _statistics(self) -> list[Tensor]:
         """Mean, directions and weights in float32, kept for the sake of single rows."""
-        weights = np.append(self.weights, self.rest)[np.newaxis]
-        statistics = self.mean, self.directions.T, weights
+        statistics = self.mean, self.directions.T, self.weights[np.newaxis]
         return [torch.as_tensor(statistic, dtype=torch.float32) for statistic in statistics]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -232,7 +233,7 @@ class Ranks:
             step //= 2
         place = place.minimum(torch.as_tensor(self.last, device=values.device))
         steps = (columns - knots.gather(1, place)) * slopes.gather(1, place)
-        return (heights.gather(1, place) + steps).clamp(-_FARTHEST, _FARTHEST).T.contiguous()
+        return (heights.gather(1, place) + steps).clamp(-_FARTHEST, _FARTHEST).T
 
 
 class Space:
@@ -265,7 +266,12 @@ class Space:
     def points(self, blocks: list[Tensor]) -> Tensor:
         """Return the coordinates of rows in this space, given their blocks in the same order."""
         axes, offset = _like(blocks[0], self.axes), _like(blocks[0], self.offset)
-        return F.linear(torch.cat(blocks, 1), axes, offset)
+        # One after the other, since side by side they would have to be copied first.
+        parts = axes.split([block.shape[1] for block in blocks], 1)
+        points = F.linear(blocks[0], parts[0], offset)
+        for block, part in zip(blocks[1:], parts[1:], strict=True):
+            points = points + F.linear(block, part)
+        return points
 
 
 class Neighbors:
