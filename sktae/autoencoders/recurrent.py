@@ -29,7 +29,7 @@ class Network(AutoencoderModule):
 
     def decode_vectors(self, code):
         """Decode codes to vectors, (n, k) -> (n, p, width): the code is the input of each step."""
-        return self.decoder(code[:, None].expand(-1, self.embedding.n_patches, -1))
+        return self.decoder(code[:, None], n_steps=self.embedding.n_patches)
 
     def decode(self, code):
         patches = self.embedding.read_out(self.decode_vectors(code))

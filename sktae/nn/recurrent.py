@@ -27,10 +27,13 @@ class GRU(nn.Module):
     def step(self, inputs: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Compute the next states, (n, width) each, from `from_input(x)` of one step."""
         (h,) = states
-        recurrent = self.from_state(h)
-        reset, update = (inputs + recurrent)[:, : 2 * self.width].sigmoid().chunk(2, 1)
-        candidate = torch.tanh(inputs[:, 2 * self.width :] + reset * recurrent[:, 2 * self.width :])
-        return (torch.lerp(candidate, h, update),)
+        # Split, not sliced: the gradients of slices would be filled up with zeros, and added.
+        widths = 2 * self.width, self.width
+        gates, candidate = inputs.split(widths, 1)
+        recurrent_gates, recurrent = self.from_state(h).split(widths, 1)
+        reset, update = (gates + recurrent_gates).sigmoid().chunk(2, 1)
+        candidate = torch.tanh(candidate + reset * recurrent)
+        return (candidate + update * (h - candidate),)
 
 
 class LSTM(GRU):
@@ -66,17 +69,18 @@ class Recurrent(nn.Module):
         if bidirectional:
             self.reverse = nn.ModuleList(_CELLS[cell](*pair) for pair in pairs)
 
-    def forward(self, h: Tensor, observed: Tensor | None = None) -> Tensor:
+    def forward(self, h: Tensor, observed: Tensor | None = None, n_steps: int = -1) -> Tensor:
         """Return the hidden states of the last layer, (n, t, width).
 
-        At steps that are not observed, (n, t), the states of the step before are kept.
+        At steps that are not observed, (n, t), the states of the step before are kept. If `n_steps`
+        is given, `h` has one step, (n, 1, width_in), which is the input of all.
         """
         turned = None if observed is None else observed.flip(1)
         for depth, layer in enumerate(cast(Sequence[GRU], self.layers)):
-            states = _states(layer, h, observed)
+            states = _states(layer, h, observed, n_steps)
             if self.reverse is not None:
                 other = cast(GRU, self.reverse[depth])
-                states = torch.cat([states, _states(other, h.flip(1), turned).flip(1)], 2)
+                states = torch.cat([states, _states(other, h.flip(1), turned, n_steps).flip(1)], 2)
             h = states
         return h
 
@@ -88,9 +92,9 @@ class Recurrent(nn.Module):
         return torch.cat([forward[:, -1], backward[:, 0]], 1)
 
 
-def _states(layer: GRU, h: Tensor, observed: Tensor | None) -> Tensor:
+def _states(layer: GRU, h: Tensor, observed: Tensor | None, n_steps: int) -> Tensor:
     """Return the hidden states of a layer, (n, t, width_in) -> (n, t, width)."""
-    projected = layer.from_input(h)
+    projected = layer.from_input(h).expand(-1, n_steps, -1)
     # Of its dtype, which is that of all that follows.
     states = (projected.new_zeros(h.shape[0], layer.width),) * layer.n_states
     hidden = []
