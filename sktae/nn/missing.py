@@ -43,9 +43,15 @@ def conditional_mean(
         The distribution: its precision matrix is `rest * I + axes^T diag(weights) axes`.
     """
     missing, ones = values.isnan(), torch.ones_like(mean)[None]
+    k, d = axes.shape
+    # With many directions, one product with the matrix takes less than two with directions.
+    matrix = rest * torch.eye(d).to(axes) + (axes.mT * weights) @ axes if 2 * k >= d else None
 
     def precision(v: Tensor) -> Tensor:  # times the precision matrix, where values are missing
-        product = rest * v + F.linear(F.linear(v, axes) * weights, axes.mT)
+        if matrix is None:
+            product = rest * v + F.linear(F.linear(v, axes) * weights, axes.mT)
+        else:
+            product = F.linear(v, matrix)
         return torch.where(missing, product, 0.0)
 
     solution = torch.where(missing, 0.0, values - mean)
