@@ -1,16 +1,24 @@
-"""Images from files, read only when they are wanted."""
+"""Images and tables from files, read only when they are wanted."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
 
 # The endings of files that are images.
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+# Tables are copied in batches of about this many numbers (8 MB in float64).
+_BATCH_NUMBERS = 2**20
+# So many rows in any order are read by one mapping of the file. Each may map 64 kB around it, which
+# count as memory of the process.
+_MAPPED_ROWS = 512
 
 
 class ImageFolder(Dataset):
@@ -121,3 +129,209 @@ def pixels_of(item: Any) -> Any:
 def _is_image(item: Any) -> bool:
     """Return whether something is an image of Pillow, which may not be installed."""
     return hasattr(item, "getbands") and hasattr(item, "convert")
+
+
+class TableDataset(Dataset):
+    """The rows of a table that is larger than memory, in Parquet files, Arrow or Polars.
+
+    Give it to an autoencoder of tables as `X`. The table is read once: when rows are first wanted,
+    its columns are copied to a temporary file without compression, of which rows are then read in
+    any order. So fits and scores need little memory, and give the same results as with the table in
+    memory. The file is deleted together with this object. It takes 4 bytes for each number if
+    float32 holds all columns exactly, else 8. The environment variable `TMPDIR` says where it is.
+
+    Parameters
+    ----------
+    source : str, path-like, pyarrow.dataset.Dataset or polars.LazyFrame
+        A Parquet file, a folder of Parquet files, or anything that Arrow or Polars reads batch by
+        batch. Files and Arrow need pyarrow, which `pip install "sktae[arrow]"` installs.
+
+    columns : sequence of str or None, default=None
+        Names of the columns to read, which must hold numbers or booleans. None for all.
+
+    Attributes
+    ----------
+    columns : list of str
+        Names of the columns.
+
+    dtype : dtype
+        float32 or float64. Missing values are NaN.
+
+    shape : tuple of two ints
+        Number of rows and of columns.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from sklearn.datasets import load_iris
+    >>> from sktae import Autoencoder
+    >>> from sktae.datasets import TableDataset
+    >>> frame = pl.from_numpy(load_iris().data, ["a", "b", "c", "d"]).lazy()
+    >>> table = TableDataset(frame, columns=["a", "c", "d"])
+    >>> table.shape
+    (150, 3)
+    >>> Autoencoder(max_steps=50, random_state=0).fit(table).score_samples(table).shape
+    (150,)
+    """
+
+    def __init__(self, source: Any, columns: Sequence[str] | None = None):
+        self._source: _Arrow | _Polars
+        if isinstance(source, str | PathLike):
+            self._source = _Arrow(_parquet(source))
+        elif hasattr(source, "to_batches") and hasattr(source, "schema"):
+            self._source = _Arrow(source)
+        elif hasattr(source, "collect_batches"):
+            self._source = _Polars(source)
+        else:
+            raise TypeError(
+                f"source of TableDataset must be the path of a Parquet file or folder, a "
+                f"pyarrow.dataset.Dataset or a polars.LazyFrame. Got {source!r} instead."
+            )
+        kinds = self._source.kinds()
+        self.columns = list(kinds if columns is None else columns)
+        for name in self.columns:
+            if name not in kinds:
+                raise ValueError(
+                    f"columns of TableDataset has {name!r}, but the table has no such column; its "
+                    f"columns are {list(kinds)}."
+                )
+            if not isinstance(kinds[name], np.dtype):
+                raise ValueError(
+                    f"Column {name!r} of the table holds {kinds[name]}, but TableDataset takes "
+                    f"numbers and booleans only: make numbers of it, or leave it out by columns."
+                )
+        if not self.columns:
+            raise ValueError("The table given to TableDataset has no columns.")
+        exact = all(np.can_cast(kinds[name], np.float32) for name in self.columns)
+        self.dtype = np.dtype(np.float32 if exact else np.float64)
+
+    @cached_property
+    def _copied(self) -> tuple[IO[bytes], int, bool]:
+        """The copy, its number of rows, and whether values are missing."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object is used
+        n_rows, missing = 0, False
+        size = max(1, _BATCH_NUMBERS // len(self.columns))
+        for rows in self._source.batches(self.columns, self.dtype, size):
+            if np.isinf(rows).any():
+                name = self.columns[int(np.isinf(rows).any(axis=0).argmax())]
+                raise ValueError(
+                    f"Column {name!r} of the table contains infinity or a value too large for "
+                    f"{self.dtype}."
+                )
+            missing = missing or bool(np.isnan(rows).any())
+            file.write(rows.data)
+            n_rows += len(rows)
+        file.flush()
+        if not n_rows:
+            raise ValueError("The table given to TableDataset has no rows.")
+        return file, n_rows, missing
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._copied[1], len(self.columns)
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether values are missing."""
+        return self._copied[2]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        if isinstance(rows, slice) or np.ndim(rows) == 0:
+            return np.array(self._mapped()[rows])
+        numbers = np.asarray(rows, dtype=np.intp)
+        read = np.empty((len(numbers), len(self.columns)), self.dtype)
+        for start in range(0, len(numbers), _MAPPED_ROWS):
+            part = slice(start, start + _MAPPED_ROWS)
+            read[part] = self._mapped()[numbers[part]]
+        return read
+
+    __getitems__ = __getitem__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process that it is sent to makes a copy of its own.
+        return {name: value for name, value in vars(self).items() if name != "_copied"}
+
+    def _mapped(self) -> np.ndarray:
+        """Map the copy into memory anew: with the mapping, its pages leave the process again."""
+        return np.memmap(self._copied[0], self.dtype, "r", shape=self.shape)
+
+
+class _Arrow:
+    """A Dataset of Arrow, read as numbers."""
+
+    def __init__(self, dataset: Any):
+        self.dataset = dataset
+
+    def kinds(self) -> dict[str, Any]:
+        """Return the dtypes of columns by name; of what is neither number nor boolean, its type."""
+        from pyarrow import types
+
+        numeric = types.is_integer, types.is_floating, types.is_boolean
+        return {
+            field.name: np.dtype(field.type.to_pandas_dtype())
+            if any(test(field.type) for test in numeric)
+            else str(field.type)
+            for field in self.dataset.schema
+        }
+
+    def batches(self, columns: list[str], dtype: np.dtype, size: int) -> Iterator[np.ndarray]:
+        """Read the rows from first to last, at most `size` at once, with NaN for missing values."""
+        import pyarrow
+        from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
+
+        # Nothing is read ahead, since the batches that wait would take memory.
+        settings = {"batch_readahead": 0, "fragment_readahead": 0, "use_threads": False}
+        if isinstance(getattr(self.dataset, "format", None), ParquetFileFormat):
+            settings["fragment_scan_options"] = ParquetFragmentScanOptions(
+                use_buffered_stream=True, pre_buffer=False
+            )
+        kind = pyarrow.from_numpy_dtype(dtype)
+        for batch in self.dataset.to_batches(columns=columns, batch_size=size, **settings):
+            rows = np.empty((len(batch), len(columns)), dtype)
+            for number, values in enumerate(batch.columns):
+                rows[:, number] = values.cast(kind, safe=False).to_numpy(zero_copy_only=False)
+            yield rows
+
+
+class _Polars:
+    """A LazyFrame of Polars, read as numbers."""
+
+    def __init__(self, frame: Any):
+        self.frame = frame
+
+    def kinds(self) -> dict[str, Any]:
+        """Return the dtypes of columns by name; of what is neither number nor boolean, its type."""
+        import polars
+
+        return {
+            name: polars.Series(dtype=kind).to_numpy().dtype
+            if kind.is_integer() or kind.is_float() or kind == polars.Boolean
+            else str(kind)
+            for name, kind in self.frame.collect_schema().items()
+        }
+
+    def batches(self, columns: list[str], dtype: np.dtype, size: int) -> Iterator[np.ndarray]:
+        """Read the rows from first to last, at most `size` at once, with NaN for missing values."""
+        import polars
+
+        kind = polars.Float32 if dtype == np.float32 else polars.Float64
+        frame = self.frame.select(polars.col(columns).cast(kind))
+        for batch in frame.collect_batches(chunk_size=size):
+            yield np.ascontiguousarray(batch.to_numpy())
+
+
+def _parquet(path: str | PathLike) -> Any:
+    try:
+        from pyarrow.dataset import dataset
+    except ImportError as error:
+        raise ImportError(
+            f"{os.fspath(path)!r} needs pyarrow, which is not installed: pip install "
+            f'"sktae[arrow]".'
+        ) from error
+    return dataset(os.fspath(path), format="parquet", partitioning="hive")

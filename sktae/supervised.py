@@ -27,6 +27,7 @@ from sktae._engine.settings import usual_settings
 from sktae._inner import InnerMixin, check_inner, without_threshold
 from sktae._training.prepare import read_once
 from sktae.autoencoders.denoising import DenoisingAutoencoder
+from sktae.datasets import TableDataset
 from sktae.inputs.datasets import SparseRows
 from sktae.inputs.weights import check_weights
 from sktae.parameters import Count, Declared, Positive, Seed, plain_copy, take_over
@@ -228,8 +229,9 @@ class FineTuned(InnerMixin, Declared):
                 f"The code of {type(self.estimator_).__name__} is discrete, so its encoder cannot "
                 f"be trained through it: set trainable='head'."
             )
-        # A Dataset may augment rows.
-        return module, read_once(x) if isinstance(x.raw, np.ndarray | SparseRows) else x
+        # Another Dataset may augment rows.
+        fixed = isinstance(x.raw, np.ndarray | SparseRows | TableDataset)
+        return module, read_once(x) if fixed else x
 
     def _minimize(self, module: Any, x: Any, rate: float, seed: int) -> None:
         """Train a module on rows with labels."""

@@ -64,23 +64,26 @@ def memory_peak(run: Run) -> float:
     return _held("VmHWM")
 
 
-def memory_rise(run: Run, interval: float = 0.002) -> float:
-    """Return by how much memory rises while something runs, sampled all along."""
+def memory_rise(run: Run, interval: float = 0.002, field: str = "RssAnon") -> float:
+    """Return by how much memory rises while something runs, sampled all along.
+
+    "RssAnon" is what the process takes for itself; "VmRSS" adds the pages of files that it maps.
+    """
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # or the run would be served from what earlier ones left
-    before = _held("RssAnon")
+    before = _held(field)
     peaks = [before]
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(interval):
-            peaks.append(_held("RssAnon"))
+            peaks.append(_held(field))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         result = run()  # held until the last look
-        peaks.append(_held("RssAnon"))
+        peaks.append(_held(field))
     finally:
         done.set()
         watcher.join()

@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.measure import alone, lap, memory_rise
 from sktae import Autoencoder, ConvolutionalAutoencoder, WindowedDetector
+from sktae.datasets import TableDataset
 
 CHUNK = 100_000
 
@@ -51,6 +52,68 @@ def scaling(args, n_rows, n_features):
             {"sktae": partial(alone, args, lap, mapped_fit, path)},
             "sktae",
             memory={"sktae": alone(args, memory_rise, mapped_fit, path)},
+            file_mb=path.stat().st_size / 2**20,
+        )
+
+
+def write_parquet(path, n_rows, n_features):
+    """Write a table as Parquet, a row group for each chunk."""
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    names = [f"x{number}" for number in range(n_features)]
+    schema = pyarrow.schema([(name, pyarrow.float32()) for name in names])
+    with ParquetWriter(path, schema) as writer:
+        for start in range(0, n_rows, CHUNK):
+            X = table(min(CHUNK, n_rows - start), n_features, seed=start)
+            writer.write_table(pyarrow.table(list(X.T), names=names))
+
+
+def stored_run(path, reader):
+    """Return a function that fits and scores the rows of a file, warmed up on in-memory rows."""
+    source = path
+    if reader == "Arrow":
+        from pyarrow.dataset import dataset
+
+        source = dataset(path)
+    elif reader == "Polars":
+        from polars import scan_parquet
+
+        source = scan_parquet(path)
+    few = table(1000, len(TableDataset(source).columns))
+    Autoencoder(max_steps=70, device="cpu", random_state=0).fit(few).score_samples(few)
+
+    def run():
+        X = TableDataset(source)
+        return Autoencoder(device="cpu", random_state=0).fit(X).score_samples(X)
+
+    return run
+
+
+@case(
+    "A table in a Parquet file",
+    full=[(reader, 10**k, 30) for k in (6, 7) for reader in ("path", "Arrow", "Polars")],
+    tiny=[("path", 1000, 5)],
+)
+def parquet(args, reader, n_rows, n_features):
+    """How much time and memory does it take to fit and to score a table in a Parquet file?
+
+    A default fit and the scores of all rows of a `TableDataset`, given by its path, as a Dataset of
+    Arrow or as a query of Polars; each has a process of its own. The memory counted is all that the
+    process holds beyond what it held after the imports and a first fit, the mapped pages of files
+    included. The file, with row groups of 100,000 rows, and the copy of it are written to the
+    folder for temporary files (`TMPDIR`) and deleted again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        write_parquet(path, n_rows, n_features)
+        rise = partial(memory_rise, field="VmRSS")
+        return compare(
+            args,
+            f"{n_rows:,} x {n_features}, {reader}",
+            {"sktae": partial(alone, args, lap, stored_run, path, reader)},
+            "sktae",
+            memory={"sktae": alone(args, rise, stored_run, path, reader)},
             file_mb=path.stat().st_size / 2**20,
         )
 

@@ -14,6 +14,7 @@ from sktae._files import container
 from sktae._files.encoding import Decoder, Encoder, from_text, to_text
 from sktae._training.plain import arrays, net_to_plain, restore_net, tensors
 from sktae._training.state import made_of
+from sktae.datasets import TableDataset
 from sktae.inputs.datasets import DatasetRows, Selected, SparseRows
 
 # A checkpoint is written at the end of an epoch, if the last one is older than this. So a fit of
@@ -145,7 +146,7 @@ def _content(X: Any) -> Any:
         return _content(X.X), X.rows
     if isinstance(X, SparseRows):
         return X.table
-    if isinstance(X, DatasetRows):
+    if isinstance(X, DatasetRows | TableDataset):
         few = np.linspace(0, len(X) - 1, min(len(X), _DATASET_ROWS)).astype(int)
         return len(X), X[few]
     return X

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples
 
 from sktae._engine.rows import Loaded, Rows
 from sktae._outliers.measures import Center, Ellipsoid, of_incomplete
+from sktae.datasets import TableDataset
 from sktae.inputs.datasets import Selected, SparseRows, is_dataset
 from sktae.inputs.labels import check_labels, set_apart
 from sktae.inputs.protocol import Inputs
@@ -207,7 +208,8 @@ class Prepared:
         if device not in self._rows:
             x = self._unloaded(device)
             whole = self.X.X if isinstance(self.X, Selected) else self.X
-            fixed = isinstance(whole, np.ndarray | SparseRows)  # a Dataset may augment rows
+            # Another Dataset may augment rows.
+            fixed = isinstance(whole, np.ndarray | SparseRows | TableDataset)
             self._rows[device] = read_once(x) if fixed else x
         return self._rows[device]
 

@@ -10,6 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from sktae.datasets import TableDataset
+
 # The dtypes of raw rows; anything else is converted to the first.
 FLOATS = (np.float64, np.float32)
 
@@ -189,8 +191,10 @@ def holds_missing(rows: Any) -> bool:
     whole = getattr(rows, "X", rows)
     if hasattr(whole, "stored"):  # of a sparse table, most numbers are 0
         rows = whole = whole.stored
-    is_array = isinstance(whole, np.ndarray) and whole.dtype.kind == "f"
-    return is_array and any(bool(np.isnan(chunk).any()) for chunk in chunked(rows))
+    may_miss = isinstance(whole, np.ndarray) and whole.dtype.kind == "f"
+    if isinstance(whole, TableDataset):
+        may_miss = whole.has_missing
+    return may_miss and any(bool(np.isnan(chunk).any()) for chunk in chunked(rows))
 
 
 def from_tensor(X: Any) -> Any:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from sktae.datasets import TableDataset
 from sktae.inputs.categories import Categories
 from sktae.inputs.columns import Columns, check_no_strings, holds_numbers_only, is_frame
 from sktae.inputs.datasets import DatasetRows, SparseRows, is_dataset
@@ -93,6 +95,8 @@ class Tabular(Inputs):
         X = from_tensor(X)
         if sparse.issparse(X):
             return self._sparse(estimator, X, reset)
+        if isinstance(X, TableDataset):
+            return self._stored(estimator, X, reset)
         if is_dataset(X):
             rows = DatasetRows(X)
             check_n_features(estimator, rows.shape[1], reset)
@@ -110,7 +114,7 @@ class Tabular(Inputs):
     def _sparse(self, estimator: Any, X: Any, reset: bool) -> SparseRows:
         """Validate a sparse table."""
         self._learn_columns(None, reset)
-        if self.columns or self.categorical_features not in ("from_dtype", ()):
+        if self._has_categories:
             raise TypeError(
                 f"Sparse data was passed as X, but {type(estimator).__name__} has categorical "
                 f"columns: pass a DataFrame, or X.toarray()."
@@ -120,10 +124,27 @@ class Tabular(Inputs):
         check_rows_hold_values(rows)
         return rows
 
+    def _stored(self, estimator: Any, X: TableDataset, reset: bool) -> TableDataset:
+        """Validate a table in a file, which has names and numbers only."""
+        self._learn_columns(None, reset)
+        if self._has_categories:
+            raise TypeError(
+                f"A TableDataset was passed as X, but {type(estimator).__name__} has categorical "
+                f"columns: pass a DataFrame."
+            )
+        names = pd.DataFrame(columns=X.columns)
+        validate_data(estimator, names, reset=reset, skip_check_array=True)
+        check_rows_hold_values(X)
+        return X
+
+    @property
+    def _has_categories(self) -> bool:
+        """Whether columns are, or are declared as, other than NumPy's numbers."""
+        return bool(self.columns or self.categorical_features not in ("from_dtype", ()))
+
     def _has_kinds(self, X: Any) -> bool:
         """Return whether X has columns that may be other than NumPy's numbers."""
-        declared = self.categorical_features not in ("from_dtype", ())
-        return bool(self.columns or declared or (is_frame(X) and not holds_numbers_only(X)))
+        return self._has_categories or (is_frame(X) and not holds_numbers_only(X))
 
     def _learn_columns(self, columns: Columns | None, reset: bool) -> None:
         # A fit that begins with other weights has the columns of the other fit.
