@@ -128,12 +128,14 @@ def in_tiles(
     network: nn.Module,
     *tables: Rows,
     trial: Trial | None = None,
+    span: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
     The last tile is filled up, so every row meets the same arithmetic whatever its neighbors.
     Results are written into arrays that are allocated once. Few rows are computed in small tiles,
-    if a trial tells that this makes no difference.
+    if a trial tells that this makes no difference. With a span, only the rows from its first number
+    up to its second are computed.
     """
 
     def computed(*tiles: Tensor) -> tuple[Tensor, ...]:
@@ -145,7 +147,9 @@ def in_tiles(
         return computed(*(table.finished(tile) for table, tile in pairs))
 
     results: tuple[np.ndarray, ...] = ()
-    n_rows, x = len(tables[0]), tables[0]
+    x = tables[0]
+    first, last = span or (0, len(x))
+    n_rows = last - first
     few = n_rows <= _FEW_TILES * _SMALL_TILE and _on_cpu(x)
     step: Any = Step(prepared)
     aligned = AlignedLinear()
@@ -154,17 +158,17 @@ def in_tiles(
     with torch.no_grad():
         small = few and trial is not None and trial.agrees(computed, network, x)
         size = _SMALL_TILE if small else tile_size(network, x)
-        for start in range(0, n_rows, size):
-            stop = min(start + size, n_rows)
+        for start in range(first, last, size):
+            stop = min(start + size, last)
             tiles = [_filled(table.tile(start, stop), size) for table in tables]
-            if start == 0 and n_rows > size * MANY_TILES:
+            if start == first and n_rows > size * MANY_TILES:
                 step = recorded(step, *tiles)
             parts = step(*tiles)
             if not results:
                 results = tuple(np.empty((n_rows, *p.shape[1:]), np.float32) for p in parts)
             # Copied at once, since a recorded step returns the same tensors each time.
             for whole, part in zip(results, parts, strict=True):
-                whole[start:stop] = part[: stop - start].cpu().numpy()
+                whole[start - first : stop - first] = part[: stop - start].cpu().numpy()
     return results
 
 

@@ -18,8 +18,8 @@ from sktae.nn.missing import Completing, on_observed
 # them; tails come from fewer rows.
 _SAMPLE, _SAMPLE_NUMBERS = 10_000, 2**24
 _TAIL_ROWS = 1500
-# Measures are added up for so many rows at once.
-_ROWS_AT_ONCE = 2**16
+# Measures of so many rows are held at once, and added up for fewer at a time.
+_ROWS_HELD, _ROWS_AT_ONCE = 2**20, 2**16
 # The error of a row that is so far from all others that its error overflows.
 _LARGEST = float(np.finfo(np.float32).max)
 # What rows are compared by, and with which weights. Of tables with more columns there are no ranks.
@@ -193,8 +193,12 @@ class OutlierModel:
         def measures(x: Tensor) -> tuple[Tensor]:
             return (self.measures(parts(estimator, network, inputs, x)),)
 
-        (values,) = in_tiles(measures, network, rows, trial=trial)
-        return self.anomalies(values, _MEASURES[method])
+        total = np.empty(len(rows))
+        for start in range(0, len(rows), _ROWS_HELD):
+            span = start, min(start + _ROWS_HELD, len(rows))
+            (values,) = in_tiles(measures, network, rows, trial=trial, span=span)
+            total[slice(*span)] = self.anomalies(values, _MEASURES[method])
+        return total
 
     def completing(self, estimator: HasErrors, network: Any, rows: Rows) -> Any:
         """Return the network for rows; they may lack values where training rows did not."""

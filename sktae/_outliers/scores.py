@@ -42,7 +42,8 @@ class ScoreMixin(OutlierMixin):
         scores : ndarray of shape (n_samples,)
             The higher, the more normal.
         """
-        return -self._anomalies(self._validated(X))
+        anomalies = self._anomalies(self._validated(X))
+        return np.negative(anomalies, out=anomalies)  # of many rows, a copy takes memory
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score each row relative to the threshold.
