@@ -129,7 +129,8 @@ def write_reference():
     page = "API reference\n=============\n\n.. currentmodule:: sktae\n\n"
     page += section("Estimators", classes) + section("Functions", functions)
     page += ".. currentmodule:: sktae.timeseries\n\n" + section("Streams", ["SeriesStream"])
-    page += ".. currentmodule:: sktae.datasets\n\n" + section("Data", ["ImageFolder"])
+    data = section("Data", ["ImageFolder", "TableDataset"])
+    page += ".. currentmodule:: sktae.datasets\n\n" + data
     page += ".. currentmodule:: sktae.metrics\n\n" + section("Metrics", sktae.metrics.__all__)
     page += ".. currentmodule:: sktae.plot\n\n" + section("Displays", sktae.plot.__all__)
     page += ".. currentmodule:: sktae\n\n" + section("For authors of autoencoders", AUTHORS, "own")

@@ -18,7 +18,7 @@ _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 _BATCH_NUMBERS = 2**20
 # So many rows in any order are read by one mapping of the file. Each may map 64 kB around it, which
 # count as memory of the process.
-_MAPPED_ROWS = 512
+_MAPPED_ROWS = 128
 
 
 class ImageFolder(Dataset):
@@ -297,6 +297,7 @@ class _Arrow:
             for number, values in enumerate(batch.columns):
                 rows[:, number] = values.cast(kind, safe=False).to_numpy(zero_copy_only=False)
             yield rows
+        pyarrow.default_memory_pool().release_unused()  # it keeps what it has freed
 
 
 class _Polars:
