@@ -469,10 +469,10 @@ tuple, default="silu"
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or torch Dataset
-            The training rows. A table larger than memory may be a `numpy.memmap` or a Dataset of
-            rows; the next batches are read while the network trains on the last ones. Beside
-            training, each row of a Dataset is read once for the scales, once or twice for checks of
-            their range, and once for scores.
+            The training rows. A table larger than memory may be a `numpy.memmap`, a `TableDataset`
+            of Parquet files, or another Dataset of rows; the next batches are read while the
+            network trains on the last ones. Beside training, each row of a Dataset is read once for
+            the scales, once or twice for checks of their range, and once for scores.
 
         y : array-like of shape (n_samples,) or None, default=None
             With `use_labels`, what is known of each row: -1 for an outlier, 1 for an inlier, 0 or

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 from shared import FAMILIES, correlated_table, quick
 
-from sktae import DenoisingAutoencoder
+from sktae import AutoencoderClassifier, AutoencoderEnsemble, DenoisingAutoencoder
 from sktae.datasets import TableDataset
 
 pa = pytest.importorskip("pyarrow")
@@ -78,6 +79,20 @@ def test_all_families(E):
     assert table.dtype == np.float32
     model, other = (quick(E).fit(rows) for rows in (table, X))
     np.testing.assert_array_equal(model.score_samples(table), other.score_samples(X))
+
+
+@pytest.mark.usefixtures("small")
+def test_ensembles_and_classifiers():
+    """What consists of autoencoders takes such a table, too."""
+    X = correlated_table(100)
+    table, y = TableDataset(pl.from_numpy(X).lazy()), X[:, 0] > 0
+    ensemble = AutoencoderEnsemble(quick(), n_estimators=2, random_state=0)
+    for make, method in (
+        (ensemble.fit, "score_samples"),
+        (partial(AutoencoderClassifier(quick(), random_state=0).fit, y=y), "predict_proba"),
+    ):
+        found, expected = (getattr(make(rows), method)(rows) for rows in (table, X))
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_read_once(files):
