@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any, Literal
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -16,9 +17,6 @@ from torch.utils.data import Dataset
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 # Tables are copied in batches of about this many numbers (8 MB in float64).
 _BATCH_NUMBERS = 2**20
-# So many rows in any order are read by one mapping of the file. Each may map 64 kB around it, which
-# count as memory of the process.
-_MAPPED_ROWS = 128
 
 
 class ImageFolder(Dataset):
@@ -206,8 +204,8 @@ class TableDataset(Dataset):
         self.dtype = np.dtype(np.float32 if exact else np.float64)
 
     @cached_property
-    def _copied(self) -> tuple[IO[bytes], int, bool]:
-        """The copy, its number of rows, and whether values are missing."""
+    def _copied(self) -> tuple[Any, int, bool, Lock]:
+        """The copy, its number of rows, whether values are missing, and a lock for reading."""
         file = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this object is used
         n_rows, missing = 0, False
         size = max(1, _BATCH_NUMBERS // len(self.columns))
@@ -224,7 +222,7 @@ class TableDataset(Dataset):
         file.flush()
         if not n_rows:
             raise ValueError("The table given to TableDataset has no rows.")
-        return file, n_rows, missing
+        return file, n_rows, missing, Lock()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -239,13 +237,20 @@ class TableDataset(Dataset):
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        if isinstance(rows, slice) or np.ndim(rows) == 0:
-            return np.array(self._mapped()[rows])
-        numbers = np.asarray(rows, dtype=np.intp)
+        whole = range(len(self))
+        if not isinstance(rows, slice) and np.ndim(rows) == 0:
+            return self[[whole[rows]]][0]
+        numbers: Any = whole[rows] if isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
         read = np.empty((len(numbers), len(self.columns)), self.dtype)
-        for start in range(0, len(numbers), _MAPPED_ROWS):
-            part = slice(start, start + _MAPPED_ROWS)
-            read[part] = self._mapped()[numbers[part]]
+        # Read, not mapped into memory: a map may hold 2 MB of the file for each row.
+        file, _, _, lock = self._copied
+        size = len(self.columns) * self.dtype.itemsize
+        runs = isinstance(numbers, range) and numbers.step == 1 and len(numbers) > 0
+        with lock:
+            for number, part in [(numbers[0], read)] if runs else zip(numbers, read, strict=True):
+                file.seek(int(number) * size)
+                if file.readinto(part) != part.nbytes:
+                    raise IndexError(f"TableDataset has {len(self)} rows, but no row {number}.")
         return read
 
     __getitems__ = __getitem__
@@ -256,10 +261,6 @@ class TableDataset(Dataset):
     def __getstate__(self) -> dict[str, Any]:
         # A process that it is sent to makes a copy of its own.
         return {name: value for name, value in vars(self).items() if name != "_copied"}
-
-    def _mapped(self) -> np.ndarray:
-        """Map the copy into memory anew: with the mapping, its pages leave the process again."""
-        return np.memmap(self._copied[0], self.dtype, "r", shape=self.shape)
 
 
 class _Arrow:

@@ -41,7 +41,6 @@ def small(monkeypatch):
     """Make small tables read like large ones."""
     monkeypatch.setattr("sktae._training.prepare._LOADED_NUMBERS", 0)
     monkeypatch.setattr("sktae.datasets._BATCH_NUMBERS", 700)
-    monkeypatch.setattr("sktae.datasets._MAPPED_ROWS", 5)
 
 
 SOURCES = {
@@ -122,6 +121,9 @@ def test_columns(files, frame):
     np.testing.assert_array_equal(table, frame[:250][["i", "t", "c"]].astype(float))
     np.testing.assert_array_equal(table[[7, 3]], table[:][[7, 3]])
     np.testing.assert_array_equal(table[-1], table[:][-1])
+    np.testing.assert_array_equal(table[9:2:-3], table[:][9:2:-3])
+    with pytest.raises(IndexError, match="has 250 rows, but no row 250"):
+        table[[250]]
     model = quick().fit(table)
     with pytest.raises(ValueError, match="feature names should match"):
         model.score_samples(TableDataset(files, columns=["t", "i", "c"]))
