@@ -18,9 +18,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
-from sktae._engine.record import Call, Unrecordable, kernel_name, mutated, storage_id, tensors
+from sktae._engine.record import (
+    Call,
+    Unrecordable,
+    kernel_name,
+    map_tensors,
+    storage_id,
+    storage_ids,
+    tensors,
+)
 
 # Their out= variants resize the given tensor if the loss is a sum, instead of writing into it.
 _WITHOUT_OUT = {"smooth_l1_loss", "huber_loss"}
@@ -58,8 +65,8 @@ class Binder:
         self.calls = calls
         # What is changed in place must be created again in each replay: a replay that began with
         # the values of the last one would add to them.
-        changed = {storage_id(t) for call in calls for t in mutated(call)}
-        self.varying = {storage_id(t) for t in varying} | changed
+        changed = set[int]().union(*(call.changes for call in calls))
+        self.varying = storage_ids(varying) | changed
         self.buffers: dict[int, Tensor] = {}  # by storage of the recording
         self.pool: dict[tuple[int, torch.dtype], list[Tensor]] = {}  # buffers to be used again
 
@@ -72,16 +79,15 @@ class Binder:
         they write.
         """
         calls = self._needed_calls(self._varying_calls(), results)
-        created = {storage_id(t) for call in calls for t in self._created(call)}
+        created = set[int]().union(*(call.creates for call in calls))
         self._alias_outputs(outputs, results, calls, created)
         # The caller reads results after the last call, so their buffers are never used again.
-        kept = set(self.buffers) | {storage_id(t) for t in results}
+        kept = set(self.buffers) | storage_ids(results)
         temporary = created - kept
-        last_use = {storage_id(t): n for n, call in enumerate(calls) for t in _arguments(call)}
+        last_use = {storage: n for n, call in enumerate(calls) for storage in call.uses}
         bound: list[Callable[[], Any]] = []
         for n, call in enumerate(calls):
-            unused = {storage_id(t) for t in _arguments(call) if last_use[storage_id(t)] == n}
-            unused &= temporary
+            unused = {storage for storage in call.uses & temporary if last_use[storage] == n}
             bound.append(self._bind_call(call, unused))
             # Only now: a kernel that is not elementwise must not write where it still reads.
             for storage in unused & self.buffers.keys():
@@ -106,23 +112,20 @@ class Binder:
         A storage can be replaced by an output only if every tensor that views it, results of
         kernels in between included, can be had as a view of the output.
         """
-        used = [t for call in calls for t in (*_arguments(call), *tensors(call.result))]
+        used: dict[int, list[Tensor]] = {}
+        for call in calls:
+            for tensor in (*call.arguments, *call.results):
+                used.setdefault(storage_id(tensor), []).append(tensor)
         for result, output in zip(results, outputs, strict=False):
             storage = storage_id(result)
-            views = [t for t in used if storage_id(t) == storage]
             # Not a constant, not twice the same storage.
             possible = storage in created - self.buffers.keys() and result.is_contiguous()
-            if possible and all(_fits(t, output) for t in (result, *views)):
+            if possible and all(_fits(t, output) for t in (result, *used.get(storage, []))):
                 self.buffers[storage] = output
 
-    def _read(self, call: Call) -> list[Tensor]:
-        """List the tensors whose values a call depends on."""
-        return [] if kernel_name(call.kernel) in _READ_SHAPE_ONLY else _arguments(call)
-
-    def _created(self, call: Call) -> list[Tensor]:
-        """List the results of a call that are no views of its arguments."""
-        arguments = {storage_id(t) for t in _arguments(call)}
-        return [t for t in tensors(call.result) if storage_id(t) not in arguments]
+    def _read(self, call: Call) -> set[int]:
+        """Return the storages whose values a call depends on."""
+        return set() if kernel_name(call.kernel) in _READ_SHAPE_ONLY else call.uses
 
     def _varying_calls(self) -> Iterator[Call]:
         """Leave out views, and calls whose result is the same in every replay.
@@ -132,24 +135,22 @@ class Binder:
         varying = self.varying
         created: set[int] = set()
         for call in self.calls:
-            changed = {storage_id(t) for t in mutated(call)}
             # A replay could not undo a change of the caller's own tensors, such as running means.
-            if not changed <= created:
+            if not call.changes <= created:
                 raise Unrecordable(f"{call.kernel} changes in place what it did not make")
-            new = {storage_id(t) for t in self._created(call)}
-            created |= new
-            read = {storage_id(t) for t in self._read(call)}
-            if (new or changed) and (read | new) & varying:
-                varying |= new
+            created |= call.creates
+            reads = self._read(call) | call.creates
+            if (call.creates or call.changes) and reads & varying:
+                varying |= call.creates
                 yield call
 
     def _needed_calls(self, calls: Iterator[Call], results: Sequence[Tensor]) -> list[Call]:
         """Leave out calls that no result depends on, walking back from the results."""
-        needed = {storage_id(t) for t in results}
+        needed = storage_ids(results)
         kept = []
         for call in reversed(list(calls)):
-            if needed & {storage_id(t) for t in [*self._created(call), *mutated(call)]}:
-                needed |= {storage_id(t) for t in self._read(call)}
+            if needed & (call.creates | call.changes):
+                needed |= self._read(call)
                 kept.append(call)
         return kept[::-1]
 
@@ -165,14 +166,13 @@ class Binder:
 
     def _bind_call(self, call: Call, unused: set[int]) -> Callable[[], Any]:
         """Return a call without arguments that writes into buffers; `unused` is read here last."""
-        new = self._created(call)
-        args = self._with_scalars(call) if new else call.args
-        args, kwargs = tree_map_only(Tensor, self._in_buffer, (args, call.kwargs))
-        if not new:  # in place
+        args = self._with_scalars(call) if call.created else call.args
+        args, kwargs = map_tensors(self._in_buffer, (args, call.kwargs))
+        if not call.created:  # in place
             return partial(call.kernel, *args, **kwargs)
-        for result in new:
+        for result in call.created:
             self._allocate(call, result, unused)
-        outs = [self._in_buffer(t) for t in tensors(call.result)]
+        outs = [self._in_buffer(t) for t in call.results]
         if call.kernel in _COPIES:
             return partial(outs[0].copy_, args[0])
         for function, names, more in _out_variants(call.kernel, outs[0].device.type):
@@ -232,10 +232,6 @@ class Binder:
         self.buffers[storage] = (
             free.pop() if free else torch.empty(size, dtype=result.dtype, device=result.device)
         )
-
-
-def _arguments(call: Call) -> list[Tensor]:
-    return tensors([call.args, call.kwargs])
 
 
 def _fits(tensor: Tensor, output: Tensor) -> bool:

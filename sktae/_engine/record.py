@@ -6,14 +6,14 @@ of kernels is right for other values of the same shapes, so whatever depends on 
 global generator is refused here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 # Torch tags the kernels that a fixed list of kernels could not repeat.
 _REFUSED = {
@@ -35,6 +35,43 @@ class Call:
     args: tuple
     kwargs: dict[str, Any]
     result: Any
+
+    # What binding asks for again and again is listed once. Storages stand for their tensors there.
+
+    @cached_property
+    def arguments(self) -> list[Tensor]:
+        """The tensors among the arguments."""
+        return tensors((self.args, self.kwargs))
+
+    @cached_property
+    def results(self) -> list[Tensor]:
+        """The tensors that it returns."""
+        return tensors(self.result)
+
+    @cached_property
+    def created(self) -> list[Tensor]:
+        """Its results that are no views of its arguments."""
+        return [t for t in self.results if storage_id(t) not in self.uses]
+
+    @cached_property
+    def uses(self) -> set[int]:
+        """The storages of its arguments."""
+        return storage_ids(self.arguments)
+
+    @cached_property
+    def creates(self) -> set[int]:
+        """The storages of the results that are no views of its arguments."""
+        return storage_ids(self.created)
+
+    @cached_property
+    def changes(self) -> set[int]:
+        """The storages that it changes in place, as its schema declares them."""
+        changed = []
+        for position, argument in enumerate(self.kernel._schema.arguments):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                values = self.args[position : position + 1] or [self.kwargs.get(argument.name)]
+                changed += tensors(values)
+        return storage_ids(changed)
 
 
 class Recorder(TorchDispatchMode):
@@ -85,14 +122,28 @@ def storage_id(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
+def storage_ids(values: Iterable[Tensor]) -> set[int]:
+    """Identify the storages behind several tensors."""
+    return set(map(storage_id, values))
+
+
 def tensors(tree: Any) -> list[Tensor]:
     """List the tensors in nested tuples, lists and dictionaries."""
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, list | tuple):
+        return []
+    return [tensor for branch in tree for tensor in tensors(branch)]
 
 
-def mutated(call: Call) -> Iterator[Tensor]:
-    """List the arguments that a kernel changes in place, as its schema declares them."""
-    for position, argument in enumerate(call.kernel._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            values = call.args[position : position + 1] or [call.kwargs.get(argument.name)]
-            yield from tensors(values)
+def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    """Apply a function to the tensors in nested tuples, lists and dictionaries."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {name: map_tensors(function, branch) for name, branch in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)([map_tensors(function, branch) for branch in tree])
+    return tree
