@@ -218,6 +218,18 @@ def test_sktae_does_not_import_them():
     assert not {"AeonDetector", "SktimeDetector"} & set(sktae.__all__)
 
 
+def test_a_fit_does_not_import_the_compiler():
+    """Nor does a copy of a fitted model: it takes longer than a short fit."""
+    code = (
+        "import pickle, sys, numpy as np, sktae\n"
+        "X = np.random.default_rng(0).normal(size=(50, 3))\n"
+        "model = sktae.Autoencoder(max_steps=2).fit(X)\n"
+        "pickle.loads(pickle.dumps(model)).partial_fit(X)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_tasks_that_cannot_be_done_are_refused():
     """The message names the estimator, the parameter and what it may be."""
     with pytest.raises(ValueError, match=r"'task' parameter of SktimeDetector must be .*'x'"):

@@ -1,4 +1,4 @@
-"""The parameters of a network as one vector, updated by one kernel.
+"""The parameters of a network as one vector, which one kernel updates.
 
 Optimizers such as Adam treat each number by itself. So the parameters of a network can lie in one
 vector, of which the network's own parameters are views, and one kernel updates them all instead of
@@ -7,8 +7,7 @@ one for each parameter. Gradients and moments lie in vectors of the same layout.
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -66,57 +65,3 @@ def clip(gradient: Tensor, limit: float | Tensor) -> None:
     norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
     # As torch.nn.utils.clip_grad_norm_ does, its small number against division by zero included.
     gradient.mul_((limit / (norm + 1e-6)).clamp_(max=1.0))
-
-
-def fuses(optimizer: torch.optim.Optimizer) -> bool:
-    """Tell whether the optimizer's step is one call of torch's fused kernel, for one vector."""
-    group = optimizer.param_groups[0]
-    return (
-        type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
-        and len(optimizer.param_groups) == len(group["params"]) == 1
-        and bool(group["fused"])
-        and not (group["amsgrad"] or group["maximize"] or isinstance(group["lr"], Tensor))
-    )
-
-
-def moments(optimizer: torch.optim.Optimizer, flat: Tensor) -> dict[str, Tensor]:
-    """Return Adam's state for a vector, created as the optimizer itself would do at its first step.
-
-    It stays in the optimizer, so that skorch's own steps and copies of the net go on from it.
-    """
-    state = optimizer.state[flat]
-    if not state:
-        state["step"] = torch.zeros((), device=flat.device)
-        state["exp_avg"] = torch.zeros_like(flat.detach())
-        state["exp_avg_sq"] = torch.zeros_like(flat.detach())
-    return state
-
-
-def fused_update(
-    optimizer: torch.optim.Optimizer,
-    flat: Tensor,
-    gradient: Tensor,
-    state: Mapping[str, Tensor],
-    counts: Tensor,
-) -> Callable[[float, float], None]:
-    """Return a step of fused Adam as a function of learning rate and weight decay: one kernel.
-
-    This is `optimizer.step()` without its checks and the lists that it builds anew each time.
-    `counts` holds the counts of steps that go up by one, `state["step"]` among them.
-    """
-    group = optimizer.param_groups[0]
-    decoupled = isinstance(optimizer, torch.optim.AdamW)
-    decoupled = decoupled or group.get("decoupled_weight_decay", False)
-    kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
-    beta1, beta2 = group["betas"]
-    fixed = {"beta1": beta1, "beta2": beta2, "eps": group["eps"]}
-    fixed |= {"amsgrad": False, "maximize": False}
-    lists: Any = [flat], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]]
-    # To add one, numpy takes a tenth of torch's time.
-    counted: Any = counts.numpy() if counts.device.type == "cpu" else counts
-
-    def update(lr: float, weight_decay: float) -> None:
-        counted.__iadd__(1)
-        kernel(*lists, lr=lr, weight_decay=weight_decay, **fixed)
-
-    return update

@@ -33,8 +33,9 @@ from sktae._engine.callbacks import (
     notify_all,
     without_names,
 )
-from sktae._engine.flat import clip, flatten, fused_update, fuses, moments, shapes, total, views
+from sktae._engine.flat import clip, flatten, shapes, total, views
 from sktae._engine.history import record_batch, record_block
+from sktae._engine.optimizers import FUSED, AdamW, fused_update, fuses, moments
 from sktae._engine.prototype import cloned_parameters, own_parameters
 from sktae._engine.replay import Gradient, Replay
 from sktae._engine.schedules import SCHEDULES
@@ -58,8 +59,9 @@ class AutoencoderNet(NeuralNet):
     criterion : nn.Module or None, default=None
         Set by the estimator.
 
-    optimizer : type, default=torch.optim.AdamW
-        Class of the optimizer.
+    optimizer : type, default=AdamW
+        Class of the optimizer, of `torch.optim` or of your own. The default takes the same steps as
+        `torch.optim.AdamW`, and is made sooner.
 
     schedule : {"cosine", "one_cycle", "constant"}, default="constant"
         Set by the estimator: how the learning rate moves over the steps of a fit.
@@ -86,7 +88,7 @@ class AutoencoderNet(NeuralNet):
         module=None,
         criterion=None,
         *,
-        optimizer=torch.optim.AdamW,
+        optimizer=AdamW,
         schedule="constant",
         max_grad_norm=None,
         precision="float32",
@@ -123,7 +125,7 @@ class AutoencoderNet(NeuralNet):
         frozen parameters, and `ParamMapper`, which freezes some later, need them one by one.
         """
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        if self.optimizer not in (torch.optim.Adam, torch.optim.AdamW):
+        if self.optimizer not in FUSED:
             return args, kwargs
         kwargs.setdefault("fused", True)
         parameters = args[0][-1]["params"]
@@ -342,8 +344,7 @@ class AutoencoderNet(NeuralNet):
     @property
     def takes_fused_steps(self) -> bool:
         """Whether a step is a gradient and one fused update, with no callback in between."""
-        fused = self._flat() is not None and fuses(self.optimizer_)
-        return fused and not self.hears_batches
+        return fuses(self.optimizer_) and self._flat() is not None and not self.hears_batches
 
     def _run_fused(self, steps: TrainingSteps):
         """Run training steps without the rungs below `run_single_epoch`: same numbers, sooner.

@@ -19,9 +19,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from sktae._engine.batches import TrainingSteps, ValidationBatches
-from sktae._engine.flat import clip, fused_update, moments, shapes, views
+from sktae._engine.flat import clip, shapes, views
 from sktae._engine.net import MANY_STEPS, AutoencoderNet, StopTraining
 from sktae._engine.objective import Objective
+from sktae._engine.optimizers import fused_update, moments
 from sktae._engine.replay import Gradient
 from sktae.nn.attending import unfused_attention
 
@@ -132,11 +133,8 @@ def stackable(net: AutoencoderNet) -> bool:
     It must take fused steps, and its modules may hold no tensors but parameters and buffers: of
     others, the model axis would see those of one model only.
     """
-    return net.takes_fused_steps and not any(
-        isinstance(value, Tensor)
-        for module in net.module_.modules()
-        for value in vars(module).values()
-    )
+    held = (value for module in net.module_.modules() for value in vars(module).values())
+    return net.takes_fused_steps and not any(isinstance(value, Tensor) for value in held)
 
 
 def train_stacked(runs: Sequence[Run], size: int | None = None) -> None:
