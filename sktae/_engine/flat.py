@@ -51,6 +51,17 @@ def views(flat: Tensor, shapes: Sequence[torch.Size], transposed: bool = False) 
     return parts
 
 
+def in_vector(flat: Tensor, parameters: Iterable[Tensor]) -> bool:
+    """Tell whether parameters lie in a vector as `flatten` has put them there."""
+    place = flat.data_ptr()
+    for parameter in parameters:
+        if parameter.data_ptr() != place:
+            return False
+        size = parameter.numel()
+        place += (size + -size % _CACHE_LINE) * flat.element_size()
+    return True
+
+
 def shapes(parameters: Iterable[Tensor]) -> list[torch.Size]:
     return [parameter.shape for parameter in parameters]
 
@@ -63,5 +74,7 @@ def total(terms: Mapping[str, Tensor]) -> Tensor:
 def clip(gradient: Tensor, limit: float | Tensor) -> None:
     """Scale gradients that are longer than the limit down to it; the last axis holds a gradient."""
     norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+    if norm.is_cpu and norm.numel() == 1 and norm.item() < 0.99 * limit:
+        return  # to multiply by 1 takes most of the time
     # As torch.nn.utils.clip_grad_norm_ does, its small number against division by zero included.
     gradient.mul_((limit / (norm + 1e-6)).clamp_(max=1.0))

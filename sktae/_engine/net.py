@@ -33,7 +33,7 @@ from sktae._engine.callbacks import (
     notify_all,
     without_names,
 )
-from sktae._engine.flat import clip, flatten, shapes, total, views
+from sktae._engine.flat import clip, flatten, in_vector, shapes, total, views
 from sktae._engine.history import record_batch, record_block
 from sktae._engine.optimizers import FUSED, AdamW, fused_update, fuses, moments
 from sktae._engine.prototype import cloned_parameters, own_parameters
@@ -146,8 +146,8 @@ class AutoencoderNet(NeuralNet):
         parameters = list(self.module_.parameters())
         if more or any(flat is p for p in parameters):
             return None
-        for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
-            if parameter.data_ptr() != view.data_ptr():
+        if not in_vector(flat, parameters):
+            for parameter, view in zip(parameters, views(flat, shapes(parameters)), strict=True):
                 view.copy_(parameter.data)
                 parameter.data = view
         return flat.detach()
