@@ -1,5 +1,6 @@
 """Randomness by address, batches, tiles."""
 
+import math
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import ChainDataset, TensorDataset
 
 from sktae import DenoisingAutoencoder
 from sktae._engine.batches import TrainingSteps
+from sktae._engine.flat import clip
 from sktae._engine.rows import Loaded
 from sktae._engine.tiles import TILE, Trial, in_tiles
 from sktae._training.prepare import Prepared
@@ -228,3 +230,13 @@ def test_each_device_has_rows_of_its_own(X):
     prepared = Prepared(quick(), X, None, seed=0)
     for device in ("cpu", "meta", "cpu"):
         assert prepared.rows(device).slice(0, 5).device.type == device
+
+
+@pytest.mark.parametrize("length", [0.0, 0.5, 0.989, 0.991, 1.0, 2.0, math.inf, math.nan])
+def test_gradients_are_clipped_as_by_torch(length):
+    """To the bit, also where nothing is done."""
+    ours, theirs = torch.full((64,), length / 8), nn.Parameter(torch.zeros(64))
+    theirs.grad = ours.clone()
+    clip(ours, 1.0)
+    nn.utils.clip_grad_norm_([theirs], 1.0, foreach=False)
+    assert torch.equal(ours.nan_to_num(), theirs.grad.nan_to_num())
