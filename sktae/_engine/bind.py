@@ -176,6 +176,8 @@ class Binder:
         if call.kernel in _COPIES:
             return partial(outs[0].copy_, args[0])
         for function, names, more in _out_variants(call.kernel, outs[0].device.type):
+            if function is torch.stack and call.kernel(*args, **kwargs).shape != outs[0].shape:
+                continue  # its result was transposed in place later; torch would resize the buffer
             attempt = partial(
                 function, *args, *more, **kwargs, **dict(zip(names, outs, strict=True))
             )

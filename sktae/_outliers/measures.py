@@ -114,7 +114,9 @@ class Ellipsoid:
 
     def distances(self, values: Tensor) -> Tensor:
         """Return the squared distances of rows from the mean, (n, d) to (n,)."""
-        mean, axes, weights = (statistic.to(values) for statistic in self._statistics)
+        exact = values.dtype == torch.float64
+        statistics = self._tensors() if exact else self._statistics
+        mean, axes, weights = (statistic.to(values) for statistic in statistics)
         deviation = values - mean
         # By linear maps instead of sums, whose rounding would depend on the place in a batch.
         distances = F.linear(F.linear(deviation, axes).square(), weights)
@@ -125,9 +127,13 @@ class Ellipsoid:
 
     @cached_property
     def _statistics(self) -> list[Tensor]:
-        """Mean, directions and weights in float32, kept for the sake of single rows."""
+        """The same in float32, kept for the sake of single rows."""
+        return [statistic.float() for statistic in self._tensors()]
+
+    def _tensors(self) -> list[Tensor]:
+        """Return mean, directions and weights."""
         statistics = self.mean, self.directions.T, self.weights[np.newaxis]
-        return [torch.as_tensor(statistic, dtype=torch.float32) for statistic in statistics]
+        return [torch.as_tensor(statistic) for statistic in statistics]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_statistics"}
@@ -320,7 +326,9 @@ class Neighbors:
 def _nearest(points: Tensor, others: Tensor, squares: Tensor) -> Tensor:
     """Return the smallest squared distance from each point to others, less its squared length."""
     # |a - b|^2 = |a|^2 - 2 a b + |b|^2, of which |a|^2 is the same for all others.
-    size = max(_AT_ONCE, _IN_CACHE // len(points))
+    n, size = points.shape[0], _AT_ONCE
+    if isinstance(n, int):  # and no symbol, for which a graph is traced
+        size = max(size, _IN_CACHE // n)
     parts = zip(squares.to(points).split(size), others.to(points).split(size), strict=True)
     smallest = [torch.addmm(b, points, rows.T, alpha=-2).amin(1) for b, rows in parts]
     return torch.stack(smallest).amin(0)
