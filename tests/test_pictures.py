@@ -95,7 +95,7 @@ DRAWN = {
 }
 STYLES = {
     "light": {},
-    "dark": plt.style.library["dark_background"],
+    "dark": "dark_background",
     "projector": {"font.size": 18, "figure.figsize": (6, 4)},
 }
 
@@ -119,7 +119,7 @@ def texts(figure):
 @pytest.mark.parametrize("name", DRAWN)
 def test_text_can_be_read(name, style):
     """Displays draw into axes; no text has the color of the ground, or lies on other text."""
-    with mpl.rc_context(STYLES[style]):
+    with plt.style.context(STYLES[style]):
         n_axes = 3 if name == "SeriesDisplay" else 1
         figure, axes = plt.subplots(n_axes, layout="constrained", sharex=True)
         display = DRAWN[name](axes)

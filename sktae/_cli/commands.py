@@ -186,7 +186,7 @@ def _fitted(
     _note_empty(console, rows)
     if getattr(model, "use_labels", False) and rows.labels is not None:
         known = results.are_outliers(rows.labels)[rows.observed]
-        y = np.where(known == True, -1, 0)  # noqa: E712 (or missing)
+        y = np.where(known.eq(True), -1, 0)
     console.say(f"Training {type(model).__name__} ...")
     model.fit(X, y)
     return model, rows, _described(model, rows)
@@ -240,7 +240,7 @@ def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> di
     """Say what was found, and return it."""
     last = last_step(model)
     summary: dict[str, Any] = {
-        "outliers": int((table["outlier"] == True).sum()),  # noqa: E712 (or missing)
+        "outliers": int(table["outlier"].eq(True).sum()),
         "threshold": float(last.offset_),
         "most_unusual": results.shown(table, list(rows.beside)),
     }

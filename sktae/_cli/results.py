@@ -64,7 +64,7 @@ def _text(value: Any) -> str:
 
 def shown(table: pd.DataFrame, beside: list[str]) -> list[dict[str, Any]]:
     """Return the most unusual outliers of a table, each with its number, counted from 0."""
-    worst = table[table["outlier"] == True].nsmallest(SHOWN, "score")  # noqa: E712 (or missing)
+    worst = table[table["outlier"].eq(True)].nsmallest(SHOWN, "score")
     keys = [*beside, "score", *(["p_value"] if "p_value" in table else [])]
     reasons = worst.filter(regex=r"^reason_\d$")
     return [
