@@ -28,7 +28,7 @@ def training_steps(
     if estimator.max_steps == "auto":
         auto = estimator._auto(spec.shape)
         passes = auto.passes[spec.narrow] * plan.steps_per_pass
-        limits[0] = min(auto.steps[spec.narrow], max(auto.fewest, passes))
+        limits[0] = min(auto.steps[spec.narrow], passes)
     if estimator.max_epochs is not None:
         limits[1] = estimator.max_epochs * plan.steps_per_pass
     budget = min(limit for limit in limits if limit is not None)

@@ -15,7 +15,7 @@ class Auto(NamedTuple):
     8" of benchmarks/results/quality/ablation.csv. There, fits on clean rows detect outliers a
     little worse after 150 steps than after 500, and no better after 1000. Narrow codes take larger
     steps and one more layer, since it is harder to reconstruct rows from them, and no more passes
-    over the rows than these, or small tables would be memorized; but at least `fewest` steps.
+    over the rows than these, or small tables would be memorized.
     """
 
     components: int = 128
@@ -23,7 +23,6 @@ class Auto(NamedTuple):
     rates: tuple[float, float] = (2e-3, 1e-2)
     steps: tuple[int, int] = (500, 500)
     passes: tuple[float, float] = (math.inf, 120)
-    fewest: int = 0
 
 
 @dataclass(frozen=True)

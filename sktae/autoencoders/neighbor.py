@@ -130,9 +130,8 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         Largest step size of the optimizer; "auto" is 0.01.
 
     max_steps : int, "auto" or None, default="auto"
-        Number of training steps; "auto" is 120 passes over the rows, but at least 1000 and at most
-        2000 steps. Tables with fewer rows than columns begin as a PCA and stop early, as in
-        `Autoencoder`.
+        Number of training steps; "auto" is 2000. Tables with fewer rows than columns begin as a PCA
+        and stop early, as in `Autoencoder`.
 
     alpha : float or "auto", default="auto"
         Weight of neighbors. With 0, this is the denoising autoencoder. "auto" is 0.5 for codes of
@@ -217,8 +216,8 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     def _auto(self, shape):
         # Chosen on digits: see benchmarks/results/quality/maps.csv.
         widths = (128, 128, 128)
-        steps = {"steps": (2000, 2000), "passes": (120, 120), "fewest": 1000}
-        return Auto(2, (widths, widths), (1e-2, 1e-2), **steps)
+        endless = (math.inf, math.inf)
+        return Auto(2, (widths, widths), (1e-2, 1e-2), steps=(2000, 2000), passes=endless)
 
     def _groups(self, y, n):
         return None if y is None or self.target_weight == 0 else numbered(y, n)
