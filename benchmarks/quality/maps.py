@@ -148,7 +148,8 @@ CONTESTANTS = {
     },
     "NeighborAutoencoder, shape_weight=0": partial(ours, NeighborAutoencoder, shape_weight=0.0),
 }
-# By which the defaults of the neighbor autoencoder were chosen, each changed alone, on one set.
+# By which the defaults of the neighbor autoencoder were chosen, each changed alone, on one set: of
+# maps, and of larger codes.
 CHANGES = [
     *({"alpha": alpha} for alpha in (0.0, 0.2, 1.0)),
     {"shape_weight": 1.0},
@@ -159,12 +160,22 @@ CHANGES = [
     {"hidden_layer_sizes": (256, 256, 256)},
     *({"max_steps": steps} for steps in (500, 2000)),
 ]
+CHANGES_OF_LARGE = [
+    *({"alpha": alpha} for alpha in (0.0, 0.1, 0.5)),
+    *({"noise_level": level} for level in (0.1, 0.3, 0.5, 0.7)),
+]
 CHANGED = "digits"
-VARIANTS = {
-    f"{name}={value}": partial(ours, NeighborAutoencoder, **{name: value})
-    for change in CHANGES
-    for name, value in change.items()
-}
+
+
+def variants(changes):
+    return {
+        f"{name}={value}": partial(ours, NeighborAutoencoder, **{name: value})
+        for change in changes
+        for name, value in change.items()
+    }
+
+
+VARIANTS = variants(CHANGES) | variants(CHANGES_OF_LARGE)
 # Of the tables, where not all need be installed.
 ORDER = [*CONTESTANTS, "UMAP", "PaCMAP", "t-SNE"]
 CONTESTANTS |= VARIANTS
@@ -209,7 +220,7 @@ ON_LARGE = ("PCA", "NeighborAutoencoder", "UMAP", "PaCMAP")
 def takes_part(contestant, name, k, seed):
     """Tell whether a model is fitted to a table."""
     if contestant in VARIANTS:
-        return (name, k) == (CHANGED, 2)
+        return name == CHANGED and contestant in variants(CHANGES if k == 2 else CHANGES_OF_LARGE)
     if contestant in ("PaCMAP", "t-SNE") and k != 2:
         return False
     return name != "large" or (contestant in ON_LARGE and seed == 0)
