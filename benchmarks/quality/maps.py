@@ -158,7 +158,7 @@ CHANGES = [
     *({"n_neighbors": n} for n in (5, 30)),
     {"hidden_layer_sizes": (128, 64)},
     {"hidden_layer_sizes": (256, 256, 256)},
-    *({"max_steps": steps} for steps in (500, 2000)),
+    *({"max_steps": steps} for steps in (500, 1000, 4000)),
 ]
 CHANGES_OF_LARGE = [
     *({"alpha": alpha} for alpha in (0.0, 0.1, 0.5)),
