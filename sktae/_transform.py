@@ -189,6 +189,11 @@ class TransformMixin(TransformerMixin):
             return float(residual <= 1e-9 * np.nansum(scale * X**2))
         return float(1 - residual / total)
 
+    def _network_rows(self, X: Any) -> np.ndarray:
+        """Return rows as the network gets them, (n, d): scaled, coded, 0 where they are missing."""
+        x = self._rows(X)
+        return x.slice(0, len(x)).flatten(1).nan_to_num().cpu().numpy()
+
     def _read_once(self, X: Any) -> Rows:
         """Read rows once, since a Dataset may return other rows each time."""
         x = self._rows(X)

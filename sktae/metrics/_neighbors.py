@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_consistent_length, check_random_state, check_scalar
 from sklearn.utils.validation import column_or_1d
 
@@ -203,8 +204,11 @@ def triplet_accuracy(
 def map_scorer(metric: Any = trustworthiness, **settings: Any) -> partial[float]:
     """Make a scorer of reducers for searches: `scoring=map_scorer(metric=trustworthiness)`.
 
-    Rows of a fold are compared with their codes. With `neighborhood_hit`, labels are compared with
-    the codes. Columns count as they are in `X`, so scale them before the search.
+    Rows are compared with their codes. They count as the reducer sees them: after the steps of a
+    pipeline before it, and for an estimator of sktae as its network gets them, with columns scaled
+    and categories coded. With `neighborhood_hit`, labels are compared with the codes.
+
+    A scorer can also be called by itself: `map_scorer()(reducer, X)`.
 
     Parameters
     ----------
@@ -217,7 +221,7 @@ def map_scorer(metric: Any = trustworthiness, **settings: Any) -> partial[float]
     Returns
     -------
     scorer : callable
-        Takes a fitted reducer, rows and their labels, if any.
+        Takes a fitted reducer, or a pipeline that ends with one, rows and their labels, if any.
 
     Examples
     --------
@@ -238,10 +242,27 @@ def _score(estimator: Any, X: Any, y: Any = None, *, metric: Any, **settings: An
         if y is None:
             raise ValueError("map_scorer(neighborhood_hit) needs labels: give y to the search.")
         return metric(codes, y, **settings)
-    return metric(X, codes, **settings)
+    return metric(_seen(estimator, X), codes, **settings)
+
+
+def _seen(estimator: Any, X: Any) -> Any:
+    """Return rows as a reducer sees them."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    while isinstance(estimator, Pipeline):
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        estimator = estimator[-1]
+    return estimator._network_rows(X) if hasattr(estimator, "_network_rows") else X
 
 
 def _both(X: Any, codes: Any) -> tuple[np.ndarray, np.ndarray]:
-    X, codes = check_array(X, input_name="X"), check_array(codes, input_name="codes")
+    try:
+        X = check_array(X, input_name="X")
+    except ValueError as error:
+        raise ValueError(
+            f"Rows and codes cannot be compared. {error} For rows with categories or missing "
+            f"values, take map_scorer(metric)(mapper, X), which compares them as the mapper sees "
+            f"them."
+        ) from error
+    codes = check_array(codes, input_name="codes")
     check_consistent_length(X, codes)
     return X, codes
