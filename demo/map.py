@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from sktae import NeighborAutoencoder
 from sktae.plot import MapDisplay
@@ -34,6 +34,12 @@ def run():
     return numbers, draw(model, new, new_digits)
 
 
+def densest(codes):
+    """Return the code that is nearest to its ten nearest ones."""
+    distances, _ = NearestNeighbors(n_neighbors=10).fit(codes).kneighbors()
+    return codes[distances[:, -1].argmin()]
+
+
 def draw(model, new, digits):
     figure = plt.figure(figsize=(12, 5.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(3, 2))
@@ -42,7 +48,7 @@ def draw(model, new, digits):
     codes, walks = model.transform(new), [(0, 6), (1, 7), (3, 5), (9, 4)]
     panels = right.subplots(len(walks), 8)
     for line, (first, last) in zip(panels, walks, strict=True):
-        ends = (np.median(codes[digits == digit], axis=0) for digit in (first, last))
+        ends = (densest(codes[digits == digit]) for digit in (first, last))
         steps = np.linspace(*ends, len(line))
         axes.plot(*steps.T, color="black", linewidth=1)
         for small, image in zip(line, model.inverse_transform(steps), strict=True):

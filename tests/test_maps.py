@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sktae import AutoencoderClassifier, NeighborAutoencoder
 from sktae._engine import neighbors
@@ -33,7 +35,7 @@ from sktae.metrics import (
     triplet_accuracy,
     trustworthiness,
 )
-from sktae.plot import MapDisplay, _map
+from sktae.plot import MapDisplay, _map, _points
 from sktae.randomness import Neighbor
 
 # -- metrics ---------------------------------------------------------------------------------------
@@ -77,6 +79,23 @@ def test_scorers_of_maps_choose_in_a_search():
         assert search.fit(X, labels).best_params_ == {"n_components": 4}
 
 
+def test_scorers_see_rows_as_the_mapper_does(table):
+    """In units of its own, with coded categories, and after the steps of a pipeline."""
+    numbers = load_digits().data[:200, 2:6]
+    scaled, units = StandardScaler().fit_transform(numbers), numbers * [1, 1e3, 1e-3, 1]
+    codes = PCA(2).fit_transform(scaled)
+    pipeline = make_pipeline(make_pipeline(StandardScaler()), PCA(2)).fit(units)
+    assert map_scorer()(pipeline, units) == pytest.approx(trustworthiness(scaled, codes), abs=1e-3)
+    search = GridSearchCV(quick(NeighborAutoencoder), {"n_neighbors": [5]}, scoring=map_scorer())
+    expected = trustworthiness(scaled, search.fit(units).transform(units))
+    assert map_scorer()(search, units) == pytest.approx(expected, abs=1e-3)
+
+    mapper = quick(NeighborAutoencoder).fit(table)
+    assert 0.4 < map_scorer()(mapper, table) <= 1
+    with pytest.raises(ValueError, match=r"take map_scorer\(metric\)\(mapper, X\)"):
+        trustworthiness(table, mapper.transform(table))
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -92,6 +111,14 @@ def test_scorers_of_maps_choose_in_a_search():
 def test_bad_arguments_of_maps_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call(np.random.default_rng(0).normal(size=(20, 2)))
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    color = rng.choice(["red", "blue"], 120)
+    size = np.where(rng.uniform(size=120) < 0.1, np.nan, rng.normal(size=120))
+    return pd.DataFrame({"color": color, "size": size, "weight": rng.normal(size=120)})
 
 
 # -- neighbors -------------------------------------------------------------------------------------
@@ -275,6 +302,39 @@ def test_a_map_shows_rows_and_what_lies_between(drawn):
     expected = named.inverse_transform(places[row, column][np.newaxis])[0, 20]
     assert values.decoded[row, column] == pytest.approx(expected, rel=1e-3)
     assert values.ax_.figure.axes[1].get_ylabel() == "pixel 20"
+    plt.close("all")
+
+
+def test_a_map_of_categories(table):
+    """Places have the colors of categories, and points of unknown label lie beneath, in gray."""
+    y = np.where(table["size"].isna(), None, table["color"])
+    display = MapDisplay.from_estimator(quick(NeighborAutoencoder).fit(table), table, y, decoded=0)
+    names = [text.get_text() for text in display.ax_.figure.axes[1].get_yticklabels()]
+    assert set(names) <= {"red", "blue"}
+    assert set(display.decoded[~pd.isna(display.decoded)]) == set(names)
+    legend = [text.get_text() for text in display.ax_.get_legend().texts]
+    assert legend == ["unknown", "blue", "red"]
+    assert len(display.ax_.collections[0].get_offsets()) == table["size"].isna().sum()
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("labels", "unknown"),
+    [
+        (["a", "b", -1, None], [False, False, True, True]),
+        ([0, 1, -1, np.nan], [False, False, True, True]),
+        ([1, -1, 1, -1], [False] * 4),
+        ([-2, -1, 1, 3], [False] * 4),
+        (np.arange(-1, 20), [False] * 21),
+        ([None, np.nan, pd.NA], [True] * 3),
+    ],
+)
+def test_labels_that_are_unknown(labels, unknown):
+    """-1 is, as in `fit`, but not that of an outlier, nor one number of many."""
+    labels = np.asarray(pd.Series(labels))
+    assert _points._unknown(labels).tolist() == unknown
+    ax = MapDisplay(np.zeros((len(labels), 2)), labels).plot().ax_
+    assert (ax.get_legend() is None) == (all(unknown) or len(labels) > 10)
     plt.close("all")
 
 

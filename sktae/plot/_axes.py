@@ -28,7 +28,12 @@ def _first(X: Any, n: int, name: str = "n_images") -> Any:
 
 def _to_images(X: Any, shape: tuple[int, ...] | None) -> np.ndarray:
     """Return images as (n, channels, height, width)."""
-    X = np.asarray(X, dtype=np.float64)
+    try:
+        X = np.asarray(X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"X has values that are no numbers, so it has no images: {error}."
+        ) from error
     if shape is None and X.ndim == 2:
         raise ValueError(
             f"X has rows of {X.shape[1]} numbers; to draw them as images, give their image_shape, "

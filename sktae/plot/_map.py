@@ -5,14 +5,17 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.spatial import KDTree
 from sklearn.utils.validation import check_is_fitted
 
 from sktae.plot._axes import _foreground, _new_axes, _to_colors, _to_images
-from sktae.plot._points import _scatter
+from sktae.plot._points import _colors, _scatter
 
 # Pictures along each axis, or places where a feature is decoded.
 _PICTURES, _PLACES = 16, 80
+# The pale color map of categories has so many colors.
+_PASTELS = 9
 # Pictures are so much paler than the points on them.
 _PALE = 0.5
 # Nothing is decoded where the nearest code is farther than this share of the map's diagonal: there
@@ -24,6 +27,8 @@ _MIDDLE, _AROUND = (0.01, 0.99), 0.35
 # Of so many points, each is opaque; of more, the fainter the more there are, so that their density
 # shows.
 _OPAQUE = 2_000
+# Of so many points, each is as large as it gets; of more, the smaller the more there are.
+_LARGE, _LARGEST, _SMALLEST = 200, 40, 14
 
 
 class MapDisplay:
@@ -38,11 +43,12 @@ class MapDisplay:
         Points.
 
     labels : ndarray of shape (n_samples,) or None, default=None
-        Labels of the points, or numbers by which they are colored.
+        Labels of the points, or numbers by which they are colored. Points whose label is missing
+        are gray, and lie under the others; so are those of -1 among several classes.
 
     decoded : ndarray of shape (n, n) or (n, n, height, width, 3), or None, default=None
-        What is decoded at places of a grid, from the lowest on: values of a feature, or pictures.
-        NaN where nothing is.
+        What is decoded at places of a grid, from the lowest on: values of a feature, numbers or
+        categories, or pictures. NaN where nothing is.
 
     name : str, default=""
         Name of the feature.
@@ -113,8 +119,9 @@ class MapDisplay:
         places = _grid(codes, _PICTURES if is_picture else _PLACES)
         rows = estimator.inverse_transform(places.reshape(-1, 2))
         if is_picture:
-            low, high = np.nanmin(np.asarray(X)), np.nanmax(np.asarray(X))
-            found, name = _to_colors(_to_images(rows, tuple(decoded)), low, high, "gray_r"), ""
+            pictures, shown = (_to_images(part, tuple(decoded)) for part in (rows, X))
+            low, high = np.nanmin(shown), np.nanmax(shown)
+            found, name = _to_colors(pictures, low, high, "gray_r"), ""
         else:
             found, name = _feature(estimator, X, rows, decoded)
         distances = KDTree(codes).query(places.reshape(-1, 2))[0]
@@ -149,14 +156,17 @@ class MapDisplay:
         self.ax_ = _new_axes((7.0, 6.0)) if ax is None else ax
         (left, bottom), (right, top) = _corners(self.codes)
         behind = {"extent": (left, right, bottom, top), "origin": "lower", "aspect": "auto"}
+        style = {"linewidths": 0.0}
         if self.decoded is not None and self.decoded.ndim == 2:
-            values = self.ax_.imshow(self.decoded, cmap=cmap, alpha=0.8, **behind)
-            self.ax_.figure.colorbar(values, ax=self.ax_, label=self.name)
+            _draw_values(self.ax_, self.decoded, self.name, cmap, behind)
+            # Points have the color of some place, so they are outlined.
+            style = {"linewidths": 0.6, "edgecolors": self.ax_.get_facecolor()}
         elif self.decoded is not None:
             self.ax_.imshow(_pale(self.decoded, _foreground(self.ax_)), **behind)
-        # The more points, the fainter. Markers on the border are drawn whole.
-        alpha = min(1.0, math.sqrt(_OPAQUE / max(1, len(self.codes))))
-        style = {"s": 14, "linewidths": 0, "alpha": alpha, "clip_on": False, **kwargs}
+        # The more points, the smaller, then the fainter. Markers on the border are drawn whole.
+        n = max(1, len(self.codes))
+        size = np.clip(_LARGEST * math.sqrt(_LARGE / n), _SMALLEST, _LARGEST)
+        style |= {"s": size, "alpha": min(1.0, math.sqrt(_OPAQUE / n)), "clip_on": False, **kwargs}
         if self.labels is None:
             style = {"color": _foreground(self.ax_), **style}
         inside = self.codes.clip((left, bottom), (right, top))
@@ -165,6 +175,25 @@ class MapDisplay:
         self.ax_.set(xlabel="component 0", ylabel="component 1")
         self.figure_ = self.ax_.figure
         return self
+
+
+def _draw_values(ax: Any, decoded: np.ndarray, name: str, cmap: Any, behind: Any) -> None:
+    """Color places by numbers or by categories."""
+    from matplotlib.colors import ListedColormap
+
+    if decoded.dtype.kind == "f":
+        values = ax.imshow(decoded, cmap=cmap, alpha=0.8, **behind)
+        ax.figure.colorbar(values, ax=ax, label=name)
+        return
+    missing = np.asarray(pd.isna(decoded))
+    numbers = np.full(decoded.shape, np.nan)
+    categories, numbers[~missing] = np.unique(decoded[~missing].astype(str), return_inverse=True)
+    n = len(categories)
+    limits = {"vmin": -0.5, "vmax": n - 0.5, "interpolation": "nearest"}
+    colors = ListedColormap(list(_colors(n, "Pastel1" if n <= _PASTELS else cmap)))
+    values = ax.imshow(numbers, cmap=colors, alpha=0.8, **limits, **behind)
+    bar = ax.figure.colorbar(values, ax=ax, label=name, ticks=range(n))
+    bar.set_ticklabels(categories)
 
 
 def _pale(decoded: np.ndarray, ink: Any) -> np.ndarray:
@@ -219,5 +248,9 @@ def _feature(estimator: Any, X: Any, rows: Any, wanted: Any) -> tuple[np.ndarray
             f"decoded={wanted!r} must be the name or the number of one of the {n_features} "
             f"features, or the shape of an image."
         )
-    values = np.asarray(rows)[:, number].astype(np.float64)
+    values = np.asarray(rows)[:, number]
+    try:
+        values = values.astype(np.float64)
+    except (TypeError, ValueError):
+        values = values.astype(object)  # categories
     return values, str(names[number] if names else f"feature {number}")
