@@ -148,11 +148,19 @@ def test_files_as_people_write_them(table):
     assert "Column 'gap' has no value" in said
     assert pd.read_csv("s.csv")["score"].isna().tolist() == [False] * 29 + [True]
 
+    money = ['"€1,500.5"', "$2.5", "-3 EUR", "GBP 4"]
+    numbers = ["2.5,x", '"1,500.5",y']
     with gzip.open("data.csv.gz", "wt") as file:
-        file.write("a,b\n" + '"1,500.5",x\n2.5,y\n' * 20 + "?,y\n")
+        file.write("a,b,name,money\n")
+        file.writelines(f"{numbers[n % 2]},name {n},{money[n % 4]}\n" for n in range(60))
+        file.write("?,y,name,5\n")
     said = run("detect", "data.csv.gz", *FAST, "--json").stdout
-    assert json.loads(said)["columns"] == ["a", "b"]
+    assert json.loads(said)["columns"] == ["a", "b", "money"]
     assert "'a' holds numbers, but 1 of its values are none, such as '?'" in said
+    assert "'name' differs in nearly every row" in said
+    assert "'money'" not in said.replace("'money']", "")
+    said = run("detect", "data.csv.gz", *FAST, "--json", "--columns", "a,name").stdout
+    assert json.loads(said)["columns"] == ["a", "name"]
 
 
 @pytest.fixture

@@ -16,8 +16,11 @@ from sktae.inputs.dtypes import holds_dates, kind_of
 
 # A column of text is one of numbers if so large a share of its values are; the others are missing.
 _NUMBERS = 0.9
-# How numbers have commas between their thousands.
+# How numbers have commas between their thousands, and a currency.
 _THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?\s*"
+_CURRENCY = r"(?<![\w.,])(?:[$€£¥₹]|[A-Z]{3})\s?(?=[-+]?\d)|(?<=\d)\s?(?:[$€£¥₹]|[A-Z]{3})(?=\s*$)"
+# A column of text in which so many values differ says nothing of other rows: names, free text.
+_DISTINCT, _FEWEST = 0.9, 50
 
 
 @dataclasses.dataclass
@@ -88,10 +91,9 @@ def rows_to_fit(
     series = series or time is not None or group is not None
     kept = [name for name in chosen if name != time]
     for name in list(kept):
-        if name in dates or features[name].isna().all():
+        if (why := _useless(features[name], name in dates, name in wanted)) is not None:
             kept.remove(name)
-            what = "holds dates" if name in dates else "has no value"
-            console.note(f"Column {name!r} {what} and is left out.")
+            console.note(f"Column {name!r} {why} and is left out.")
     if not kept:
         raise ValueError(f"No column is left to learn from; the table has {_some(table)}.")
     X = features[kept]
@@ -136,6 +138,18 @@ def rows_to_judge(
     return _rows(X, table, names, group, time, label, series)
 
 
+def _useless(values: pd.Series, is_date: bool, is_wanted: bool) -> str | None:
+    """Return why a column is left out; None if it is not."""
+    if values.isna().all():
+        return "has no value"
+    if is_date:
+        return "holds dates (make numbers of what matters of them, such as the month)"
+    numbers, n = kind_of(values) in ("number", "boolean"), int(values.notna().sum())
+    if is_wanted or numbers or n < _FEWEST or values.nunique() < _DISTINCT * n:
+        return None
+    return "differs in nearly every row, as names and free text do (--columns would keep it),"
+
+
 def _rows(
     X: pd.DataFrame,
     table: pd.DataFrame,
@@ -169,6 +183,7 @@ def _some(table: pd.DataFrame) -> str:
 def _parsed(values: pd.Series) -> pd.Series:
     """Return text as numbers, NaN where it is none."""
     text = values.astype(object).where(values.notna(), None).map(str)
+    text = text.str.replace(_CURRENCY, "", regex=True)
     thousands = text.str.fullmatch(_THOUSANDS)
     text = text.where(~thousands, text.str.replace(",", ""))
     return pd.to_numeric(text, errors="coerce")
