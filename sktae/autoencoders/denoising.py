@@ -6,7 +6,7 @@ from typing import Literal
 
 from sktae.base import Auto, BaseAutoencoder
 from sktae.families.loss import LossMixin
-from sktae.families.noise import NoiseMixin
+from sktae.families.noise import NoiseMixin, for_width
 from sktae.families.ordered import OrderedMixin
 from sktae.nn.corruption import Noise
 from sktae.nn.layers import EncoderDecoder
@@ -36,8 +36,9 @@ class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder)
 
     noise_level : float or "auto", default="auto"
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
-        that are replaced. "auto" is 0.3, or 0.5 for normal noise where the code has eight
-        components or fewer.
+        that are replaced. "auto" is 0.3. For normal noise where the code has eight components or
+        fewer, and a row more, it is 0.5, or less for rows of fewer than 64 columns: half of that
+        for 16.
 
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the encoder's hidden layers; the decoder has them in reverse order. "auto" is
@@ -96,7 +97,7 @@ class DenoisingAutoencoder(OrderedMixin, NoiseMixin, LossMixin, BaseAutoencoder)
         if self.noise_level != "auto":
             return self.noise_level
         is_map = spec.narrow and self._is_small
-        return 0.5 if is_map and self.noise == "gaussian" else 0.3
+        return for_width(0.5, spec.shape) if is_map and self.noise == "gaussian" else 0.3
 
     @property
     def objective(self):

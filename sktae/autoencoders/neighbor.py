@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from sktae.base import Auto, BaseAutoencoder
-from sktae.families.noise import NoiseMixin
+from sktae.families.noise import NoiseMixin, for_width
 from sktae.families.parts import numbered
 from sktae.nn.corruption import Noise
 from sktae.nn.layers import EncoderDecoder
@@ -168,7 +168,8 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     noise_level : float or "auto", default="auto"
         Standard deviation of the normal noise, for columns of variance 1, or the share of entries
         that are replaced. "auto" is 0.7 for codes of up to three components, 0.5 for up to eight,
-        and 0.3 for more.
+        and 0.3 for more. Normal noise is less for rows of fewer than 64 columns: half of that for
+        16.
 
     See Also
     --------
@@ -225,4 +226,5 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     def _level(self, spec):
         if self.noise_level != "auto":
             return self.noise_level
-        return next(level for most, level in _LEVELS if spec.n_components <= most)
+        level = next(level for most, level in _LEVELS if spec.n_components <= most)
+        return for_width(level, spec.shape) if self.noise == "gaussian" else level

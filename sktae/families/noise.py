@@ -1,10 +1,21 @@
 """Noise on the rows of the training, for autoencoders that learn to remove it."""
 
+import math
 from typing import ClassVar
 
 from sktae._training.spec import Spec
 from sktae.nn.corruption import Corruption, Noise
 from sktae.parameters import Declared, NonNegative
+
+# The levels of normal noise for small codes were chosen on rows of so many numbers. The encoder
+# averages over columns, so the same level moves the code of a narrower row farther. See the rows of
+# "noise_level" of benchmarks/results/quality/maps.csv, of 64 columns and of 10.
+_COLUMNS = 64
+
+
+def for_width(level: float, shape: tuple[int, ...]) -> float:
+    """Return the level of normal noise for rows of a shape: less for those with few columns."""
+    return level * min(1.0, math.sqrt(math.prod(shape) / _COLUMNS))
 
 
 class NoiseMixin(Declared):
