@@ -233,8 +233,7 @@ def _finished(fit: Fit) -> Any:
     """Return the fitted copy, or the error of the rest of the fit."""
     try:
         fit.calibrate(_train_halves)
-        # The warning points to where the user calls fit_many.
-        return fit.estimator._with(fit.finish(stacklevel=6), fit.prepared.data[0])
+        return fit.estimator._with(fit.finish(), fit.prepared.data[0])
     except Exception as error:
         return error
 

@@ -1,6 +1,5 @@
 """Encoding, decoding and reconstruction of rows, once for all estimators."""
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Rows
 from sktae._engine.tiles import in_tiles
+from sktae._warnings import warn
 from sktae.inputs.columns import filled_in, is_frame, like
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import FLOATS, from_tensor, result_dtype
@@ -111,11 +111,9 @@ class TransformMixin(TransformerMixin):
         expected[..., unknown] = np.nan
         if (missing & unknown).any():
             names = np.asarray(getattr(self, "feature_names_in_", range(unknown.size)))
-            warnings.warn(
+            warn(
                 f"Columns {names[unknown.ravel()].tolist()} had no values in the fit of "
                 f"{type(self).__name__}, so their missing values stay: leave these columns out.",
-                UserWarning,
-                stacklevel=2,
             )
         filled = np.where(missing, expected, x.raw)
         table = like(X, self._inputs.to_table(filled, getattr(X, "index", None)))

@@ -594,7 +594,7 @@ tuple, default="silu"
             fit = Fit(self, prepared, seed, source, one_pass)
             fit.calibrate()
             fit.run()
-            fitted = fit.finish(stacklevel=5)  # where the user calls fit
+            fitted = fit.finish()
             fresh = self._with(fitted, X)
         self.__dict__ = fresh.__dict__
         return self

@@ -9,6 +9,7 @@ import scipy.sparse
 import torch
 from scipy.stats import spearmanr
 from shared import correlated_table, families, kinds, quick
+from sklearn.pipeline import make_pipeline
 
 from sktae import (
     Autoencoder,
@@ -157,7 +158,13 @@ def test_lost_digits_are_noticed(E, X):
     frame["b"] += 1e15
     with pytest.warns(UserWarning, match="Column 'b' of X .*float64 are 0.125 apart") as caught:
         quick(E, max_steps=1).fit(frame)
-    assert caught[0].filename == __file__
+    steps = make_pipeline("passthrough", quick(E, max_steps=1))
+    with pytest.warns(UserWarning, match="Column 'b'") as caught_of_steps:
+        steps.fit(frame)
+    with pytest.warns(UserWarning, match="Column 'b'") as caught_of_scores:
+        model.fit(frame).predict(frame)
+    for one in (*caught, *caught_of_steps, *caught_of_scores):
+        assert one.filename == __file__
 
 
 def test_clipped_values_are_noticed(X):

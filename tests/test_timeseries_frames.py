@@ -10,7 +10,9 @@ import pytest
 from series import FOREST, detector, groups, in_chunks, waves
 from shared import quick
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
 
+import sktae
 from sktae import RecurrentAutoencoder
 from sktae.plot import SeriesDisplay
 
@@ -107,7 +109,9 @@ def test_rows_that_are_not_equally_spaced():
     ):
         with pytest.warns(UserWarning, match=message) as caught:
             model.score_samples(other)
-        assert caught[0].filename == __file__
+        with pytest.warns(UserWarning, match=message) as through_steps:
+            sktae.events(make_pipeline("passthrough", model), other)
+        assert {one.filename for one in (*caught, *through_steps)} == {__file__}
     times = pd.date_range("2026-01-01", periods=400, freq="B")
     abroad = frame.set_index(pd.date_range("2026-03-20", periods=400, freq="h", tz="Europe/Berlin"))
     with warnings.catch_warnings():

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -29,6 +28,7 @@ from sktae._training.progress import EpochBar, EpochLines, FitTasks
 from sktae._training.spec import resolve
 from sktae._training.start import StoppingFromStart, few_rows, project
 from sktae._training.state import Fitted, Memory, made_of
+from sktae._warnings import warn
 from sktae.nn.missing import fill_missing, filled
 from sktae.parameters import plain_copy
 from sktae.randomness import (
@@ -198,7 +198,7 @@ class Fit:
         model = self._outlier_model(self.net, self.rows)
         return self._scores(self.net, model, cast(Rows, self.held_out))
 
-    def finish(self, stacklevel: int) -> Fitted:
+    def finish(self) -> Fitted:
         """Return the fitted state, and warn if the fit is of no use."""
         fitted, scores = self._fitted(self.net)
         complaints: list[str | None] = []
@@ -212,7 +212,7 @@ class Fit:
         complaints.append(self.inputs.too_large())
         complaints.append(self.params._complaint(self.net.history[-1], self.spec))
         for complaint in filter(None, complaints):
-            warnings.warn(complaint, UserWarning, stacklevel=stacklevel)
+            warn(complaint)
         return fitted
 
     def snapshot(self, net: AutoencoderNet) -> Fitted:

@@ -1,12 +1,12 @@
 """Columns of a table: numbers, booleans or categories, read as numbers and written back."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sktae._warnings import warn
 from sktae.inputs.dtypes import (
     as_floats,
     as_objects,
@@ -168,19 +168,15 @@ class Columns:
             n_values = len(column.categories)
             number = written_number(column.categories) if declared is None else None
             if number is not None:
-                warnings.warn(
+                warn(
                     f"Column {name!r} of X holds numbers as text, such as {number!r}, which count "
                     f'as categories. Read them as numbers, as `read_csv(..., thousands=",")` does.',
-                    UserWarning,
-                    stacklevel=2,
                 )
             elif declared is None and n_values > max(_IDENTIFIERS * len(values), _MANY):
-                warnings.warn(
+                warn(
                     f"Column {name!r} of X has {n_values} different values in {len(values)} rows, "
                     f"such as {example(values)}, so it says nothing about other rows. Leave it "
                     f"out if it holds identifiers or free text.",
-                    UserWarning,
-                    stacklevel=2,
                 )
 
     @property

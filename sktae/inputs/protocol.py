@@ -1,7 +1,6 @@
 """The protocol of inputs: how rows of one kind become tensors, and tensors rows."""
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sktae._warnings import warn
 from sktae.inputs.scaling import CLIP
 
 
@@ -181,5 +181,5 @@ def validated(estimator: Any, X: Any) -> Any:
     names = getattr(estimator, "feature_names_in_", None)
     complaint = estimator._inputs.too_coarse(raw.dtype, names)
     if complaint is not None:
-        warnings.warn(complaint, UserWarning, stacklevel=4)  # where the user calls a method
+        warn(complaint)
     return raw

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sktae._outliers.scores import score_settings
 from sktae._training.checkpoint import check_seed
+from sktae._warnings import warn
 from sktae.autoencoders.denoising import DenoisingAutoencoder
 from sktae.base import BaseAutoencoder
 from sktae.parameters import (
@@ -484,12 +485,10 @@ class WindowedDetector(SeriesScoreMixin, Declared):
         scores = np.sort(np.hstack([self._scores(part) for part in excerpts(training)]))
         varies = not self._channels.constant.all()
         if self._kinds.shapes[0].from_residuals and -scores[0] < _ROUNDING and varies:
-            warnings.warn(
+            warn(
                 f"{self.estimator_!r} reproduces the windows of the fit exactly, so that scores of "
                 f"{type(self).__name__} are those of rounding; give it a smaller code than "
                 f"window_size={self.window_size_} allows.",
-                UserWarning,
-                stacklevel=5,  # where the user calls fit
             )
         self.calibration_scores_ = None if held_out is None else np.sort(np.hstack(held_out))
         self.offset_ = series_threshold(self, scores, held_out)

@@ -1,6 +1,5 @@
 """The score below which timepoints are outliers: by rows, or by how often an event may be false."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sktae._outliers.threshold import threshold
+from sktae._warnings import warn
 
 # Thresholds come from so many excerpts of so many rows, if there are more.
 _N_EXCERPTS, _EXCERPT = 8, 8192
@@ -90,11 +90,9 @@ def _by_events(detector: Any, held_out: Sequence[np.ndarray] | None) -> float:
     )
     n_known = sum(map(len, held_out))
     if n_rows > _FAR * n_known:
-        warnings.warn(
+        warn(
             f"false_alarms_per={per!r} of {name} is {n_rows / n_known:.0f} times as long as the "
             f"{n_known} rows that the threshold comes from, so it is uncertain.",
-            UserWarning,
-            stacklevel=7,  # where the user calls fit
         )
     median = np.median(largest)
     excess = largest[largest > median] - median

@@ -1,11 +1,11 @@
 """Series as users give them: one array, a list, or a DataFrame with groups and times."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sktae._warnings import warn
 from sktae.inputs.columns import container_of
 from sktae.inputs.scaling import from_tensor
 
@@ -112,13 +112,11 @@ def spacing_of(*series: Any) -> float | None:
         if len(unequal) and (len(times) < 3 or pd.infer_freq(times) is None):
             place, doubled = unequal[steps[unequal].argmax()], int((steps == 0).sum())
             also = f" (rows with the time of the row before: {doubled})" if doubled else ""
-            warnings.warn(
+            warn(
                 f"Rows count as equally spaced, but in the index of X, {len(unequal)} of "
                 f"{len(steps)} steps are not about {pd.Timedelta(seconds=usual)}, as from "
                 f"{times[place]} to {times[place + 1]}{also}; resample the series, as in "
                 f"X.resample(...).mean(), or give the parts between long gaps as a list.",
-                UserWarning,
-                stacklevel=6,  # where the user calls a method
             )
     return float(np.median(found)) if found else None
 
@@ -133,11 +131,9 @@ def check_spacing(spacing: float | None, fitted: float | None) -> None:
     if not spacing or not fitted or 2 / 3 < spacing / fitted < 3 / 2:
         return
     new, old = (pd.Timedelta(seconds=seconds) for seconds in (spacing, fitted))
-    warnings.warn(
+    warn(
         f"Rows of X are {new} apart, but those of the fit were {old}, so windows cover another "
         f"time; resample X, as in X.resample(...).mean().",
-        UserWarning,
-        stacklevel=6,  # where the user calls a method
     )
 
 
@@ -153,12 +149,10 @@ def check_steps(times: Any, last: Any, fitted: float | None) -> None:
     steps = _seconds_between(times)
     place = int(steps.argmax())
     if steps[place] > 1.5 * fitted:
-        warnings.warn(
+        warn(
             f"Rows count as {pd.Timedelta(seconds=fitted)} apart, as in the fit, but there are "
             f"none from {times[place]} to {times[place + 1]}; give missing rows as NaN, or begin "
             f"another series.",
-            UserWarning,
-            stacklevel=4,  # where the user calls a method
         )
 
 
