@@ -106,6 +106,29 @@ def test_fit_score_explain(table):
     assert "lacks column 'tax'" in error("score", "m.sktae", "-", input="job,wage\na,2\n")
 
 
+def test_what_a_model_remembers(table):
+    """Columns that named rows in the fit, and the one of times, do so again; others may be given."""
+    table.assign(id=[f"{n:03}" for n in range(80)]).to_csv("data.csv", index=False)
+    args = ["data.csv", "--index", "id", "--drop", "since,bad", *FAST]
+    run("fit", *args, "--out", "m.sktae")
+    run("score", "m.sktae", "data.csv", "--out", "s.csv")
+    run("explain", "m.sktae", "data.csv", "--out", "e.csv")
+    run("report", "m.sktae", "data.csv", "--out", "r.html")
+    assert '"079"' in Path("r.html").read_text()
+    for file in ("s.csv", "e.csv"):
+        assert pd.read_csv(file, dtype={"id": str})["id"].tolist()[:2] == ["000", "001"]
+    run("score", "m.sktae", "data.csv", "--index", "bad", "--out", "s.csv")
+    assert "id" not in pd.read_csv("s.csv")
+    table.drop(columns="id").to_csv("data.csv", index=False)
+    said = run("score", "m.sktae", "data.csv", "--out", "s.csv").stderr
+    assert "lacks column 'id', which named the rows of the fit" in said
+
+    table.assign(t=np.arange(80) / 2).to_csv("data.csv", index=False)
+    run("fit", "data.csv", "--time", "t", "--columns", "wage,tax", *SHORT, "--out", "m.sktae")
+    run("score", "m.sktae", "data.csv", "--out", "s.csv")
+    assert pd.read_csv("s.csv")["t"].tolist() == (np.arange(80) / 2).tolist()
+
+
 @every
 def test_every_estimator(E, table):
     """Each estimator of tables detects, and others say in a sentence why they do not."""

@@ -20,7 +20,7 @@ from sktae import (
 )
 from sktae._cli import models, results, tables
 from sktae._cli.console import Console
-from sktae._cli.rows import Rows, names_of, rows_to_fit, rows_to_judge
+from sktae._cli.rows import Rows, names_of, options_of, rows_to_fit, rows_to_judge
 from sktae._pipelines import last_step
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -58,6 +58,7 @@ def fit(console, *, data, out, json, **options):
     """Fit to the rows of a table, and save the model."""
     tables.check_out(out)
     model, rows, summary = _fitted(console, data, MaskedAutoencoder(), **options)
+    model._options = rows.options
     save(model, out)
     if rows.labels is not None:
         summary |= _judged(console, model, rows, results.scored(model, rows))
@@ -195,7 +196,8 @@ def _fitted(
 def _loaded(console: Console, model: str, data: str, *, index=None, **options: Any):
     """Return a model, and the rows that it is to judge."""
     fitted = load(model)
-    table = _read(console, data, names_of(index))
+    as_text = options_of(fitted)["index"] if index is None else names_of(index)
+    table = _read(console, data, as_text)
     rows = rows_to_judge(table, console, fitted, index=index, **options)
     _note_empty(console, rows)
     return fitted, rows

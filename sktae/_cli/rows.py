@@ -40,12 +40,16 @@ class Rows:
 
     series : bool
         Whether rows are those of a series.
+
+    options : dict
+        The options that hold for later tables, too: the columns that name rows, and that of times.
     """
 
     X: pd.DataFrame
     beside: pd.DataFrame
     labels: pd.Series | None
     series: bool
+    options: dict[str, Any]
 
     @property
     def observed(self) -> np.ndarray:
@@ -60,6 +64,11 @@ def names_of(given: Iterable[str] | None, table: pd.DataFrame | None = None) -> 
     columns = () if table is None else table.columns
     parts = ([text] if text in columns else text.split(",") for text in given or ())
     return [name for part in parts for name in part]
+
+
+def options_of(model: Any) -> dict[str, Any]:
+    """Return the options with which `sktae fit` has fitted a model; of others, empty ones."""
+    return {"index": [], "time": None, **getattr(model, "_options", {})}
 
 
 def rows_to_fit(
@@ -113,9 +122,19 @@ def rows_to_judge(
     label: str | None = None,
     time: str | None = None,
 ) -> Rows:
-    """Return the rows of a table that a fitted model is to judge: the columns of its fit."""
+    """Return the rows of a table that a fitted model is to judge: the columns of its fit.
+
+    Options that are not given are those of the fit, as far as the table has their columns.
+    """
     names = names_of(index, table)
     _check_names(table, index=names, label=[label], time=[time])
+    fitted = options_of(model)
+    if index is None:
+        names = [name for name in fitted["index"] if name in table]
+        for name in [name for name in fitted["index"] if name not in table]:
+            console.note(f"The table lacks column {name!r}, which named the rows of the fit.")
+    if time is None and fitted["time"] in table:
+        time = fitted["time"]
     last = last_step(model)
     series, group = isinstance(last, WindowedDetector), getattr(last, "group", None)
     special = {*names, label, time, group}
@@ -161,7 +180,8 @@ def _rows(
 ) -> Rows:
     beside = [*index, *(name for name in (group, time) if name is not None)]
     labels = None if label is None else table[label]
-    return Rows(X, table[list(dict.fromkeys(beside))], labels, series)
+    options = {"index": list(index), "time": time}
+    return Rows(X, table[list(dict.fromkeys(beside))], labels, series, options)
 
 
 def _check_names(table: pd.DataFrame, **options: Sequence[str | None]) -> None:
