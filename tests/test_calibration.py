@@ -1,5 +1,6 @@
 """Scores of rows by models that have not seen them, and the thresholds that they give."""
 
+import warnings
 from functools import partial
 
 import numpy as np
@@ -246,11 +247,17 @@ def test_selected_rows():
         model = quick(max_steps=50, calibration=how).fit(table[:600])
         p = model.p_values(new)
         enough = [k for k in range(len(p) + 1) if (p <= fdr * k / len(p)).sum() >= k]
-        selected = model.select(new, fdr)
+        with warnings.catch_warnings(record=True) as caught:
+            selected = model.select(new, fdr)
+        # Of 12 rows to compare with, p-values are 1 / 13 or more.
+        words = "rows in calibration_scores_, none is below 0.077"
+        assert [words in str(one.message) for one in caught] == [True] * (not selected.any())
         assert selected.dtype == bool
         assert selected.sum() == enough[-1]
         assert p[selected].max(initial=0) < p[~selected].min()
     assert not selected.any()
+    with pytest.warns(UserWarning, match="the 1 most unusual of 4 rows would .* most 0.025 for"):
+        model.select(new[[0, 1, 2, -1]], 0.1)
     with pytest.raises(ValueError, match=r"fdr must be above 0 and below 1. Got 1 instead"):
         model.select(new, 1)
 

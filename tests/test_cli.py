@@ -107,7 +107,7 @@ def test_fit_score_explain(table):
 
 
 def test_what_a_model_remembers(table):
-    """Columns that named rows in the fit, and the one of times, do so again; others may be given."""
+    """Columns that named rows in the fit, and the one of times, do so again, or others do."""
     table.assign(id=[f"{n:03}" for n in range(80)]).to_csv("data.csv", index=False)
     args = ["data.csv", "--index", "id", "--drop", "since,bad", *FAST]
     run("fit", *args, "--out", "m.sktae")

@@ -22,7 +22,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.discovery import all_estimators as all_of_scikit_learn
 from skorch.callbacks import LRScheduler
@@ -251,9 +251,12 @@ def with_a_set(X):
 
 REFUSED = {
     "best_estimator_": lambda X: GridSearchCV(Autoencoder(**SMALL), {"patience": [2]}, cv=2).fit(X),
-    r"FunctionTransformer\.func": lambda X: make_pipeline(FunctionTransformer(np.abs), PCA(2)).fit(
-        X
-    ),
+    r"steps\[0\]\['log'\].*lambda.*apply it to the rows before": lambda X: Pipeline(
+        [("log", FunctionTransformer(lambda X: np.log(abs(X)))), ("pca", PCA(2))]
+    ).fit(X),
+    r"\['functiontransformer'\].*ufunc.*Files hold no functions": lambda X: make_pipeline(
+        FunctionTransformer(np.abs), PCA(2)
+    ).fit(X),
     "IsolationForest": lambda X: make_pipeline(PCA(2), IsolationForest(n_estimators=2)).fit(X),
     "LRScheduler": lambda X: Autoencoder(
         schedule="constant", net=AutoencoderNet(callbacks=[LRScheduler()]), **SMALL

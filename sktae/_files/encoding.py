@@ -5,6 +5,8 @@ Numbers, strings, None and lists are written as in JSON. Everything else is a JS
 classes that are given by name only: a file cannot make objects of others, nor call a function.
 """
 
+import functools
+import inspect
 import json
 import math
 import re
@@ -105,9 +107,16 @@ class Encoder:
 
     def _refuse(self, value: Any, path: str) -> Any:
         what = value if isinstance(value, type) else type(value)
+        cure = ""
+        if inspect.isroutine(value) or isinstance(value, np.ufunc | functools.partial):
+            cure = (
+                " Files hold no functions, since they hold no code: apply it to the rows before "
+                "the estimator gets them, or pickle the estimator, with a function that a module "
+                "defines by name."
+            )
         raise TypeError(
             f"A file cannot hold {path or 'this'}, which is {_shortened(value)} of "
-            f"{what.__module__}.{what.__qualname__}."
+            f"{what.__module__}.{what.__qualname__}.{cure}"
         )
 
     def _pairs(self, value: Mapping[Any, Any], path: str) -> dict[str, Any]:
@@ -119,7 +128,12 @@ class Encoder:
         }
 
     def _tuple(self, value: tuple[Any, ...], path: str) -> dict[str, Any]:
-        return {"items": [self.encode(v, f"{path}[{n}]") for n, v in enumerate(value)]}
+        places = list(map(repr, range(len(value))))
+        if len(value) > 1 and isinstance(value[0], str):  # such as a step, which has a name
+            places[1] = repr(value[0])
+        return {
+            "items": [self.encode(v, f"{path}[{n}]") for n, v in zip(places, value, strict=True)]
+        }
 
     def _slice(self, value: slice, path: str) -> dict[str, Any]:
         ends = (value.start, value.stop, value.step)

@@ -1,10 +1,12 @@
 """From anomalies to scores, labels and p-values, once for every detector of rows."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import OutlierMixin
+
+from sktae._warnings import warn
 
 
 class ScoreMixin(OutlierMixin):
@@ -139,11 +141,31 @@ class ScoreMixin(OutlierMixin):
         -------
         selected : ndarray of shape (n_samples,), bool
             Mask of the rows selected. None are if `fdr` is too small for the number of rows in
-            `calibration_scores_`.
+            `calibration_scores_`; a warning says so.
         """
         if not 0 < fdr < 1:
             raise ValueError(f"fdr must be above 0 and below 1. Got {fdr!r} instead.")
-        return benjamini_hochberg(self.p_values(X), fdr)
+        p = self.p_values(X)
+        selected = benjamini_hochberg(p, fdr)
+        if len(p) and not selected.any():
+            self._warn_if_coarse(p, fdr)
+        return selected
+
+    def _warn_if_coarse(self, p: np.ndarray, fdr: float) -> None:
+        """Warn if p-values of which none is selected cannot be as low as they would have to be."""
+        n_known = len(cast(np.ndarray, self.calibration_scores_))
+        least = 1 / (1 + n_known)
+        n_least = int((p <= least).sum())
+        # So many normal rows have the least p-value by chance, and twice as many seldom do.
+        if fdr < least or n_least > 2 * least * len(p):
+            most = max(1, n_least)
+            warn(
+                f"No row is selected: the {most} most unusual of {len(p)} rows would need p-values "
+                f"of at most {fdr * most / len(p):.2g} for fdr={fdr:g}, but with the {n_known} "
+                f"rows in calibration_scores_, none is below {least:.2g}. Pass a larger fdr, or "
+                f"fit {type(self).__name__} with more rows to compare with: more of X, or a larger "
+                f"calibration."
+            )
 
 
 def p_values(detector: Any, scores: np.ndarray) -> np.ndarray:
