@@ -23,6 +23,11 @@ _NUMERIC = "biuf"
 # Lists are nested less deep than this.
 _DEPTH = 200
 
+_NO_FUNCTIONS = (
+    " Files hold no functions, since they hold no code: apply it to the rows before the estimator "
+    "gets them, or pickle the estimator, with a function that a module defines by name."
+)
+
 
 class Encoder:
     """Writes values as JSON and arrays.
@@ -107,16 +112,10 @@ class Encoder:
 
     def _refuse(self, value: Any, path: str) -> Any:
         what = value if isinstance(value, type) else type(value)
-        cure = ""
-        if inspect.isroutine(value) or isinstance(value, np.ufunc | functools.partial):
-            cure = (
-                " Files hold no functions, since they hold no code: apply it to the rows before "
-                "the estimator gets them, or pickle the estimator, with a function that a module "
-                "defines by name."
-            )
+        function = inspect.isroutine(value) or isinstance(value, np.ufunc | functools.partial)
         raise TypeError(
             f"A file cannot hold {path or 'this'}, which is {_shortened(value)} of "
-            f"{what.__module__}.{what.__qualname__}.{cure}"
+            f"{what.__module__}.{what.__qualname__}.{_NO_FUNCTIONS * function}"
         )
 
     def _pairs(self, value: Mapping[Any, Any], path: str) -> dict[str, Any]:
@@ -128,12 +127,11 @@ class Encoder:
         }
 
     def _tuple(self, value: tuple[Any, ...], path: str) -> dict[str, Any]:
-        places = list(map(repr, range(len(value))))
-        if len(value) > 1 and isinstance(value[0], str):  # such as a step, which has a name
-            places[1] = repr(value[0])
-        return {
-            "items": [self.encode(v, f"{path}[{n}]") for n, v in zip(places, value, strict=True)]
-        }
+        # Of a step, the name says more than its place beside it.
+        named = len(value) > 1 and isinstance(value[0], str)
+        places = [value[0] if named and n == 1 else n for n in range(len(value))]
+        pairs = zip(places, value, strict=True)
+        return {"items": [self.encode(v, f"{path}[{place!r}]") for place, v in pairs]}
 
     def _slice(self, value: slice, path: str) -> dict[str, Any]:
         ends = (value.start, value.stop, value.step)
