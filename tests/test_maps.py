@@ -239,8 +239,10 @@ def test_labels_change_a_map_only_if_they_count(X):
     for unknown in (-1, np.nan):
         codes = told.fit(X, np.full(len(X), unknown)).transform(X)
         np.testing.assert_array_equal(plain.transform(X), codes)
-    with pytest.raises(ValueError, match="groups of 5 rows, but X has"):
+    with pytest.raises(ValueError, match="labels of 5 rows, but X has"):
         told.fit(X, y[:5])
+    with pytest.raises(ValueError, match=r"requires y to be passed, since target_weight=0\.9"):
+        told.fit(X)
 
 
 def test_a_map_keeps_neighbors_and_rows():

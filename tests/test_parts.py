@@ -135,7 +135,7 @@ def test_groups_may_be_unknown(E, X):
     np.testing.assert_array_equal(scores[0], scores[2])
     np.testing.assert_array_equal(scores[3], scores[4])
     assert not np.array_equal(scores[0], scores[3])
-    with pytest.raises(ValueError, match="groups of 5 rows, but X has 600"):
+    with pytest.raises(ValueError, match="labels of 5 rows, but X has 600"):
         E(4, n_content="auto").fit(X, np.zeros(5))
     with pytest.raises(ValueError, match=rf"n_content=5 of {E.__name__} must be .* n_components=4"):
         E(4, n_content=5).fit(X)

@@ -143,8 +143,8 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         neighbors have a place by their distance.
 
     n_neighbors : int, default=15
-        How many rows are neighbors of a row. The more, the more the map shows of the shape of the
-        whole, and the less of details.
+        How many rows are neighbors of a row; if there are fewer others, all of them. The more, the
+        more the map shows of the shape of the whole, and the less of details.
 
     min_dist : float, default=0.1
         Up to this distance, neighbors do not attract each other.
@@ -155,7 +155,7 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
     target_weight : float, default=0.0
         How much labels decide on neighbors. `y` of `fit` then has the label of each row, -1 or NaN
         if it is unknown, and the weights of neighbors with another label are multiplied by 1 -
-        `target_weight`. With 0, `y` is ignored.
+        `target_weight`. With 0, `y` is ignored; else it is required.
 
     negative_sample_rate : float, default=2.0
         Weight :math:`m` of the other rows, which are pushed away.
@@ -221,7 +221,15 @@ class NeighborAutoencoder(NoiseMixin, BaseAutoencoder):
         return Auto(2, (widths, widths), (1e-2, 1e-2), steps=(2000, 2000), passes=endless)
 
     def _groups(self, y, n):
-        return None if y is None or self.target_weight == 0 else numbered(y, n)
+        if self.target_weight == 0:
+            return None
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, since target_weight="
+                f"{self.target_weight}, but the target y is None: pass the labels of rows, or set "
+                f"target_weight to 0."
+            )
+        return numbered(y, n)
 
     def _level(self, spec):
         if self.noise_level != "auto":

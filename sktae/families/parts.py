@@ -29,7 +29,7 @@ def numbered(y, n):
     """Number the groups of n rows; -1 and NaN, which stand for an unknown one, become -1."""
     y = column_or_1d(y)
     if len(y) != n:
-        raise ValueError(f"y has the groups of {len(y)} rows, but X has {n} rows.")
+        raise ValueError(f"y has the labels of {len(y)} rows, but X has {n} rows.")
     codes, _ = pd.factorize(np.where(y == -1, None, y))
     return torch.from_numpy(codes).float()
 
