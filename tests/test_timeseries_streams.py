@@ -50,6 +50,24 @@ def test_streams_share_a_detector(estimator):
         assert len(stream.events()) == 0
 
 
+def test_one_row_by_names():
+    """A dict or a Series is a row, in any order of its names; a wrong name is an error."""
+    index = pd.date_range("2026-01-01", periods=60, freq="h")
+    X = pd.DataFrame(np.sin(np.arange(120.0)).reshape(60, 2), index=index, columns=["u", "v"])
+    model = detector(PCA(2), window_size=9, contamination=0.1).fit(X)
+    streams = [model.stream() for _ in range(3)]
+    for time, row in X[:40].iterrows():
+        rows = X.loc[[time]], row[::-1], {"v": row["v"], "u": row["u"]}
+        scores = [s.score(one) for s, one in zip(streams, rows, strict=True)]
+        np.testing.assert_array_equal(scores[0], scores[1])
+        np.testing.assert_array_equal(scores[0], scores[2])
+        np.testing.assert_array_equal(scores[0], model.score_next(row))
+    pd.testing.assert_frame_equal(streams[0].events(), streams[1].events())
+    for wrong in ({"u": 1.0}, {"u": 1.0, "w": 2.0}, X["u"]):
+        with pytest.raises(ValueError, match=r"feature names|2-dimensional|expecting 2"):
+            streams[0].score(wrong)
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 

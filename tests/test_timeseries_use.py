@@ -46,7 +46,7 @@ def test_false_events_are_as_rare_as_promised(calibration):
         found.append(len(model.events(X[4100:])))
     assert 0.2 < np.mean(found) / 10 < 1.5
     index = pd.date_range("2026-01-01", periods=4000, freq="h")
-    how["false_alarms_per"] = "2000h"
+    how["false_alarms_per"] = "2000H"
     again = detector(PCA(4), **how).fit(pd.DataFrame(X[:4000], index=index))
     assert again.offset_ == model.offset_
     rare = detector(PCA(4), **{**how, "false_alarms_per": 20_000}).fit(X[:4000])
@@ -409,7 +409,7 @@ def test_a_failed_fit_leaves_what_was_there():
         ),
         ({"false_alarms_per": 100}, r"false_alarms_per=100 .* set calibration to 'cross'"),
         ({"false_alarms_per": "soon"}, r"a duration such as '30D'. Got 'soon' instead"),
-        ({"false_alarms_per": "30D"}, r"DataFrame whose index holds times; or give a number"),
+        ({"false_alarms_per": "30d"}, r"DataFrame whose index holds times; or give a number"),
         ({"aggregation": "middle"}, r"'aggregation' parameter of WindowedDetector must be a str"),
     ],
 )

@@ -22,6 +22,7 @@ from sktae.timeseries.validation import (
     check_spacing,
     check_steps,
     check_times,
+    one_row,
     rows_of,
     spacing_of,
     split_series,
@@ -132,8 +133,9 @@ class SeriesScoreMixin(OutlierMixin):
 
         Parameters
         ----------
-        rows : array-like of shape (n_timepoints, n_channels) or None, default=None
-            The next rows of the series, if there are any.
+        rows : array-like of shape (n_timepoints, n_channels), dict, Series or None, default=None
+            The next rows of the series, if there are any. Or one row, by the names of its channels:
+            a dict, or a Series, whose name is the time.
 
         last : bool, default=False
             Whether the series ends with them. Then the scores of all its rows are returned, and
@@ -144,6 +146,7 @@ class SeriesScoreMixin(OutlierMixin):
         scores : ndarray of shape (n_final,)
             The higher, the more normal.
         """
+        rows = one_row(self, rows)
         found, _, self._stream = self._advance(self._stream, rows, last, "anomaly", None)
         return -found[:, 0]
 

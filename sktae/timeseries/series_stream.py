@@ -8,6 +8,7 @@ import pandas as pd
 
 from sktae._outliers.scores import check_scored_as_in_fit
 from sktae.timeseries.events import find_events
+from sktae.timeseries.validation import one_row
 
 
 class SeriesStream:
@@ -60,8 +61,9 @@ class SeriesStream:
 
         Parameters
         ----------
-        rows : array-like of shape (n_timepoints, n_channels) or None, default=None
-            The next rows, if there are any.
+        rows : array-like of shape (n_timepoints, n_channels), dict, Series or None, default=None
+            The next rows, if there are any. Or one row, by the names of its channels: a dict, or a
+            Series, whose name is the time.
 
         last : bool, default=False
             Whether the series ends with them. Then the scores of all its rows are returned, and
@@ -72,6 +74,7 @@ class SeriesStream:
         scores : ndarray of shape (n_final,)
             The scores that have become final, up to `delay_` rows before the last row given.
         """
+        rows = one_row(self.detector, rows)
         if self._state is None:
             self.reset()  # what is known of an earlier series is kept until another one begins
         found, labels, self._state = self.detector._advance(

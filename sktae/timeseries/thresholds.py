@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sktae._outliers.threshold import threshold
 from sktae._warnings import warn
+from sktae.timeseries.validation import timedelta
 
 # Thresholds come from so many excerpts of so many rows, if there are more.
 _N_EXCERPTS, _EXCERPT = 8, 8192
@@ -108,7 +108,7 @@ def _rows_in(detector: Any, per: int | str) -> float:
         return float(per)
     name = type(detector).__name__
     try:
-        seconds = pd.Timedelta(per).total_seconds()
+        seconds = timedelta(per).total_seconds()
     except ValueError:
         seconds = 0.0
     if not seconds > 0:

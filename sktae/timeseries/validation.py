@@ -1,5 +1,7 @@
 """Series as users give them: one array, a list, or a DataFrame with groups and times."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,22 @@ def rows_of(X: Any) -> Any:
     return frame.set_index(times[0]) if len(times) == 1 else frame
 
 
+def one_row(detector: Any, rows: Any) -> Any:
+    """Return a row that has the names of channels, a dict or a Series, as a frame; others as is.
+
+    The name of a Series is the label of the row, as of `frame.loc[label]`.
+    """
+    if isinstance(rows, Mapping):
+        rows = pd.Series(rows)
+    elif not isinstance(rows, pd.Series) or isinstance(rows.index, pd.DatetimeIndex):
+        return rows
+    row = rows.to_frame().T.infer_objects()
+    names = list(getattr(detector, "feature_names_in_", ()))
+    others = [name for name in row if name not in names]
+    # In any order; where a name is missing, scikit-learn says so.
+    return row[names + others] if names and set(names) <= set(row) else row
+
+
 def check_one_series(X: Any) -> None:
     """Raise if X is not one series, (n_timepoints, n_channels), but several."""
     if isinstance(getattr(X, "index", None), pd.MultiIndex) and X.index.nlevels > 1:
@@ -83,6 +101,13 @@ def check_one_series(X: Any) -> None:
             f"n_channels). Give several as a list; of series as aeon has them, (n_series, "
             f"n_channels, n_timepoints), give [x.T for x in X]."
         )
+
+
+def timedelta(text: str) -> pd.Timedelta:
+    """Return a duration; days and hours may be written as "7d" and "7H", too."""
+    return pd.Timedelta(
+        re.sub(r"(?<=[\d\s])[dH](?![a-zA-Z])", lambda unit: unit[0].swapcase(), text)
+    )
 
 
 def time_index(X: Any) -> Any:
