@@ -296,6 +296,13 @@ def test_a_map_shows_rows_and_what_lies_between(drawn):
     assert 0 < empty.mean() < 1
     assert not empty[~np.isnan(pictures.decoded).any(axis=(2, 3, 4))].any()
 
+    # None is stretched, whatever the figure: 12 by 8 pixels, with one around, are 14 by 10.
+    wide = MapDisplay(plain.codes, decoded=np.zeros((4, 4, 8, 12, 3)))
+    wide.plot(plt.figure(figsize=(16, 9)).add_subplot())
+    wide.figure_.canvas.draw()
+    box = wide.ax_.get_window_extent()
+    assert box.width / box.height == pytest.approx(14 / 10)
+
     # The lowest place of the map is the first: it is decoded as such.
     named = model.fit(X)
     values = MapDisplay.from_estimator(named, X, decoded="pixel 20")

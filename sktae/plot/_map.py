@@ -35,7 +35,8 @@ class MapDisplay:
     """Codes of two numbers as a map, and what lies where.
 
     The axes hold the middle 98 % of the codes in each component, and a margin. The few points that
-    lie farther out are drawn on the border.
+    lie farther out are drawn on the border. With pictures, the axes have a shape in which these are
+    not stretched.
 
     Parameters
     ----------
@@ -162,7 +163,10 @@ class MapDisplay:
             # Points have the color of some place, so they are outlined.
             style = {"linewidths": 0.6, "edgecolors": self.ax_.get_facecolor()}
         elif self.decoded is not None:
-            self.ax_.imshow(_pale(self.decoded, _foreground(self.ax_)), **behind)
+            pictures = _pale(self.decoded, _foreground(self.ax_))
+            self.ax_.imshow(pictures, **behind)
+            # As many pictures lie side by side as one above the other, so none is stretched.
+            self.ax_.set_box_aspect(pictures.shape[0] / pictures.shape[1])
         # The more points, the smaller, then the fainter. Markers on the border are drawn whole.
         n = max(1, len(self.codes))
         size = np.clip(_LARGEST * math.sqrt(_LARGE / n), _SMALLEST, _LARGEST)
