@@ -100,6 +100,14 @@ Group = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Column that names the time series of each row."),
 ]
+Resample = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="Make the rows of a time series equally spaced, such as 10min or 1h apart: numbers "
+        "become means, times without rows are missing. The model remembers it.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write a summary to stdout, as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Write only errors to stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error arose.")]
@@ -122,6 +130,7 @@ def detect(
     time: Time = None,
     no_time: NoTime = False,
     group: Group = None,
+    resample: Resample = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -154,6 +163,7 @@ def fit(
     time: Time = None,
     no_time: NoTime = False,
     group: Group = None,
+    resample: Resample = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -253,6 +253,33 @@ def test_what_is_a_series(series):
     assert "Row 0 has 'soon' as 'time'" in error("detect", "soon.csv", "--time", "time")
 
 
+def test_rows_that_are_not_equally_spaced(series):
+    """They are resampled, by series, also when a model judges others; a note names the cure."""
+    times = pd.date_range("2026-01-01", periods=400, freq="h")
+    times_found = times + pd.to_timedelta(np.arange(400) % 7, unit="min")
+    series = series.assign(time=times_found, pump="a", id="007")
+    late = series.drop(range(100, 160)).assign(pump="b")
+    pd.concat([series, late]).to_csv("pair.csv", index=False)
+    args = ["--group", "pump", *SHORT, "--label", "bad", "--index", "id"]
+    said = run("detect", "pair.csv", *args, "--out", "s.csv").stderr
+    assert "or by --resample of sktae" in said
+    said = run("fit", "pair.csv", *args, "--resample", "2h", "--out", "m.sktae").stderr
+    assert "equally spaced" not in said
+    run("score", "m.sktae", "pair.csv", "--label", "bad", "--out", "s.csv")
+    found = pd.read_csv("s.csv", parse_dates=["time"])
+    assert list(found)[:4] == ["id", "pump", "time", "score"]
+    assert found["pump"].tolist() == ["a"] * 200 + ["b"] * 200
+    assert found["time"].tolist() == 2 * times[::2].tolist()
+    assert found["id"].isna().sum() == 30
+    model = load("m.sktae")
+    X = pd.read_csv("pair.csv", parse_dates=["time"], index_col="time").groupby("pump", sort=False)
+    X = X[["flow"]].resample("2h").mean().reset_index("pump")
+    np.testing.assert_allclose(found["score"], model.score_samples(X), rtol=1e-6)
+    for rule, code in (("often", 2), ("2h", 1)):
+        args = ["--resample", rule, *(["--no-time"] if code == 1 else ["--group", "pump"])]
+        assert "--resample" in error("detect", "pair.csv", *args, code=code)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -20,6 +20,7 @@ from sktae import (
 )
 from sktae._cli import models, results, tables
 from sktae._cli.console import Console
+from sktae._cli.resampling import resampled
 from sktae._cli.rows import Rows, names_of, options_of, rows_to_fit, rows_to_judge
 from sktae._pipelines import last_step
 
@@ -160,6 +161,7 @@ def _fitted(
     contamination,
     index,
     group,
+    resample,
     **options,
 ):
     """Return a fitted estimator, its rows, and a summary of both."""
@@ -172,6 +174,7 @@ def _fitted(
         models.class_of(estimator)  # before anything is read
     table = _read(console, data, names_of(index))
     rows = rows_to_fit(table, console, index=index, group=group, series=series, **options)
+    rows = resampled(rows, resample, group)
     model = models.build(
         estimator,
         set_,
@@ -199,6 +202,8 @@ def _loaded(console: Console, model: str, data: str, *, index=None, **options: A
     as_text = options_of(fitted)["index"] if index is None else names_of(index)
     table = _read(console, data, as_text)
     rows = rows_to_judge(table, console, fitted, index=index, **options)
+    group = getattr(last_step(fitted), "group", None)
+    rows = resampled(rows, options_of(fitted)["resample"], group)
     _note_empty(console, rows)
     return fitted, rows
 

@@ -42,7 +42,8 @@ class Rows:
         Whether rows are those of a series.
 
     options : dict
-        The options that hold for later tables, too: the columns that name rows, and that of times.
+        The options that hold for later tables, too: the columns that name rows, that of times, and
+        how rows are resampled, if they are.
     """
 
     X: pd.DataFrame
@@ -68,7 +69,7 @@ def names_of(given: Iterable[str] | None, table: pd.DataFrame | None = None) -> 
 
 def options_of(model: Any) -> dict[str, Any]:
     """Return the options with which `sktae fit` has fitted a model; of others, empty ones."""
-    return {"index": [], "time": None, **getattr(model, "_options", {})}
+    return {"index": [], "time": None, "resample": None, **getattr(model, "_options", {})}
 
 
 def rows_to_fit(

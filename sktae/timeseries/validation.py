@@ -141,7 +141,8 @@ def spacing_of(*series: Any) -> float | None:
                 f"Rows count as equally spaced, but in the index of X, {len(unequal)} of "
                 f"{len(steps)} steps are not about {pd.Timedelta(seconds=usual)}, as from "
                 f"{times[place]} to {times[place + 1]}{also}; resample the series, as in "
-                f"X.resample(...).mean(), or give the parts between long gaps as a list.",
+                f"X.resample(...).mean() or by --resample of sktae, or give the parts between long "
+                f"gaps as a list.",
             )
     return float(np.median(found)) if found else None
 
