@@ -206,6 +206,20 @@ def test_windows_mostly_missing_are_not_judged():
         assert not len(model.events(holes))
 
 
+def test_gaps_are_no_events():
+    """Short or long, in one channel or all, to a model that has seen none; a fault after one is."""
+    X = np.stack([np.sin(np.arange(2400) / 6), np.cos(np.arange(2400) / 9.4)], axis=1)
+    X += 0.03 * np.random.default_rng(0).normal(size=X.shape)
+    model = detector(PCA(6), window_size=50, contamination=None).fit(X[:720])
+    for length in (7, 25, 40, 78):
+        holes = X.copy()
+        holes[1600 : 1600 + length] = np.nan
+        holes[1000 : 1000 + length, 0] = np.nan
+        assert not len(model.events(holes))
+    holes[1680:1692, 0] = 0.3
+    assert model.score_samples(holes)[1670:1700].min() < 2 * model.offset_
+
+
 @pytest.mark.parametrize(
     "estimator",
     [PCA(3), FOREST, quick(max_steps=20), quick(RecurrentAutoencoder)],

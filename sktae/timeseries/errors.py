@@ -17,6 +17,10 @@ _FLOOR = 0.1
 # Training errors below this share of the scale are rounding, so they give no lower bound.
 _ROUNDING = 0.01
 
+# A line through a gap is unlike training windows, so what is known around it is reconstructed
+# badly. Where more than this share is missing, the reconstruction takes its place, so many times.
+_GAP, _FILLINGS = 0.1, 8
+
 # Squared residuals count up to so much.
 _LARGEST = 1e36
 
@@ -158,15 +162,17 @@ class WindowErrors:
 
         Their shapes are (n_inputs, views, c, times) and (n_inputs, views, c).
         """
-        estimator, filled = self.estimator, self.layout.filled(inputs)
-        if hasattr(estimator, "reconstruct"):
-            recon = estimator.reconstruct(filled)
-        else:
-            recon = np.asarray(estimator.inverse_transform(np.asarray(estimator.transform(filled))))
+        filled, missing = self.layout.filled(inputs), missing_values(inputs)
+        recon = self._reconstructed(filled)
+        if missing is not None:
+            gaps = missing.reshape(len(inputs), -1).mean(axis=1) > _GAP
+            recon = recon.copy()
+            for _ in range(_FILLINGS if gaps.any() else 0):
+                some = np.where(missing[gaps], recon[gaps], filled[gaps])
+                recon[gaps] = self._reconstructed(some)
         squares = np.square(filled - recon)
         # What overflows is the most unusual, and its squares do not overflow in turn.
         squares = np.nan_to_num(squares, nan=_LARGEST, posinf=_LARGEST).clip(max=_LARGEST)
-        missing = missing_values(inputs)
         if missing is None:
             squares = self._by_view(squares)
             return squares, np.ones(squares.shape[:-1])
@@ -175,6 +181,12 @@ class WindowErrors:
         squares = self._by_view(squares)
         squares[known < KNOWN] = 0.0
         return squares, known
+
+    def _reconstructed(self, filled: np.ndarray) -> np.ndarray:
+        if hasattr(self.estimator, "reconstruct"):
+            return self.estimator.reconstruct(filled)
+        codes = np.asarray(self.estimator.transform(filled))
+        return np.asarray(self.estimator.inverse_transform(codes))
 
     def _by_view(self, values: np.ndarray) -> np.ndarray:
         """Return what belongs to the values of inputs as (n_inputs, views, c, times)."""
