@@ -41,6 +41,13 @@ Out = Annotated[
 Report = Annotated[
     str | None, typer.Option(metavar="FILE", help="Where to write a report in HTML.")
 ]
+Alarms = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where to write the outliers alone, the most unusual first; of a series, its events.",
+    ),
+]
 Estimator = Annotated[
     str | None,
     typer.Option(
@@ -117,6 +124,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an 
 def detect(
     data: Data,
     out: Out = None,
+    alarms: Alarms = None,
     report: Report = None,
     estimator: Estimator = None,
     set_: Set = None,
@@ -181,6 +189,7 @@ def score(
     model: Model,
     data: Data,
     out: Out = None,
+    alarms: Alarms = None,
     index: Index = None,
     label: Label = None,
     time: Time = None,

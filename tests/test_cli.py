@@ -71,6 +71,7 @@ def error(*args, code=1, **kwargs):
 def test_detect(table):
     """Results are those of the library, in the order of rows, beside what names them."""
     args = ["detect", "data.csv", "--index", "id", "--label", "bad", "--out", "scores.csv"]
+    args += ["--alarms", "alarms.csv"]
     said = run(*args, *FAST[:2], "--seed", 3, "--contamination", 0.02).stderr
     found = pd.read_csv("scores.csv")
     reasons = [f"reason_{n}" for n in (1, 2, 3)]
@@ -82,6 +83,9 @@ def test_detect(table):
     np.testing.assert_allclose(found["p_value"], model.p_values(X))
     assert found["outlier"].tolist() == (model.predict(X) == -1).tolist()
     assert found.loc[7, "reason_1"] == "tax=30"
+    alarms = found[found["outlier"]].sort_values("score").drop(columns="outlier")
+    alarms.insert(0, "row", alarms.index)
+    pd.testing.assert_frame_equal(pd.read_csv("alarms.csv"), alarms.reset_index(drop=True))
     assert found.loc[~found["outlier"], reasons].isna().all(axis=None)
     for part in ("'since' holds dates", "row 7, id r7: score", "tax=30", "AUROC 1.000"):
         assert part in said
@@ -215,8 +219,11 @@ def test_series(series):
     assert found["time"].tolist() == series["time"].tolist()
 
     run("fit", "series.csv", "--drop", "bad", *SHORT, "--out", "m.sktae")
-    run("score", "m.sktae", "series.csv", "--out", "again.csv")
+    run("score", "m.sktae", "series.csv", "--out", "again.csv", "--alarms", "events.csv")
     pd.testing.assert_frame_equal(found, pd.read_csv("again.csv"))
+    events = pd.read_csv("events.csv")
+    assert events["start"].tolist() == [event["start"] for event in summary["events"]]
+    assert set(events["channels"]) == {"flow"}
     said = run("detect", "series.csv", "--no-time", *FAST, "--json").stdout
     assert json.loads(said)["estimator"] == "DenoisingAutoencoder"
 

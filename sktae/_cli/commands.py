@@ -38,21 +38,23 @@ def run(command: str, quiet: bool, options: dict[str, Any]) -> None:
     seconds = round(clock.perf_counter() - started, 1)
     if json:
         console.summarize({"command": command, **summary, "seconds": seconds})
-    for name in ("out", "report", "picture"):
+    for name in ("out", "alarms", "report", "picture"):
         if summary.get(name) not in (None, "-"):
             console.say(f"Wrote {summary[name]}.")
 
 
-def detect(console, *, data, out, report, label, json, **options):
+def detect(console, *, data, out, alarms, report, label, json, **options):
     """Fit to the rows of a table, and judge the same rows."""
-    _check_outputs(out, report)
+    _check_outputs(out, alarms)
+    tables.check_out(report)
     model, rows, summary = _fitted(console, data, DenoisingAutoencoder(), label=label, **options)
     table = results.scored(model, rows)
     summary |= _judged(console, model, rows, table)
     _write(table, out, json)
+    _write_alarms(model, rows, table, alarms)
     if report is not None:
         _write_report(model, rows, report)
-    return {**summary, "out": out, "report": report}
+    return {**summary, "out": out, "alarms": alarms, "report": report}
 
 
 def fit(console, *, data, out, json, **options):
@@ -66,15 +68,16 @@ def fit(console, *, data, out, json, **options):
     return {**summary, "out": out}
 
 
-def score(console, *, model, data, out, index, label, time, json):
+def score(console, *, model, data, out, alarms, index, label, time, json):
     """Judge the rows of a table by a model."""
-    _check_outputs(out)
+    _check_outputs(out, alarms)
     model, rows = _loaded(console, model, data, index=index, label=label, time=time)
     _check_detects(model)
     table = results.scored(model, rows)
     summary = _described(model, rows) | _judged(console, model, rows, table)
     _write(table, out, json)
-    return {**summary, "out": out}
+    _write_alarms(model, rows, table, alarms)
+    return {**summary, "out": out, "alarms": alarms}
 
 
 def explain(console, *, model, data, out, index, time, json):
@@ -91,7 +94,8 @@ def explain(console, *, model, data, out, index, time, json):
 
 def map_rows(console, *, data, out, picture, estimator, set_, seed, label, json, index, **options):
     """Encode the rows of a table as a few numbers."""
-    _check_outputs(out, picture)
+    _check_outputs(out)
+    tables.check_out(picture)
     if picture is not None and not picture.lower().endswith(_PICTURES):
         raise typer.BadParameter(f"The name {picture!r} must end in .png, .svg or .pdf.")
     table = _read(console, data, names_of(index))
@@ -220,11 +224,12 @@ def _check_detects(model: Any) -> None:
         raise ValueError(f"{type(last).__name__} is no detector, so it cannot judge rows.")
 
 
-def _check_outputs(out: str | None, *others: str | None) -> None:
-    """Raise if results cannot be written, before the work is done."""
-    if out is not None:
-        tables.format_of(out)
-    tables.check_out(out, *others)
+def _check_outputs(*paths: str | None) -> None:
+    """Raise if tables cannot be written, before the work is done."""
+    for path in paths:
+        if path is not None:
+            tables.format_of(path)
+    tables.check_out(*paths)
 
 
 def _write(table: pd.DataFrame, out: str | None, json: bool) -> None:
@@ -275,6 +280,19 @@ def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> di
                 f"{found['average_precision']:.3f}, {found['labeled_outliers']} outliers."
             )
     return summary
+
+
+def _write_alarms(model: Any, rows: Rows, table: pd.DataFrame, path: str | None) -> None:
+    """Write the outliers of a table, or the events of a series."""
+    if path is None:
+        return
+    if rows.series:
+        found = sktae.events(model, rows.X)
+        found["channels"] = found["channels"].map(", ".join)
+    else:
+        found = table[table["outlier"].eq(True)].sort_values("score").drop(columns="outlier")
+        found.insert(0, "row", found.index)
+    tables.write(found, path)
 
 
 def _write_report(model: Any, rows: Rows, path: str) -> None:
