@@ -1,6 +1,7 @@
 """Recorded steps: the same numbers as without, and no step where there must be none."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,6 +20,7 @@ from sktae import (
     RecurrentAutoencoder,
     SparseAutoencoder,
     TransformerAutoencoder,
+    VariationalAutoencoder,
     VisionTransformerAutoencoder,
     all_estimators,
 )
@@ -348,3 +350,13 @@ def test_many_rows_are_scored_as_few_are(monkeypatch):
     model = quick().fit(X[:1000])
     whole = model.score_samples(X)
     np.testing.assert_array_equal(whole[-700:], model.score_samples(X[-700:]))
+
+
+@pytest.mark.parametrize("E", [Autoencoder, VariationalAutoencoder])
+def test_few_rows_are_scored_as_many_are(E):
+    """What is recorded for few rows changes no score, also if several threads need it."""
+    X = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    model = quick(E).fit(X)
+    with ThreadPoolExecutor(4) as pool:
+        alone = list(pool.map(model.score_samples, np.split(X, len(X))))
+    np.testing.assert_array_equal(np.concatenate(alone), model.score_samples(X))

@@ -8,6 +8,7 @@ width that leaves none.
 """
 
 import math
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from sktae._engine.replay import Step, recorded
+from sktae._engine.replay import Replay, Step, recorded
 from sktae._engine.rows import Rows
 from sktae._engine.settings import usual_settings
 
@@ -45,11 +46,14 @@ _SMALL_TILE, _FEW_TILES = 2 * _REGISTER, 4
 # From this many tiles on, what is saved in each repays the recording of the function of a tile.
 MANY_TILES = 16
 
+Function = Callable[..., tuple[Tensor, ...]]
+
 
 class Trial(NamedTuple):
     """By what is seen whether a function does the same to rows in small tiles as in whole ones.
 
     Kernels choose how to sum by shapes, not by values. So one trial is enough for each function.
+    What is kept goes with the owner.
 
     Parameters
     ----------
@@ -67,9 +71,7 @@ class Trial(NamedTuple):
     name: tuple
     sample: Tensor
 
-    def agrees(
-        self, function: Callable[[Tensor], tuple[Tensor, ...]], network: nn.Module, x: Rows
-    ) -> bool:
+    def agrees(self, function: Function, network: nn.Module, x: Rows) -> bool:
         """Tell whether small tiles give the same bits as those that rows like `x` have."""
         known, key = _AGREEING.setdefault(self.owner, {}), (self.name, torch.get_num_threads())
         if key not in known:
@@ -77,7 +79,30 @@ class Trial(NamedTuple):
             known[key] = size > _SMALL_TILE and self._same(function, size)
         return known[key]
 
-    def _same(self, function: Callable[[Tensor], tuple[Tensor, ...]], size: int) -> bool:
+    def replayed(self, function: Function) -> Function:
+        """Return a faster function for small tiles, of which it keeps a recording.
+
+        The function may depend on nothing but its arguments and the owner, which never changes.
+        While one thread replays it, others do without, since a replay writes into its own buffers.
+        """
+        lock, kept = _RECORDED.setdefault(self.owner, (threading.Lock(), {}))
+        key = self.name, torch.get_num_threads()
+
+        def computed(*inputs: Tensor) -> tuple[Tensor, ...]:
+            if not lock.acquire(blocking=False):
+                return function(*inputs)
+            try:
+                if key not in kept:
+                    step = recorded(Step(function), *inputs)
+                    # A function may hold its owner, which would then stay in memory for good.
+                    kept[key] = step if isinstance(step, Replay) else None
+                return tuple(result.clone() for result in (kept[key] or function)(*inputs))
+            finally:
+                lock.release()
+
+        return computed
+
+    def _same(self, function: Function, size: int) -> bool:
         rows = self.sample[:size]
         whole = function(_filled(rows, size))
         parts = [function(_filled(part, _SMALL_TILE)) for part in rows.split(_SMALL_TILE)]
@@ -87,6 +112,8 @@ class Trial(NamedTuple):
 
 
 _AGREEING: WeakKeyDictionary[Any, dict[tuple, bool]] = WeakKeyDictionary()
+_RECORDED: WeakKeyDictionary[Any, tuple[threading.Lock, dict[tuple, Replay | None]]]
+_RECORDED = WeakKeyDictionary()
 
 
 class AlignedLinear(TorchFunctionMode):
@@ -124,9 +151,10 @@ class AlignedLinear(TorchFunctionMode):
 
 @usual_settings()
 def in_tiles(
-    function: Callable[..., tuple[Tensor, ...]],
+    function: Function,
     network: nn.Module,
     *tables: Rows,
+    last: Function | None = None,
     trial: Trial | None = None,
     span: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, ...]:
@@ -135,21 +163,30 @@ def in_tiles(
     The last tile is filled up, so every row meets the same arithmetic whatever its neighbors.
     Results are written into arrays that are allocated once. Few rows are computed in small tiles,
     if a trial tells that this makes no difference. With a span, only the rows from its first number
-    up to its second are computed.
+    up to its second are computed. The last step of the function may be given by itself, if it
+    depends on the owner of the trial alone: for small tiles it is then recorded.
     """
+
+    def finish(*parts: Tensor) -> tuple[Tensor, ...]:
+        if last is None:
+            return parts
+        with aligned:
+            return last(*parts)
 
     def computed(*tiles: Tensor) -> tuple[Tensor, ...]:
         with aligned:
-            return function(*tiles)
+            parts = function(*tiles)
+        return end(*parts)
 
     def prepared(*tiles: Tensor) -> tuple[Tensor, ...]:
         pairs = zip(tables, tiles, strict=True)
         return computed(*(table.finished(tile) for table, tile in pairs))
 
     results: tuple[np.ndarray, ...] = ()
+    end: Function = finish
     x = tables[0]
-    first, last = span or (0, len(x))
-    n_rows = last - first
+    first, beyond = span or (0, len(x))
+    n_rows = beyond - first
     few = n_rows <= _FEW_TILES * _SMALL_TILE and _on_cpu(x)
     step: Any = Step(prepared)
     aligned = AlignedLinear()
@@ -158,8 +195,10 @@ def in_tiles(
     with torch.no_grad():
         small = few and trial is not None and trial.agrees(computed, network, x)
         size = _SMALL_TILE if small else tile_size(network, x)
-        for start in range(first, last, size):
-            stop = min(start + size, last)
+        if small and last is not None:
+            end = trial.replayed(finish)  # type: ignore[union-attr]  # there is one
+        for start in range(first, beyond, size):
+            stop = min(start + size, beyond)
             tiles = [_filled(table.tile(start, stop), size) for table in tables]
             if start == first and n_rows > size * MANY_TILES:
                 step = recorded(step, *tiles)

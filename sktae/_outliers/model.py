@@ -190,13 +190,16 @@ class OutlierModel:
             # What overflows is infinite, or NaN where infinite terms cancel out.
             return np.nan_to_num(errors.astype(np.float64), nan=_LARGEST, posinf=_LARGEST)
 
-        def measures(x: Tensor) -> tuple[Tensor]:
-            return (self.measures(parts(estimator, network, inputs, x)),)
+        def parted(x: Tensor) -> Parts:
+            return parts(estimator, network, inputs, x)
+
+        def measures(*of: Tensor) -> tuple[Tensor]:
+            return (self.measures(Parts(*of)),)
 
         total = np.empty(len(rows))
         for start in range(0, len(rows), _ROWS_HELD):
             span = start, min(start + _ROWS_HELD, len(rows))
-            (values,) = in_tiles(measures, network, rows, trial=trial, span=span)
+            (values,) = in_tiles(parted, network, rows, last=measures, trial=trial, span=span)
             total[slice(*span)] = self.anomalies(values, _MEASURES[method])
         return total
 
