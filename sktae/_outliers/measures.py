@@ -204,7 +204,8 @@ class Ranks:
 
     def __init__(self, values: np.ndarray):
         levels = np.linspace(0, 1, _QUANTILES)
-        columns = np.quantile(values, levels, axis=0).astype(np.float32).T
+        # Sorted first, which takes less time than to select as many quantiles.
+        columns = np.quantile(np.sort(values.T), levels, axis=1).astype(np.float32).T
         # Of each column, quantiles that differ and their normal scores; the last is repeated.
         self.knots = np.repeat(columns[:, -1:], _QUANTILES, axis=1)
         self.heights, self.slopes = np.zeros_like(self.knots), np.zeros_like(self.knots)
