@@ -83,7 +83,8 @@ def distortion(squares, others):
     pairs = torch.stack([squares, others]).flatten(1).add(_NEAREST).sqrt()
     centered = pairs - pairs.mean(1, keepdim=True)
     lengths = centered.square().sum(1).add(_NEAREST).sqrt()
-    return 1 - (centered[0] * centered[1]).sum() / lengths.prod()
+    # No `prod`, whose gradient takes another way while it is recorded.
+    return 1 - (centered[0] * centered[1]).sum() / (lengths[0] * lengths[1])
 
 
 def loss(min_dist, shape_weight, x, out, *, alpha, negative_sample_rate):
