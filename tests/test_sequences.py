@@ -1,6 +1,7 @@
 """Sequences: panels, rows, lists of unequal length, missing values, tokens."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from sktae import (
@@ -22,6 +24,7 @@ from sktae import (
     fit_many,
 )
 from sktae.families.sequence import SequenceAutoencoder, SequenceMixin
+from sktae.nn.convolution import _unfold
 
 SEQUENTIAL = [E for E in all_estimators() if issubclass(E, SequenceMixin)]
 OF_TOKENS = [E for E in SEQUENTIAL if issubclass(E, SequenceAutoencoder)]
@@ -411,3 +414,15 @@ def test_the_shape_of_a_code():
     assert (after[:, 3:] != before[:, 3:]).any(axis=(0, 2)).all()
     channels = clone(model).set_params(along="channels", attention="full").fit(PANEL)
     assert channels.code_shape_ == (2, 3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 15])
+def test_convolutions_are_those_of_torch(steps):
+    """Also where a kernel reaches beyond both ends of a sequence."""
+    for kernel_size, dilation in product((1, 2, 3, 4), (1, 2, 16)):
+        h, weight = torch.randn(3, steps, 4), torch.randn(6, 4, kernel_size)
+        before = (kernel_size - 1) // 2 * dilation
+        padded = F.pad(h.mT, (before, (kernel_size - 1) * dilation - before))
+        expected = F.conv1d(padded, weight, dilation=dilation).mT
+        found = _unfold(h, kernel_size, dilation) @ weight.permute(2, 1, 0).flatten(0, 1)
+        torch.testing.assert_close(found, expected)

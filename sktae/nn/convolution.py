@@ -72,8 +72,8 @@ def _unfold(h: Tensor, kernel_size: int, dilation: int) -> Tensor:
 
     The ends of sequences are padded with zeros.
     """
-    before = (kernel_size - 1) // 2 * dilation
-    padded = F.pad(h, (0, 0, before, (kernel_size - 1) * dilation - before))
-    steps = h.shape[1]
-    starts = range(0, kernel_size * dilation, dilation)
-    return torch.cat([padded[:, start : start + steps] for start in starts], -1)
+    steps, middle = h.shape[1], (kernel_size - 1) // 2
+    # Each is cut at one end and padded at the other: gradients of slices would be filled up.
+    shifts = [max(-steps, min((i - middle) * dilation, steps)) for i in range(kernel_size)]
+    shifted = [F.pad(h, (0, 0, -shift, shift)) if shift else h for shift in shifts]
+    return torch.cat(shifted, -1)
