@@ -21,6 +21,9 @@ AttentionFunction = Callable[[Tensor, Tensor, Tensor, Any], Tensor]
 # it, recorded steps of a TransformerAutoencoder with patch_size=1 took .80 of the time at 15 keys,
 # .94 at 30, .93 at 48, 1.00 at 64 and 1.13 at 128 (one core).
 _MANY_KEYS = 64
+# With fewer keys than a vector register holds, torch's softmax takes ten times as long as with so
+# many: 2.0 ms against 0.2 ms for 15 keys of 128 x 4 x 15 queries (one core).
+_LANES = 16
 # Linear attention divides by the sum of the weights, and by no less than this.
 _LEAST = 1e-6
 # Running sums are taken over chunks of so many steps.
@@ -58,7 +61,11 @@ def softmax_weights(logits: Tensor, allowed: Tensor | None) -> Tensor:
     """
     if allowed is not None:
         logits = torch.where(allowed, logits, torch.finfo(logits.dtype).min)
-    return logits.softmax(-1)
+    n_keys = logits.shape[-1]
+    if n_keys >= _LANES:
+        return logits.softmax(-1)
+    padded = F.pad(logits, (0, _LANES - n_keys), value=-torch.inf)
+    return padded.softmax(-1)[..., :n_keys]
 
 
 def relu_weights(logits: Tensor, allowed: Tensor | None) -> Tensor:
