@@ -16,7 +16,7 @@ from benchmarks._lib.results import PYOD
 from sktae import Autoencoder, VariationalAutoencoder
 from sktae._training.fit import Fit
 from sktae._training.prepare import Prepared
-from sktae.randomness import Partner
+from sktae.randomness import Neighbor, Partner
 
 HIDDEN, CODE, RATE = 64, 16, 1e-3
 # Who loads rows one by one: so slow that large tables are cut for them, and their times scaled up.
@@ -78,7 +78,7 @@ def bare_twin(network, objective, X, batch_size, steps):
 
     def noise(draw, batch):
         """Draw in the cheapest way that torch has: by its global generator."""
-        if isinstance(draw, Partner):
+        if isinstance(draw, Partner | Neighbor):
             return x.index_select(0, torch.randint(len(x), (len(batch),)))
         return draw.draw(None, len(batch))
 

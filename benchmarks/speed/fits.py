@@ -9,6 +9,8 @@ from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.contestants import FITS, ONE_BY_ONE, bare_twin, n_steps, sktae_fit, train
 from benchmarks._lib.measure import alone, lap
 from sktae import Autoencoder, all_estimators
+from sktae._training.fit import Fit
+from sktae._training.prepare import Prepared
 from sktae._training.spec import resolve
 from sktae.families.image import ImageMixin
 from sktae.families.sequence import SequenceAutoencoder
@@ -72,6 +74,32 @@ def fit_gallery(args, n_rows, n_features, batch_size, epochs):
         }
         setting = f"{E.__name__}, {n_rows:,} x {n_features}, batch {batch_size}"
         yield from compare(args, setting, runs, "bare loop", epochs=epochs)
+
+
+@case(
+    "The default fit of each model",
+    full=[(10_000, 30, "auto")],
+    tiny=[(200, 20, 2)],
+)
+def fit_defaults(args, n_rows, n_features, steps):
+    """How long does the default fit of each model take, against a bare loop over its own network?
+
+    Models of sequences take rows as sequences of one channel, those of images as images of height
+    1. The bare loop takes as many steps on the same objective, with batches of the same size. It
+    neither clips gradients nor moves the learning rate, nor scales or scores rows. There is no
+    calibration, which fits to half of the rows a second time.
+    """
+    X = table(n_rows, n_features)
+    for E in all_estimators():
+        model = E(max_steps=steps, calibration=None, device="cpu", random_state=0)
+        fit = Fit(model, Prepared(model, X, None, seed=0), seed=0)
+        task = fit.steps.x.load().x.numpy(), fit.plan.batch_size, fit.steps.budget
+        runs = {
+            "bare loop": partial(bare_twin, fit.net.module_, fit.net.criterion_, *task),
+            "sktae": partial(model.fit, X),
+        }
+        setting = f"{E.__name__}, {n_rows:,} x {n_features}, {fit.steps.budget} steps"
+        yield from compare(args, setting, runs, "bare loop")
 
 
 def default_loop(model, X, steps):
