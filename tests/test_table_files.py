@@ -10,7 +10,12 @@ import polars as pl
 import pytest
 from shared import FAMILIES, correlated_table, quick
 
-from sktae import AutoencoderClassifier, AutoencoderEnsemble, DenoisingAutoencoder
+from sktae import (
+    AutoencoderClassifier,
+    AutoencoderEnsemble,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+)
 from sktae.datasets import TableDataset
 
 pa = pytest.importorskip("pyarrow")
@@ -20,11 +25,17 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 @pytest.fixture
 def frame():
-    """A table of floats, of which some are missing, integers and booleans."""
+    """A table of numbers, booleans, strings and categories, some of them missing."""
     frame = pd.DataFrame(correlated_table(), columns=list("abcdefgh"))
     frame.loc[::7, "b"] = np.nan
     rng = np.random.default_rng(0)
-    return frame.assign(i=rng.integers(0, 9, len(frame)), t=frame["a"] > 0)
+    frame = frame.assign(i=rng.integers(0, 9, len(frame)), t=frame["a"] > 0)
+    city = rng.choice(
+        ["Rome", "Oslo", "Lima", "Bonn", None], len(frame), p=[0.1, 0.4, 0.2, 0.2, 0.1]
+    )
+    city[[3, 400]] = "Nome", "Como"
+    grade = pd.Categorical(rng.choice(list("dbca"), len(frame)), list("dbeca"))
+    return frame.assign(city=city, grade=grade)
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def files(frame, tmp_path):
 def small(monkeypatch):
     """Make small tables read like large ones."""
     monkeypatch.setattr("sktae._training.prepare._LOADED_NUMBERS", 0)
-    monkeypatch.setattr("sktae.datasets._BATCH_NUMBERS", 700)
+    monkeypatch.setattr("sktae.datasets._tables._BATCH_NUMBERS", 700)
 
 
 SOURCES = {
@@ -50,22 +61,42 @@ SOURCES = {
 }
 
 
+def same(found, expected):
+    """Assert that results are the same bits, in containers of one kind."""
+    assert type(found) is type(expected)
+    if isinstance(found, np.ndarray):
+        np.testing.assert_array_equal(found, expected)
+    elif isinstance(found, pd.DataFrame):
+        pd.testing.assert_frame_equal(found, expected, check_exact=True, check_dtype=False)
+    else:
+        assert found.equals(expected)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.usefixtures("small")
 def test_as_in_memory(source, files, frame):
     """Fits and results are those of the same table in memory, to the last bit."""
-    table, X = TableDataset(SOURCES[source](files)), frame.astype(float)
+    table, X = TableDataset(SOURCES[source](files)), frame
+    if source == "polars":
+        X = pl.from_pandas(frame)
     params = {"noise": "swap", "early_stopping": True, "calibration": 0.2}
     model, other = (quick(DenoisingAutoencoder, **params).fit(rows) for rows in (table, X))
     assert list(model.feature_names_in_) == list(frame)
     for method in ("score_samples", "transform", "predict", "p_values", "reconstruct", "impute"):
         found, expected = (getattr(model, method)(rows) for rows in (table, X))
-        np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(expected, getattr(other, method)(X))
+        same(found, expected)
+        same(expected, getattr(other, method)(X))
     np.testing.assert_array_equal(model.explain(table), model.explain(X))
     assert model.score(table) == other.score(X)
+    few = X.head(9) if source == "polars" else X.iloc[:9].assign(city="Ulm", grade=None)
+    same(model.score_samples(few), other.score_samples(few))
+    part = TableDataset(few.lazy() if source == "polars" else ds.dataset(pa.Table.from_pandas(few)))
+    same(model.score_samples(part), model.score_samples(few))
     weights = np.arange(len(X)) % 3
-    model, other = (quick().fit(rows, sample_weight=weights) for rows in (table, X))
+    model, other = (
+        quick(categorical_features=["i", "t", "city", "grade"]).fit(rows, sample_weight=weights)
+        for rows in (table, X)
+    )
     np.testing.assert_array_equal(model.score_samples(table), other.score_samples(X))
 
 
@@ -137,10 +168,10 @@ def test_columns(files, frame):
 
 def test_what_is_no_table(files, frame, monkeypatch):
     """Errors say what is wrong with a table, and what to do."""
-    frame = frame.assign(city="Rome", far=np.inf, nothing=np.nan)
+    frame = frame.assign(day=pd.Timestamp(0), far=np.inf, nothing=np.nan)
     lazy = pl.from_pandas(frame).lazy()
     for source in (lazy, ds.dataset(pa.Table.from_pandas(frame))):
-        with pytest.raises(ValueError, match=r"Column 'city' of the table holds .*tring.*: make"):
+        with pytest.raises(ValueError, match=r"Column 'day' of the table holds .*ime.*: make"):
             TableDataset(source)
         with pytest.raises(ValueError, match="Column 'far' of the table contains infinity"):
             quick().fit(TableDataset(source, ["a", "far"]))
@@ -154,8 +185,19 @@ def test_what_is_no_table(files, frame, monkeypatch):
         TableDataset(lazy, [])
     with pytest.raises(TypeError, match=r"source of TableDataset must be .* Got 3 instead"):
         TableDataset(3)
-    with pytest.raises(TypeError, match="TableDataset was passed as X, but Autoencoder has categ"):
-        quick(categorical_features=["i"]).fit(TableDataset(files))
+    with pytest.raises(TypeError, match=r"Column 'city' of the TableDataset .* holds categories"):
+        quick(ConvolutionalAutoencoder).fit(TableDataset(files))
+    numbers, words = (TableDataset(files, ["a", name]) for name in ("i", "city"))
+    renamed = TableDataset(lazy.select("a", i="city"))
+    with pytest.raises(ValueError, match="Column 'i' of X holds 'Bonn', which is no number"):
+        quick().fit(numbers).score_samples(renamed)
+    with pytest.raises(ValueError, match=r"Column 'city' of X holds .*\d.*fitted on strings"):
+        quick().fit(words).score_samples(TableDataset(lazy.select("a", city="i")))
+    with pytest.raises(ValueError, match=r"Column 't' of X holds 2, .* fitted on booleans"):
+        quick().fit(TableDataset(files, ["t"])).score_samples(TableDataset(lazy.select(t="i")))
+    monkeypatch.setattr("sktae.datasets._readers._MOST_VALUES", 3)
+    with pytest.raises(ValueError, match="Column 'city' of the table has more than 3 different"):
+        quick().fit(TableDataset(files))
     with pytest.raises(FileNotFoundError, match="nowhere"):
         TableDataset("nowhere.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow.dataset", None)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sktae._warnings import warn
+from sktae.datasets import TableDataset
 from sktae.inputs.dtypes import (
     as_floats,
     as_objects,
@@ -144,7 +145,7 @@ class Columns:
 
     Parameters
     ----------
-    X : DataFrame or array
+    X : DataFrame, array or TableDataset
         The rows of the fit, with as many dimensions as a table has.
 
     categorical_features : "from_dtype" or sequence
@@ -155,9 +156,9 @@ class Columns:
     """
 
     def __init__(self, X: Any, categorical_features: Any, owner: str):
-        series = list(_series(X))
-        self.container = container_of(X)
-        declared = _declared(categorical_features, [name for name, _ in series], owner)
+        self.container = X.container if isinstance(X, TableDataset) else container_of(X)
+        declared = _declared(categorical_features, [name for name, _ in _series(X)], owner)
+        series = list(_series(X, declared))
         if declared is None and self.container == "array":
             declared = [False] * len(series)
         self.columns = [
@@ -172,9 +173,9 @@ class Columns:
                     f"Column {name!r} of X holds numbers as text, such as {number!r}, which count "
                     f'as categories. Read them as numbers, as `read_csv(..., thousands=",")` does.',
                 )
-            elif declared is None and n_values > max(_IDENTIFIERS * len(values), _MANY):
+            elif declared is None and n_values > max(_IDENTIFIERS * len(X), _MANY):
                 warn(
-                    f"Column {name!r} of X has {n_values} different values in {len(values)} rows, "
+                    f"Column {name!r} of X has {n_values} different values in {len(X)} rows, "
                     f"such as {example(values)}, so it says nothing about other rows. Leave it "
                     f"out if it holds identifiers or free text.",
                 )
@@ -193,6 +194,12 @@ class Columns:
         """Return rows as numbers, (n, d)."""
         pairs = zip(self.columns, _series(X), strict=True)
         return np.column_stack([column.read(values) for column, (_, values) in pairs])
+
+    def read_stored(self, X: TableDataset) -> TableDataset:
+        """Return rows of a file as numbers, (n, d)."""
+        own = [n for n, column in enumerate(self.columns) if column.kind != "number"]
+        coded = sorted({*own, *X.categorical})
+        return X.coded({n: self.columns[n].read(X.values(n, numbers=True)) for n in coded})
 
     def write(self, rows: np.ndarray, index: Any = None) -> Any:
         """Return rows of numbers as a table of the container and the dtypes of the fit."""
@@ -300,7 +307,10 @@ def _float_dtype(dtype: Any) -> Any:
     return np.float64
 
 
-def _series(X: Any) -> Iterator[tuple[Any, Any]]:
+def _series(X: Any, declared: list[bool] | None = None) -> Iterator[tuple[Any, Any]]:
+    if isinstance(X, TableDataset):  # the distinct values, of numbers where they are categories
+        every = declared or [False] * len(X.columns)
+        return ((name, X.values(n, numbers=every[n])) for n, name in enumerate(X.columns))
     if container_of(X) == "pandas":
         # By position, since names may occur twice.
         return ((name, X.iloc[:, n]) for n, name in enumerate(X.columns))

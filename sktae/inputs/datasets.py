@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset, IterableDataset
 
-from sktae.datasets import pixels_of
+from sktae.datasets import TableDataset, pixels_of
 from sktae.inputs.scaling import FLOATS
 
 
@@ -38,6 +38,12 @@ class DatasetRows:
             raise ValueError(
                 "X is an IterableDataset, which cannot be indexed; give a Dataset with __len__ and "
                 "__getitem__."
+            )
+        if isinstance(dataset, TableDataset) and dataset.categorical:
+            name = dataset.columns[dataset.categorical[0]]
+            raise TypeError(
+                f"Column {name!r} of the TableDataset given as X holds categories, but rows of "
+                f"numbers are needed here: leave it out by columns."
             )
         if len(dataset) == 0:  # type: ignore[arg-type]
             raise ValueError("The Dataset given as X has no rows.")

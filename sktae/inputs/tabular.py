@@ -125,15 +125,13 @@ class Tabular(Inputs):
         return rows
 
     def _stored(self, estimator: Any, X: TableDataset, reset: bool) -> TableDataset:
-        """Validate a table in a file, which has names and numbers only."""
-        self._learn_columns(None, reset)
-        if self._has_categories:
-            raise TypeError(
-                f"A TableDataset was passed as X, but {type(estimator).__name__} has categorical "
-                f"columns: pass a DataFrame."
-            )
+        """Validate a table in a file."""
         names = pd.DataFrame(columns=X.columns)
         validate_data(estimator, names, reset=reset, skip_check_array=True)
+        if self._has_categories or not X.plain:
+            X = self._columns_of(estimator, X, reset).read_stored(X)
+        else:
+            self._learn_columns(None, reset)
         check_rows_hold_values(X)
         return X
 
@@ -158,12 +156,16 @@ class Tabular(Inputs):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
         else:
             X = validate_data(estimator, X, dtype=None, ensure_all_finite=False, reset=reset)
+        return self._columns_of(estimator, X, reset).read(X)
+
+    def _columns_of(self, estimator: Any, X: Any, reset: bool) -> Columns:
+        """Return the columns of the fit, which this may be."""
         owner = type(estimator).__name__
         if reset and "columns" not in vars(self):
             columns = Columns(X, self.categorical_features, owner)
             self._learn_columns(None if columns.plain else columns, reset)
         # Where the fit had numbers only, anything else is refused.
-        return (self.columns or Columns(X, (), owner)).read(X)
+        return self.columns or Columns(X, (), owner)
 
     def fit(self, X: Any, weights: np.ndarray | None = None) -> "Tabular":
         """Learn the shape of a row, the scale of each column, and the vectors of categories."""
@@ -240,13 +242,15 @@ class Tabular(Inputs):
         Return how many rows have each, and the sum of their weights.
         """
         n_values = len(self.columns.columns[column].categories)  # type: ignore[union-attr]
-        places = []
+        totals, n = np.zeros(n_values + 2), 0
+        counts = np.zeros(n_values + 2, int)
         for chunk in chunked(X):
             values = chunk[:, column]
-            places.append(np.where(np.isnan(values), n_values + 1, values).astype(int))
-        values = np.concatenate(places)
-        counts = np.bincount(values, minlength=n_values + 2)
-        totals = counts if weights is None else np.bincount(values, weights, n_values + 2)
+            places = np.where(np.isnan(values), n_values + 1, values).astype(int)
+            counts += np.bincount(places, minlength=n_values + 2)
+            own = 1.0 if weights is None else weights[n : n + len(chunk)]
+            np.add.at(totals, places, own)
+            n += len(chunk)
         return np.delete(counts, n_values), np.delete(totals, n_values)
 
     def check(self, X: Any) -> None:
