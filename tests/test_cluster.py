@@ -1,6 +1,9 @@
 """The recipes of the guide for engines that spread work, run as they are written there."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from shared import correlated_table
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sktae import Autoencoder, AutoencoderEnsemble, StackedGridSearchCV, fit_many
+from sktae import Autoencoder, AutoencoderEnsemble, StackedGridSearchCV, fit_many, load
 
 PAGE = Path(__file__).parents[1] / "docs" / "guide" / "scale.md"
 ROWS = correlated_table(150, 6).astype(np.float32)
@@ -21,12 +24,18 @@ def small(**params):
     return Autoencoder(**{"n_components": 2, "max_steps": 70, "random_state": 0, **params})
 
 
-def recipe(word):
-    """Return the block of the guide that has a word, compiled."""
+def block(word):
+    """Return the block of the guide that has a word."""
     if not PAGE.exists():  # tests of a built package
         pytest.skip("the guide is not here")
-    (block,) = (b for b in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S) if word in b)
-    return compile(block, str(PAGE), "exec")
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+    (text,) = (text for text in blocks if word in text)
+    return text
+
+
+def recipe(word):
+    """Return the block of the guide that has a word, compiled."""
+    return compile(block(word), str(PAGE), "exec")
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +98,23 @@ def test_lists_of_models_on_a_cluster(cluster):
         elsewhere = client.submit(ensemble.fit, ROWS).result()
     alone = ensemble.fit(ROWS)
     np.testing.assert_array_equal(elsewhere.score_samples(ROWS), alone.score_samples(ROWS))
+
+
+@pytest.mark.slow
+def test_processes_of_accelerate(tmp_path):
+    """A fit by two processes that Accelerate starts is that of one."""
+    pytest.importorskip("accelerate", reason="accelerate is not installed")
+    np.save(tmp_path / "rows.npy", ROWS)
+    before = """
+import numpy as np
+from sktae import Autoencoder, DataParallelNet, save
+
+X = np.load("rows.npy", mmap_mode="r")
+model = Autoencoder(2, max_steps=70, batch_size=50, net=DataParallelNet(), random_state=0)
+"""
+    (tmp_path / "train.py").write_text(before + block("PartialState"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py"]
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, cwd=tmp_path, env=os.environ | own)
+    found = load(tmp_path / "model.sktae").score_samples(ROWS)
+    np.testing.assert_allclose(found, small(batch_size=50).fit(ROWS).score_samples(ROWS), rtol=1e-3)
