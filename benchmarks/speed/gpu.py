@@ -10,7 +10,7 @@ import torch
 from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.contestants import CODE, HIDDEN, Layers, bare_loop, matched
 from benchmarks._lib.measure import lap
-from sktae import Autoencoder
+from sktae import Autoencoder, fit_many
 
 
 def device_of(args):
@@ -39,7 +39,7 @@ def operations_per_second(side, dtype, device):
 def with_share(rows, n_scored, n_features, side, device):
     """Compare the operations of the linear maps with what the device can do."""
     for row in rows:
-        dtype = torch.bfloat16 if row["contestant"].endswith("bfloat16") else torch.float32
+        dtype = torch.bfloat16 if row["contestant"].endswith("bf16") else torch.float32
         done = 4 * (n_features * HIDDEN + HIDDEN * CODE) * n_scored / row["wall_median"]
         yield {**row, "share_of_limit": done / operations_per_second(side, dtype, device)}
 
@@ -85,6 +85,50 @@ def gpu_fit(args, n_rows, n_features, batch_size, epochs, side):
     rows = compare(args, setting, runs, "bare loop", epochs=epochs, device=name)
     # A step of training costs three times what the score of its rows does.
     return with_share(rows, 3 * n_rows * epochs, n_features, side, device)
+
+
+@case(
+    "Many fits on a GPU",
+    full=[(128, 2000, 20, 256, 10, 8192)],
+    tiny=[(4, 200, 5, 64, 1, 64)],
+)
+def gpu_many(args, n_models, n_rows, n_features, batch_size, epochs, side):
+    """How long do many fits take together on a GPU?
+
+    K models, each on rows of its own; of bare loops and of fits one after another, four are run and
+    counted K / 4 times.
+    """
+    tables, (device, name) = (
+        [table(n_rows, n_features, k) for k in range(n_models)],
+        device_of(args),
+    )
+
+    def loops(tables, epochs):
+        for X in tables:
+            bare_loop(X, batch_size, epochs, device=device)
+
+    def one_by_one(tables, epochs):
+        return [fitted(X, batch_size, epochs, device) for X in tables][-1]
+
+    def stacked(tables, epochs, **settings):
+        settings = {**matched(batch_size, epochs), "device": device, **settings}
+        return fit_many([Autoencoder(CODE, **settings) for _ in tables], tables)[-1]
+
+    each = {
+        "bare loops": loops,
+        "sktae one by one": one_by_one,
+        "sktae fit_many": stacked,
+        "sktae fit_many bf16": partial(stacked, precision="bfloat16"),
+    }
+    shares, runs = dict.fromkeys(("bare loops", "sktae one by one"), 4 / n_models), {}
+    for contestant, run in each.items():
+        run(tables[:4], 1)
+        some = tables[:4] if contestant in shares else tables
+        runs[contestant] = partial(synchronized, partial(run, some, epochs), device)
+    setting = f"{n_models} models, {n_rows:,} x {n_features}, batch {batch_size}"
+    facts = {"shares": shares, "epochs": epochs, "device": name}
+    rows = compare(args, setting, runs, "bare loops", **facts)
+    return with_share(rows, 3 * n_models * n_rows * epochs, n_features, side, device)
 
 
 @case(
