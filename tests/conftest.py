@@ -2,8 +2,10 @@
 
 import os
 
-# Two pytest workers on two cores: more threads would only wait for each other.
+# Two pytest workers on two cores: more threads would only wait for each other. Where a test asks
+# for them, they sleep meanwhile: by default they spin, and keep the others from a busy core.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "passive"
 
 import numpy as np
 import pytest
