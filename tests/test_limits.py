@@ -42,7 +42,7 @@ from sktae.nn.posteriors import GroupedPosterior
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "gallery-of-models.md"
 LINEAR = {"hidden_layer_sizes": (), "activation": "identity"}
-BRIEF = {"max_steps": 30, "random_state": 0}
+BRIEF = {"max_steps": 10, "random_state": 0, "calibration": None}
 LIMITS = {}
 
 
@@ -97,15 +97,15 @@ def terms(objective, likelihood, **knobs):
 def linear_is_pca(X):
     """Without hidden layers, the reconstruction is the projection on the principal subspace."""
     for structure in ({}, {"tied_weights": True}, {"linear_skip": True}):
-        settings = {**LINEAR, **structure, "learning_rate": 0.02, "max_steps": 2000}
-        assert_projects(Autoencoder(2, **settings, random_state=0), X)
+        settings = {**BRIEF, **LINEAR, **structure, "learning_rate": 0.02, "max_steps": 2000}
+        assert_projects(Autoencoder(2, **settings), X)
 
 
 @limit(AutoregressiveAutoencoder)
 def telling_everything_by_the_code_is_pca(X):
     """Where the order is the length, every value is told by the code alone, which is linear."""
-    settings = {"hidden_layer_sizes": (), "learning_rate": 0.02, "max_steps": 2000}
-    assert_projects(AutoregressiveAutoencoder(2, order=8, **settings, random_state=0), X, 0.1)
+    settings = {**BRIEF, "hidden_layer_sizes": (), "learning_rate": 0.02, "max_steps": 2000}
+    assert_projects(AutoregressiveAutoencoder(2, order=8, **settings), X, 0.1)
 
 
 @limit(DenoisingAutoencoder)
@@ -176,7 +176,7 @@ def no_divergence_is_cross_entropy(X):
 def linear_variational_is_factor_analysis(X):
     """With linear maps, the bound is the log-likelihood of factor analysis."""
     exact = FactorAnalysis(3).fit(X).score_samples(X)
-    settings = {**LINEAR, "learning_rate": 0.01, "max_steps": 3000, "random_state": 0}
+    settings = {**BRIEF, **LINEAR, "learning_rate": 0.01, "max_steps": 3000}
     model = VariationalAutoencoder(3, score_method="importance", n_draws=64, **settings)
     bound = model.fit(X).score_samples(X)
     assert abs(bound.mean() - exact.mean()) < 0.5
@@ -223,9 +223,11 @@ def a_weight_of_dependence_is_disentangled(_):
 def one_choice_is_the_mean(X):
     """With one code or category, every row comes back as the mean of all."""
     models = CategoricalAutoencoder(1), VectorQuantizedAutoencoder(4, n_codes=1)
-    small = {"hidden_layer_sizes": (8,), "calibration": None}
-    for model in (*models, ConvolutionalVectorQuantizedAutoencoder(n_codes=1, **small)):
-        model.set_params(max_steps=500, random_state=0).fit(X)
+    for model in (
+        *models,
+        ConvolutionalVectorQuantizedAutoencoder(n_codes=1, hidden_layer_sizes=(8,)),
+    ):
+        model.set_params(**{**BRIEF, "max_steps": 500}).fit(X)
         np.testing.assert_allclose(model.reconstruct(X), np.tile(X.mean(0), (len(X), 1)), atol=0.1)
 
 
@@ -235,7 +237,7 @@ def few_choices_are_means_of_groups(_):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3)) + 8 * np.eye(3)[np.repeat([0, 1], 200)]
     for model in (CategoricalAutoencoder(2), BinaryAutoencoder(1)):
-        codes = model.set_params(max_steps=1000, random_state=0).fit_transform(X)
+        codes = model.set_params(**{**BRIEF, "max_steps": 1000}).fit_transform(X)
         for code in np.unique(codes, axis=0):
             own = (codes == code).all(axis=1)
             np.testing.assert_allclose(model.reconstruct(X[own])[0], X[own].mean(axis=0), atol=0.3)
@@ -251,7 +253,7 @@ def columns_that_see_only_themselves_are_features(X):
 @limit(MaskedAutoencoder)
 def columns_masked_together_have_histograms(X):
     """If all columns are masked at once, each has the probabilities of its own histogram."""
-    model = MaskedAutoencoder(n_bins=4, n_groups=1, **BRIEF).fit(X)
+    model = MaskedAutoencoder(n_bins=4, n_groups=1, **{**BRIEF, "max_steps": 30}).fit(X)
     x = torch.from_numpy(X.astype(np.float32))
     out = model.net_.module_(x)
     for column, (edges, nll) in enumerate(
