@@ -4,6 +4,8 @@ import ast
 import graphlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,6 +75,19 @@ def test_imports_form_no_circle():
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         imports[".".join(parts).removesuffix(".__init__")] = {*imported(path)}
     graphlib.TopologicalSorter(imports).prepare()
+
+
+def test_what_takes_long_to_import_stays_out():
+    """Neither `import sktae` nor a short fit, or a copy of what it fitted, takes its time."""
+    code = (
+        "import pickle, sys, numpy as np, sktae, sktae.plot\n"
+        "X = np.random.default_rng(0).normal(size=(50, 3))\n"
+        "model = sktae.Autoencoder(max_steps=2).fit(X)\n"
+        "pickle.loads(pickle.dumps(model)).partial_fit(X)\n"
+        "slow = {'aeon', 'sktime', 'darts', 'matplotlib', 'torch._dynamo'}\n"
+        "sys.exit(', '.join(slow & {*sys.modules}) or None)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def code_lines(path):

@@ -1,7 +1,5 @@
 """All displays: where they draw, in which colors, and what they say."""
 
-import subprocess
-import sys
 from itertools import combinations
 
 import matplotlib as mpl
@@ -140,12 +138,6 @@ def test_all_displays_are_drawn_here():
     assert {name for name in plot.__all__ if name.endswith("Display")} <= set(DRAWN)
     for draw in DRAWN.values():
         assert draw(None).figure_ is plt.gcf()
-
-
-def test_matplotlib_is_imported_only_to_draw():
-    """Neither `import sktae` nor `import sktae.plot` takes its time."""
-    code = "import sys, sktae.plot; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_losses_are_those_of_the_history():
