@@ -159,8 +159,9 @@ from sktae._training import checkpoint
 checkpoint._SECONDS = 0.0
 X = np.random.default_rng(0).normal(size=(200, 5))
 print("begun", flush=True)
-model = Autoencoder(2, max_steps=100, batch_size=32, checkpoint_dir=sys.argv[1], random_state=0)
-np.save(sys.argv[1] + "/scores", model.fit(X).score_samples(X))
+for folder in sys.argv[1:]:
+    model = Autoencoder(2, max_steps=100, batch_size=32, checkpoint_dir=folder, random_state=0)
+    np.save(folder + "/scores", model.fit(X).score_samples(X))
 """
 
 
@@ -168,9 +169,8 @@ def test_killed_processes_go_on(tmp_path):
     """Whenever a process is killed, the next one ends with the same bits."""
     rng = np.random.default_rng(0)
 
-    def run(folder, seconds=None):
-        folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-c", KILLED, str(folder)]
+    def run(*folders, seconds=None):
+        command = [sys.executable, "-c", KILLED, *map(str, folders)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             if seconds is not None:
@@ -178,10 +178,10 @@ def test_killed_processes_go_on(tmp_path):
                 process.kill()
         return process.returncode
 
-    assert run(tmp_path / "whole") == 0
     for n in range(unless_long(1, 200)):
-        folder = tmp_path / str(n)
-        run(folder, rng.uniform(0, 0.6))
-        assert run(folder) == 0
-        scores = [np.load(path / "scores.npy") for path in (tmp_path / "whole", folder)]
-        assert np.array_equal(*scores)
+        killed, whole = (tmp_path / f"{kind} {n}" for kind in ("killed", "whole"))
+        killed.mkdir()
+        whole.mkdir()
+        run(killed, seconds=rng.uniform(0, 0.6))
+        assert run(killed, whole) == 0
+        assert np.array_equal(*(np.load(folder / "scores.npy") for folder in (killed, whole)))
