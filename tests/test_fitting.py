@@ -139,15 +139,16 @@ def test_early_stopping_keeps_the_best_weights(X):
 @pytest.mark.parametrize("E", kinds())
 def test_validation_rows_are_watched(E, X):
     """Their loss is in the history, and nothing else changes; with early stopping, they decide."""
+    X, new = X[:200], X[500:]
     alone, watched = quick(E, calibration="cross"), quick(E, calibration="cross")
-    alone.fit(X[:400])
-    assert watched.fit(X[:400], X_val=X[400:]) is watched
+    alone.fit(X)
+    assert watched.fit(X, X_val=new) is watched
     np.testing.assert_array_equal(watched.score_samples(X), alone.score_samples(X))
     assert watched.offset_ == alone.offset_
     losses = watched.history_["valid_loss"]
     assert losses.notna().all()
     assert "valid_loss" not in alone.history_
-    stopped = quick(E, early_stopping=True, patience=3, max_steps=200).fit(X[:400], X_val=X[400:])
+    stopped = quick(E, early_stopping=True, patience=3, max_steps=100).fit(X, X_val=new)
     losses = stopped.history_["valid_loss"]
     assert len(losses) in (20, losses.argmin() + 1 + 3)
     with pytest.raises(ValueError, match="has 7 features"):
