@@ -63,31 +63,36 @@ def ctrl_c():
 HANDING_OVER = {"_train", "_with", "_install", "_after_fit", "_installed", "finish", "fit"}
 
 
+def few(E=Autoencoder, **params):
+    """Make an estimator with few steps, since each line of a fit is traced."""
+    return quick(E, max_steps=5, **params)
+
+
 def forest():
     return IsolationForest(n_estimators=3, random_state=0)
 
 
 def search():
-    return StackedGridSearchCV(quick(max_steps=5), {"n_components": [1, 2]}, cv=2)
+    return StackedGridSearchCV(few(), {"n_components": [1, 2]}, cv=2)
 
 
 def series(estimator=None):
-    default = quick(max_steps=5, training_data="clean")
+    default = few(training_data="clean")
     return WindowedDetector(estimator or default, window_size=10, random_state=0)
 
 
 # What is fitted first, and what is then interrupted.
 CASES = {
-    "fit": (lambda: [quick(CategoricalAutoencoder).fit(X)], lambda m: m.fit(FRAME)),
-    "first fit": (lambda: [quick(calibration=0.2)], lambda m: m.fit(FRAME)),
-    "warm start": (lambda: [quick(warm_start=True).fit(X)], lambda m: m.fit(X[:100])),
-    "partial_fit": (lambda: [quick().partial_fit(X)], lambda m: m.partial_fit(X[:100] + 1)),
+    "fit": (lambda: [few(CategoricalAutoencoder).fit(X)], lambda m: m.fit(FRAME)),
+    "first fit": (lambda: [few(calibration=0.2)], lambda m: m.fit(FRAME)),
+    "warm start": (lambda: [few(warm_start=True).fit(X)], lambda m: m.fit(X[:100])),
+    "partial_fit": (lambda: [few().partial_fit(X)], lambda m: m.partial_fit(X[:100] + 1)),
     "fit_many": (
-        lambda: [quick(random_state=n).fit(X) for n in range(3)] + [forest().fit(X)],
+        lambda: [few(random_state=n).fit(X) for n in range(3)] + [forest().fit(X)],
         lambda *models: fit_many(models, [FRAME] * 4),
     ),
     "ensemble": (
-        lambda: [AutoencoderEnsemble(quick(), n_estimators=2, random_state=0).fit(X)],
+        lambda: [AutoencoderEnsemble(few(), n_estimators=2, random_state=0).fit(X)],
         lambda m: m.fit(FRAME),
     ),
     "search": (lambda: [search().fit(X)], lambda m: m.fit(FRAME)),
@@ -141,7 +146,7 @@ def test_an_interruption_changes_nothing(case, pytestconfig):
 
 def test_a_fit_that_fails_late_changes_nothing(monkeypatch):
     """So does an error after the network is trained."""
-    model = quick(CategoricalAutoencoder).fit(X)
+    model = few(CategoricalAutoencoder).fit(X)
     before = state(model), model.labels_.tolist()
 
     def fail(self, X):

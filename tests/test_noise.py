@@ -64,7 +64,7 @@ def test_blanks_are_filled_in(params):
     X = (start + (1 + pace % 2) * np.arange(12)) % 6.0  # each step tells all others
     blank = X[600:].copy()
     blank[:, 2:10] = np.nan
-    settings = {"patch_size": 1, "hidden_layer_sizes": (32,), "max_steps": 300, **params}
+    settings = {"patch_size": 1, "hidden_layer_sizes": (32,), "max_steps": 150, **params}
     errors = []
     for noise in (None, "masking"):
         model = quick(TransformerAutoencoder, n_components=16, noise=noise, **settings)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import save_file
-from shared import families, unless_long
+from shared import families, quick, unless_long
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -69,7 +69,7 @@ def again(model, path):
 def test_models_go_through_files_and_pickles(E, X, tmp_path):
     """They give the same bits, have the same attributes, and go on training alike."""
     X = X[:100]
-    model = E(max_steps=2, random_state=0).fit(X)
+    model = quick(E, max_steps=2, calibration=0.3).fit(X)
     skops = pytest.importorskip("skops.io", reason="skops is optional")
     skops.dump(model, tmp_path / "skops")
     untrusted = skops.get_untrusted_types(file=tmp_path / "skops")
