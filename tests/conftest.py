@@ -14,6 +14,8 @@ from shared import correlated_table
 
 from sktae._engine import net, stack, tiles
 
+TILE = tiles.TILE
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -29,11 +31,19 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Choose the grids, and the numbers of steps and tiles from which recording repays itself."""
+    """Choose the grids, the tiles, and the numbers from which recording repays itself."""
     shared.LONG = config.getoption("--long")
+    if not shared.LONG:
+        tiles.TILE = 256  # or most of the time would go into filling tiles for small tables
     if record := config.getoption("--record"):
         many = 0 if record == "often" else 10**9
         net.MANY_STEPS = stack.MANY_STEPS = tiles.MANY_TILES = many
+
+
+@pytest.fixture
+def own_tiles(monkeypatch):
+    """Score in tiles of the size that users get."""
+    monkeypatch.setattr(tiles, "TILE", TILE)
 
 
 @pytest.fixture(scope="session")

@@ -173,6 +173,7 @@ def test_leaves_global_generators_alone(E, X):
     assert not np.array_equal(quick(E, **how).fit(X).transform(X), model.transform(X))
 
 
+@pytest.mark.usefixtures("own_tiles")
 @pytest.mark.parametrize("E", kinds())
 @pytest.mark.parametrize("n_components", [1, 3, 7])
 def test_rows_do_not_see_each_other(E, n_components, X):
