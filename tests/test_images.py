@@ -1,6 +1,7 @@
 """Images: their layouts and ranges, codes that are maps, and what they cost."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def as_map(E, channels):
 @pytest.mark.parametrize("code", ["vector", "map"])
 def test_layouts_are_one(E, code):
     """Rows, images of one channel and images with channels are the same to a model."""
-    X, params = discs(40, channels=1), as_map(E, 2) if code == "map" else {}
+    X, params = discs(40, channels=1), as_map(E, 2) if code == "map" else {"n_components": 4}
     shapes = {(1, 12, 10): X, (12, 10): X[:, 0], (120,): X.reshape(40, -1)}
     models = {
         shape: quick(E, image_shape=(12, 10) if len(shape) == 1 else None, **params).fit(images)
@@ -72,18 +73,21 @@ def test_layouts_are_one(E, code):
         assert (model.image_shape_, model.n_features_in_) == ((1, 12, 10), 120)
         for images in (*shapes.values(), list(X)):  # in any layout, whatever that of the fit
             np.testing.assert_array_equal(model.transform(images), expected)
-            assert model.reconstruct(images).shape == (40, *shape)
-        assert model.inverse_transform(expected).shape == (40, *shape)
+        made = model.reconstruct(X)
+        assert made.shape == model.inverse_transform(expected).shape == (40, *shape)
         assert model.reconstruction_error(X, per_feature=True).shape == (40, *shape)
-        assert 0.0 <= model.reconstruct(X).min() < model.reconstruct(X).max() <= 1.0
+        assert 0.0 <= made.min() < made.max() <= 1.0
     assert expected.shape == (40, np.prod(model.code_shape_))
 
 
-@every_kind
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (5, 6), (17, 3)])
-@pytest.mark.parametrize("kind", ["vector", "map", "other"])
-def test_images_do_not_see_each_other(E, size, kind):
+@pytest.mark.usefixtures("own_tiles")
+@in_turn(
+    E_and_size=[*product(IMAGING, [(1, 1), (1, 9), (7, 1), (5, 6), (17, 3)])],
+    kind=["vector", "map", "other"],
+)
+def test_images_do_not_see_each_other(E_and_size, kind):
     """Odd sizes come back whole, and a result does not depend on place or neighbours."""
+    E, size = E_and_size
     X = discs(300, size, 2)
     params = {"vector": {}, "map": as_map(E, 1), "other": other_options(E)}[kind]
     model = quick(E, max_steps=3, hidden_layer_sizes=(5, 12), **params).fit(X)
@@ -115,7 +119,7 @@ def test_recorded_images(E, threads, others, monkeypatch):
 @pytest.mark.parametrize("others", [False, True], ids=["default", "other options"])
 def test_stacked_images(E, others):
     """Models trained as one are those trained alone."""
-    X, params = discs(), other_options(E) if others else {}
+    X, params = discs(60), other_options(E) if others else {}
     seeds = [quick(E, random_state=seed, max_steps=5, **params) for seed in range(2)]
     # In the range from 0 to 1 or not, which makes other networks of the same parameters.
     tables = [X, X, 2 * X, 2 * X]
