@@ -51,7 +51,8 @@ def detect(console, *, data, out, alarms, report, label, json, **options):
     table = results.scored(model, rows)
     summary |= _judged(console, model, rows, table)
     _write(table, out, json)
-    _write_alarms(model, rows, table, alarms)
+    if alarms is not None:
+        tables.write(results.alarms(model, rows, table), alarms)
     if report is not None:
         _write_report(model, rows, report)
     return {**summary, "out": out, "alarms": alarms, "report": report}
@@ -76,7 +77,8 @@ def score(console, *, model, data, out, alarms, index, label, time, json):
     table = results.scored(model, rows)
     summary = _described(model, rows) | _judged(console, model, rows, table)
     _write(table, out, json)
-    _write_alarms(model, rows, table, alarms)
+    if alarms is not None:
+        tables.write(results.alarms(model, rows, table), alarms)
     return {**summary, "out": out, "alarms": alarms}
 
 
@@ -280,19 +282,6 @@ def _judged(console: Console, model: Any, rows: Rows, table: pd.DataFrame) -> di
                 f"{found['average_precision']:.3f}, {found['labeled_outliers']} outliers."
             )
     return summary
-
-
-def _write_alarms(model: Any, rows: Rows, table: pd.DataFrame, path: str | None) -> None:
-    """Write the outliers of a table, or the events of a series."""
-    if path is None:
-        return
-    if rows.series:
-        found = sktae.events(model, rows.X)
-        found["channels"] = found["channels"].map(", ".join)
-    else:
-        found = table[table["outlier"].eq(True)].sort_values("score").drop(columns="outlier")
-        found.insert(0, "row", found.index)
-    tables.write(found, path)
 
 
 def _write_report(model: Any, rows: Rows, path: str) -> None:

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sktae._cli.console import Console
 from sktae._cli.rows import Rows
 from sktae._outliers.scores import p_values
-from sktae._pipelines import explain, last_step
+from sktae._pipelines import events, explain, last_step
 
 # So many columns at most are given as reasons, if each adds this share of the anomaly or more.
 _REASONS, _LEAST = 3, 0.1
@@ -75,6 +75,17 @@ def shown(table: pd.DataFrame, beside: list[str]) -> list[dict[str, Any]]:
         }
         for number, row in worst.iterrows()
     ]
+
+
+def alarms(model: Any, rows: Rows, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the outliers of a table, the most unusual first, or the events of a series."""
+    if rows.series:
+        found = events(model, rows.X)
+        found["channels"] = found["channels"].map(", ".join)
+        return found
+    found = table[table["outlier"].eq(True)].sort_values("score").drop(columns="outlier")
+    found.insert(0, "row", found.index)
+    return found
 
 
 def agreement(labels: pd.Series, scores: pd.Series, console: Console) -> dict[str, float]:
