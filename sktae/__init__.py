@@ -1,5 +1,8 @@
 """Autoencoders for scikit-learn."""
 
+from sktae import datasets as datasets
+from sktae import metrics as metrics
+from sktae import plot as plot
 from sktae._docstrings import add_links, citation
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.parallel import DataParallelNet

@@ -10,10 +10,12 @@ from sklearn.preprocessing import MinMaxScaler
 from sktae import (
     Autoencoder,
     AutoregressiveAutoencoder,
+    BaseAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
 )
+from sktae.nn.layers import Coded, EncoderDecoder
 
 
 @every
@@ -157,6 +159,56 @@ class _Batch(Autoencoder):
     @staticmethod
     def objective(x, out):
         return {"reconstruction": (x - out.recon).square(), "size": out.code.square().mean(0)}
+
+
+class _Network(EncoderDecoder):
+    def __init__(self, mistake, *sizes):
+        super().__init__(*sizes, "relu")
+        self.mistake = mistake
+
+    def forward(self, x):
+        recon, code = super().forward(x)[:2]
+        if self.mistake == "random":
+            return Coded(recon + torch.randn_like(recon), code)
+        if self.mistake == "batch":
+            return Coded(recon, code - code.mean(0))
+        return recon if self.mistake == "bare" else Coded(recon, code)
+
+
+class _Mistaken(BaseAutoencoder):
+    """One with a mistake in its network or its objective."""
+
+    mistake: str = "none"
+
+    def network(self, spec):
+        return _Network(self.mistake, *spec.shape, spec.n_components, spec.widths)
+
+    @property
+    def objective(self):
+        def objective(x, out):
+            found = {"reconstruction": (x - out.recon).square()}
+            if self.mistake == "nan":
+                found["size"] = (0 * out.code.sum(1)).log() * 0
+            return {"nothing": None, "number": 1.0}.get(self.mistake, found)
+
+        return objective
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "match"),
+    [
+        ("random", ValueError, "other results for the same rows. It must not draw random numbers"),
+        ("batch", ValueError, "for a row when the rows beside it change"),
+        ("bare", TypeError, "must return a NamedTuple with recon and code. Got Tensor"),
+        ("nan", ValueError, "became nan in epoch 1, by its term 'size'"),
+        ("nothing", TypeError, "must return a tensor, or a dict of them by name. Got None"),
+        ("number", TypeError, "by name. Got 1.0"),
+    ],
+)
+def test_mistakes_in_networks_and_objectives_are_named(mistake, error, match, X):
+    quick(_Mistaken, n_components=2).fit(X)
+    with pytest.raises(error, match=match):
+        quick(_Mistaken, n_components=2, mistake=mistake).fit(X)
 
 
 def test_mistakes_of_authors_are_named(X):

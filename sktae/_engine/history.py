@@ -14,9 +14,12 @@ def record_block(
     """
     loss = sum(terms.values())
     if not math.isfinite(loss):
+        ill = [repr(term) for term, value in terms.items() if not math.isfinite(value)]
+        by = f", by its term {' and '.join(ill)}" if len(terms) > 1 and ill else ""
         raise ValueError(
-            f"The {prefix} loss became {loss} in epoch {len(history)}. Scale the columns "
-            f"to similar ranges, lower learning_rate, or set max_grad_norm."
+            f"The {prefix} loss became {loss} in epoch {len(history)}{by}. Scale the columns "
+            f"to similar ranges, lower learning_rate, or set max_grad_norm. In an objective of "
+            f"your own, look for a root or a logarithm of 0."
         )
     name = f"{prefix}_loss"
     earlier = (row[name] for row in reversed(history) if row.get(f"{name}_best"))

@@ -48,6 +48,11 @@ class Objective(nn.Module):
         terms = self.function(x, out, **hyperparameters)
         if isinstance(terms, Tensor):
             terms = {"objective": terms}
+        if not isinstance(terms, Mapping) or not all(isinstance(t, Tensor) for t in terms.values()):
+            raise TypeError(
+                f"The objective must return a tensor, or a dict of them by name. Got {terms!r} "
+                f"instead."
+            )
         for name, term in terms.items():
             if term.shape[:1] != x.shape[:1]:
                 raise ValueError(

@@ -26,7 +26,7 @@ from sktae._training.checkpoint import Checkpoint
 from sktae._training.prepare import Prepared, read_once
 from sktae._training.progress import EpochBar, EpochLines, FitTasks
 from sktae._training.spec import resolve
-from sktae._training.start import StoppingFromStart, few_rows, project
+from sktae._training.start import StoppingFromStart, begin, few_rows, project
 from sktae._training.state import Fitted, Memory, made_of
 from sktae._warnings import warn
 from sktae.nn.missing import fill_missing, filled
@@ -43,9 +43,8 @@ from sktae.randomness import (
 # this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
 # many, so that a long table needs no permutation of all its rows.
 _PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = 1024, 2**24, 2**20
-# Networks with a `start` method start from this many rows, and those with a `calibrate` method are
-# calibrated on this many.
-_START_ROWS, _CALIBRATION_ROWS = 10_000, 4096
+# Networks with a `calibrate` method are calibrated on this many rows.
+_CALIBRATION_ROWS = 4096
 # The sample of training rows that an estimator keeps has this many numbers (1 MB in float32), since
 # it is part of every pickle.
 _MEMORY_NUMBERS = 2**18
@@ -149,9 +148,7 @@ class Fit:
             watched = read_once(Rows(prepared.validation, self.inputs.to_tensor, self.net.device))
         if is_few:
             project(network, x)
-        if network.overrides("start") and before is None:
-            with torch.no_grad():
-                network.start(x.spread(_START_ROWS).load().x)
+        begin(network, x, is_new=before is None)
         noise = (*network.noise, *hidden)
         self.plan = Plan(seed, len(x), min(params.batch_size, len(x)), noise)
         self.valid = None if watched is None else ValidationBatches(watched, self.plan)

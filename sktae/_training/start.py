@@ -1,4 +1,4 @@
-"""Where a fit to few rows starts: at the projection that PCA would make of them."""
+"""Where a fit starts: one to few rows at the projection that PCA would make of them."""
 
 import copy
 import math
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import EarlyStopping
+from torch import Tensor
 
-from sktae._engine.rows import Rows
+from sktae._engine.rows import Loaded, Rows
 from sktae._outliers.measures import directions
 from sktae._training.prepare import Prepared
 from sktae._training.spec import Spec
@@ -22,6 +23,10 @@ _FEWEST = 10
 _GAIN = 0.02
 # Variances below this share of the largest one are rounding errors, and their directions arbitrary.
 _NOISE = 1e-10
+# Networks with a `start` method start from this many rows.
+_START_ROWS = 10_000
+# By so many rows it is seen whether a network keeps the rules.
+_CHECKED_ROWS = 8
 # Directions are learned from no more than this many numbers (64 MB in float32).
 _NUMBERS = 2**24
 
@@ -54,6 +59,46 @@ def project(network: AutoencoderModule, x: Rows) -> None:
     found = found[:, variances > _NOISE * variances[0]]
     parts = (torch.from_numpy(part).to(x.device, torch.float32) for part in (mean, found.T.copy()))
     network.project(*parts)
+
+
+def begin(network: AutoencoderModule, x: Rows, is_new: bool) -> None:
+    """Start a new network from the rows of a fit, and check that it keeps the rules of networks."""
+    with torch.no_grad():
+        if is_new and network.overrides("start"):
+            network.start(x.spread(_START_ROWS).load().x)
+        if isinstance(x, Loaded):  # others are not read more often than needed
+            _check_rules(network, x.slice(0, _CHECKED_ROWS))
+
+
+def _check_rules(network: AutoencoderModule, x: Tensor) -> None:
+    """Raise if results are random, or if those of a row depend on others."""
+    name, was_training, half = type(network).__name__, network.training, len(x) // 2
+    others = torch.cat([x[:half], x[: len(x) - half]])
+    network.eval()
+    out, again, beside = (network(rows) for rows in (x, x, others))
+    network.train(was_training)
+    for wanted in ("recon", "code"):
+        if not hasattr(out, wanted):
+            raise TypeError(
+                f"forward of {name} must return a NamedTuple with recon and code. Got "
+                f"{type(out).__name__} without {wanted} instead."
+            )
+    if not _same(out, again, len(x)):
+        raise ValueError(
+            f"forward of {name} gives other results for the same rows. It must not draw random "
+            f"numbers: declare them in `noise`, and they are passed as further arguments."
+        )
+    if not _same(out, beside, half):
+        raise ValueError(
+            f"forward of {name} gives other results for a row when the rows beside it change. It "
+            f"must treat rows independently: what concerns the batch belongs in the objective."
+        )
+
+
+def _same(a: Any, b: Any, n: int) -> bool:
+    """Tell whether two outputs agree in their first n rows, up to rounding."""
+    pairs = ((getattr(out, name)[:n].float() for out in (a, b)) for name in ("recon", "code"))
+    return all(torch.allclose(v, w, rtol=1e-3, atol=1e-5, equal_nan=True) for v, w in pairs)
 
 
 class StoppingFromStart(EarlyStopping):
