@@ -1,8 +1,6 @@
 """Autoencoders for scikit-learn."""
 
-from sktae import datasets as datasets
-from sktae import metrics as metrics
-from sktae import plot as plot
+import sktae.plot as plot  # noqa: F401  # so that it need not be imported by itself
 from sktae._docstrings import add_links, citation
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.parallel import DataParallelNet

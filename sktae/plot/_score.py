@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sktae import _pipelines
 from sktae._pipelines import last_step
+from sktae._pipelines import p_values as p_values_of
 from sktae.metrics._detection import _outliers
 from sktae.plot._axes import _COLORS, _foreground, _legend, _new_axes, _trim
 
@@ -92,7 +92,7 @@ class ScoreDisplay:
         final = last_step(estimator)
         score, threshold = estimator.score_samples, getattr(final, "offset_", None)
         if p_values:
-            score = partial(_pipelines.p_values, estimator)
+            score = partial(p_values_of, estimator)
             known = final.calibration_scores_
             threshold = (1 + known.searchsorted(threshold)) / (1 + len(known))
         training = None if X_train is None else score(X_train)
