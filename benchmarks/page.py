@@ -38,8 +38,8 @@ READ = """\
 In short: where normal rows are known, `MaskedAutoencoder` finds most, and distances to the
 nearest rows are not far behind. A promised rate of false alarms is about right on average. In
 series, even smoothed differences find much, and `PCA` or an autoencoder in `WindowedDetector` find
-more. Maps keep neighbors as UMAP does, and give more of the rows back. Fits are fast; single rows
-are not.
+more. Maps keep about as many neighbors as UMAP's on five of eight tables, and give more back on
+seven. Fits are fast; single rows are not.
 
 ![Mean AUROC of detectors on 120 tables](benchmarks/oneclass.png)
 
