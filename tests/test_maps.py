@@ -9,12 +9,13 @@ import pytest
 import torch
 from shared import quick
 from sklearn import manifold
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sktae import AutoencoderClassifier, NeighborAutoencoder
 from sktae._engine import neighbors
@@ -310,7 +311,7 @@ def test_a_map_shows_rows_and_what_lies_between(drawn):
     row, column = np.argwhere(~np.isnan(values.decoded))[0]
     expected = named.inverse_transform(places[row, column][np.newaxis])[0, 20]
     assert values.decoded[row, column] == pytest.approx(expected, rel=1e-3)
-    assert values.ax_.figure.axes[1].get_ylabel() == "pixel 20"
+    assert values.ax_.figure.axes[1].get_xlabel() == "pixel 20"
     plt.close("all")
 
 
@@ -318,7 +319,7 @@ def test_a_map_of_categories(table):
     """Places have the colors of categories, and points of unknown label lie beneath, in gray."""
     y = np.where(table["size"].isna(), None, table["color"])
     display = MapDisplay.from_estimator(quick(NeighborAutoencoder).fit(table), table, y, decoded=0)
-    names = [text.get_text() for text in display.ax_.figure.axes[1].get_yticklabels()]
+    names = [text.get_text() for text in display.ax_.figure.axes[1].get_xticklabels()]
     assert set(names) <= {"red", "blue"}
     assert set(display.decoded[~pd.isna(display.decoded)]) == set(names)
     legend = [text.get_text() for text in display.ax_.get_legend().texts]
@@ -365,7 +366,7 @@ def test_a_few_far_points_do_not_shrink_a_map():
     ("k", "decoded", "match"),
     [
         (3, None, r"two components, but those of NeighborAutoencoder have the shape \(3,\)"),
-        (2, "pixel 64", "decoded='pixel 64' must be the name or the number of one of the 64"),
+        (2, "pixel 64", r"one of the 64 features \(pixel 0, .*, pixel 11, ...\), or the shape"),
         (2, 64, "decoded=64 must be"),
         (2, (9, 9), "does not fit"),
     ],
@@ -374,3 +375,17 @@ def test_what_cannot_be_drawn_is_named(drawn, k, decoded, match):
     model, X, _ = drawn
     with pytest.raises(ValueError, match=match):
         MapDisplay.from_estimator(model.set_params(n_components=k).fit(X), X, decoded=decoded)
+
+
+def test_a_map_needs_a_way_back_and_labels_for_all_rows(table):
+    """What a pipeline cannot invert is said, with a cure, and so are labels of another length."""
+    encoder = make_column_transformer((OneHotEncoder(), ["color"]))
+    pipeline = make_pipeline(encoder, quick(NeighborAutoencoder)).fit(table)
+    MapDisplay.from_estimator(pipeline, table)
+    with pytest.raises(
+        ValueError, match="decoded='color' needs inverse_transform, which this Pipe"
+    ):
+        MapDisplay.from_estimator(pipeline, table, decoded="color")
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        MapDisplay.from_estimator(pipeline, table, table["color"][:7])
+    plt.close("all")

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sktae.plot._axes import _foreground, _new_axes, _to_colors, _to_images
 from sktae.plot._points import _colors, _scatter
 
 # Pictures along each axis, or places where a feature is decoded.
 _PICTURES, _PLACES = 16, 80
+# Of so many features, an error lists the names.
+_NAMED = 12
 # The pale color map of categories has so many colors.
 _PASTELS = 9
 # Pictures are so much paler than the points on them.
@@ -24,6 +26,7 @@ _REACH = 1 / 24
 # The axes hold the codes between these two quantiles, and so much more of that range on each side:
 # all codes of most maps, but not a few far ones, for which the others would shrink to a spot.
 _MIDDLE, _AROUND = (0.01, 0.99), 0.35
+_BELOW: dict[str, Any] = {"location": "bottom", "fraction": 0.05, "pad": 0.13}
 # Of so many points, each is opaque; of more, the fainter the more there are, so that their density
 # shows.
 _OPAQUE = 2_000
@@ -108,12 +111,20 @@ class MapDisplay:
             The display, with the plot.
         """
         check_is_fitted(estimator)
+        if decoded is not None and not hasattr(estimator, "inverse_transform"):
+            raise ValueError(
+                f"decoded={decoded!r} needs inverse_transform, which this "
+                f"{type(estimator).__name__} lacks, as a step cannot be inverted. Give the table "
+                f"as it is to an estimator of sktae, which scales columns and codes categories."
+            )
         codes = np.asarray(estimator.transform(X), dtype=np.float64)
         if codes.ndim != 2 or codes.shape[1] != 2:
             raise ValueError(
                 f"MapDisplay draws codes of two components, but those of "
                 f"{type(estimator).__name__} have the shape {codes.shape[1:]}."
             )
+        if y is not None:
+            check_consistent_length(codes, y)
         if decoded is None:
             return cls(codes, y).plot(ax, **kwargs)
         is_picture = isinstance(decoded, tuple | list)
@@ -182,12 +193,12 @@ class MapDisplay:
 
 
 def _draw_values(ax: Any, decoded: np.ndarray, name: str, cmap: Any, behind: Any) -> None:
-    """Color places by numbers or by categories."""
+    """Color places by numbers or by categories; their bar is below, since a legend is beside."""
     from matplotlib.colors import ListedColormap
 
     if decoded.dtype.kind == "f":
         values = ax.imshow(decoded, cmap=cmap, alpha=0.8, **behind)
-        ax.figure.colorbar(values, ax=ax, label=name)
+        ax.figure.colorbar(values, ax=ax, label=name, **_BELOW)
         return
     missing = np.asarray(pd.isna(decoded))
     numbers = np.full(decoded.shape, np.nan)
@@ -196,7 +207,7 @@ def _draw_values(ax: Any, decoded: np.ndarray, name: str, cmap: Any, behind: Any
     limits = {"vmin": -0.5, "vmax": n - 0.5, "interpolation": "nearest"}
     colors = ListedColormap(list(_colors(n, "Pastel1" if n <= _PASTELS else cmap)))
     values = ax.imshow(numbers, cmap=colors, alpha=0.8, **limits, **behind)
-    bar = ax.figure.colorbar(values, ax=ax, label=name, ticks=range(n))
+    bar = ax.figure.colorbar(values, ax=ax, label=name, ticks=range(n), **_BELOW)
     bar.set_ticklabels(categories)
 
 
@@ -248,9 +259,10 @@ def _feature(estimator: Any, X: Any, rows: Any, wanted: Any) -> tuple[np.ndarray
     number = names.index(wanted) if wanted in names else wanted
     is_number = isinstance(number, Integral) and not isinstance(number, bool)
     if not is_number or not 0 <= int(number) < n_features:
+        some = ", ".join(map(str, names[:_NAMED])) + ", ..." * (len(names) > _NAMED)
         raise ValueError(
             f"decoded={wanted!r} must be the name or the number of one of the {n_features} "
-            f"features, or the shape of an image."
+            f"features{f' ({some})' * bool(names)}, or the shape of an image."
         )
     values = np.asarray(rows)[:, number]
     try:
