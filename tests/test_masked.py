@@ -1,6 +1,7 @@
 """`MaskedAutoencoder`: bins of columns, predictions of masked ones, what scores make of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from shared import quick
@@ -155,3 +156,16 @@ def test_any_number_of_groups_and_columns(settings, n_columns):
     model = quick(MaskedAutoencoder, **settings).fit(X)
     assert np.isfinite(model.score_samples(X)).all()
     assert model.inverse_transform(model.transform(X)).shape == X.shape
+
+
+def test_new_categories_are_unusual():
+    """A value that no training row has is unlikely, though its place is constant in all of them."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"color": rng.choice(["red", "green", "blue"], 400)})
+    frame["size"], frame["gap"] = rng.normal(size=(2, 400))
+    frame.loc[::7, "gap"] = np.nan  # with an indicator, which is no place
+    model = MaskedAutoencoder(max_steps=100, random_state=0).fit(frame[:300])
+    rest = frame[300:]
+    assert (model.predict(rest) == -1).mean() < 0.1
+    assert (model.predict(rest.assign(color="violet")) == -1).mean() > 0.9
+    assert model.explain(rest[:1].assign(color="violet")).idxmax(axis=1).tolist() == ["color"]

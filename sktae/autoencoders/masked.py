@@ -57,7 +57,9 @@ class Network(AutoencoderModule):
     def start(self, x):
         head = self.decoder[-1]
         head.weight.mul_(0.1)
-        head.bias.copy_(self.bins.learn(x).flatten())
+        # A category has several inputs, a place in its vector each.
+        is_place = (self.column[:, None] == self.column).sum(1) > 1
+        head.bias.copy_(self.bins.learn(x, is_place & (self.column >= 0)).flatten())
 
     def logits(self, code):
         return self.decoder(code).unflatten(1, self.bins.means.shape)

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 # Edges beside a value are this share of the range of its column, or of the value, away from it.
 _MARGIN = 1e-6
+# That of a place which is constant; other values of it are far off.
+_PLACE_MARGIN = 1e-3
 # An edge that no value reaches, where a column has fewer bins than others.
 _NEVER = 1e30
 # Bins that are narrower than this are none, by the rounding of float32.
@@ -20,7 +22,7 @@ class Bins(nn.Module):
 
     There are two more bins, for values below and above these. The smallest and the largest value of
     training are in them, so that they are as rare among the training rows as among new ones. A
-    column without variation has one bin only.
+    column without variation has one bin only, if it is not the place of a category.
 
     Parameters
     ----------
@@ -49,8 +51,11 @@ class Bins(nn.Module):
         self.register_buffer("slopes", torch.zeros(n_columns, n_bins))
         self.register_buffer("means", torch.zeros(n_columns, n_bins + 2))
 
-    def learn(self, x: Tensor) -> Tensor:
+    def learn(self, x: Tensor, is_place: Tensor | None = None) -> Tensor:
         """Learn the bins of rows, (n, d), of which values may be missing.
+
+        Columns may be places in the vector of a category, (d,). That of a category which no row has
+        is constant; another value there is as rare as none in all rows.
 
         Return the logarithm of the share of values in each bin, (d, n_bins + 2).
         """
@@ -59,7 +64,13 @@ class Bins(nn.Module):
         means, counts = np.zeros(self.means.shape), np.zeros(self.means.shape)
         for i, column in enumerate(columns):
             values = np.sort(column[~np.isnan(column)])
-            if not len(values) or values[0] == values[-1]:
+            is_constant = not len(values) or values[0] == values[-1]
+            if is_constant and len(values) and is_place is not None and is_place[i]:
+                margin = _PLACE_MARGIN * (1 + abs(values[0]))
+                edges[i, :2] = values[0] - margin, values[0] + margin
+                means[i], counts[i, 1] = values[0], len(values)
+                continue
+            if is_constant:
                 # One bin for all values: no row tells how far from a constant is unlikely.
                 means[i], counts[i, 0] = values[0] if len(values) else 0.0, len(values)
                 continue
