@@ -80,6 +80,17 @@ def test_bins_of_hardly_anything(column):
     assert place(bins, -9) == place(bins, 9)
 
 
+def test_a_place_that_no_row_has_is_unlikely():
+    """That of a new category is constant in training; other constant columns tell nothing."""
+    bins, x = Bins(2, 4), torch.full((100, 2), -0.3)
+    shares = bins.learn(x, torch.tensor([True, False]))
+    usual, other = (bins.nll(shares.expand(1, -1, -1), rows)[0] for rows in (x[:1], x[:1] + 2))
+    np.testing.assert_allclose(usual, 0, atol=0.05)
+    assert other[0] > 4
+    assert other[1] == usual[1]
+    torch.testing.assert_close(bins.mean(shares[None]), x[:1])
+
+
 def test_groups_are_predicted_without_themselves(model, pairs):
     """What a group's columns hold does not change what is expected of them."""
     network = model.net_.module_
