@@ -64,6 +64,19 @@ def images(n):
     return rng.uniform(size=(n, 1, 8, 8))
 
 
+def test_a_series_shows_all_channels_that_events_name():
+    """Four at least, and the others paler than these."""
+    values = pd.DataFrame(rng.normal(size=(50, 9)))
+    events = pd.DataFrame(
+        [{**EVENT, "start": 5, "end": 9, "channels": (n,)} for n in (1, 2, 5, 6, 8)]
+    )
+    for rows, shown in ((events, [1, 2, 5, 6, 8]), (events[-1:], [0, 1, 2, 8])):
+        axes = SeriesDisplay(values, values[0].abs().to_numpy(), 1.0, rows).plot().axes_
+        assert [ax.get_ylabel() for ax in axes] == [*map(str, shown), "anomaly"]
+    *others, named, anomaly = (ax.patches[0].get_alpha() for ax in axes)
+    assert max(others) < named == anomaly
+
+
 DRAWN = {
     "AttentionDisplay": lambda ax: plot.AttentionDisplay(np.eye(20), COLUMNS).plot(ax),
     "DetectionCurveDisplay": lambda ax: DetectionCurveDisplay.from_predictions(

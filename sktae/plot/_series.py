@@ -7,7 +7,8 @@ from sklearn.utils.validation import check_is_fitted
 from sktae.plot._axes import _COLORS, _foreground, _pyplot, _trim
 
 _KINDS = dict(zip(("shape", "jump", "level"), _COLORS, strict=False))
-_SHADE = 0.35  # opacity of events
+_SHADE, _PALE = 0.4, 0.1  # opacity of events, and on channels that they do not name
+_FEWEST, _MOST = 4, 12  # channels that are drawn by default
 _INCHES = 1.3  # of a channel
 
 
@@ -91,8 +92,8 @@ class SeriesDisplay:
         scores, events = estimator.score_samples(X), estimator.events(X)
         return cls(values, -scores, -estimator.offset_, events).plot(axes, **kwargs)
 
-    def plot(self, axes=None, *, n_channels=4):
-        """Draw channels above the anomaly; those that are named by most events come first.
+    def plot(self, axes=None, *, n_channels=None):
+        """Draw channels above the anomaly; events are pale on channels that they do not name.
 
         Parameters
         ----------
@@ -100,8 +101,9 @@ class SeriesDisplay:
             Where to draw: one for each channel that is shown, and one for the anomaly. None is a
             new figure.
 
-        n_channels : int, default=4
-            Largest number of channels to draw.
+        n_channels : int or None, default=None
+            Largest number of channels to draw; those that most events name come first. None is all
+            that events name, but four at least and twelve at most.
 
         Returns
         -------
@@ -134,7 +136,8 @@ class SeriesDisplay:
         for ax in axes:
             ax.locator_params(axis="y", nbins=3)
             _trim(ax)
-            self._shade(ax)
+        for ax, name in zip(axes, [*shown, None], strict=True):
+            self._shade(ax, name)
         self._name_times(axes[-1])
         kinds = [kind for kind in _KINDS if kind in set(self.events["kind"])]
         style = {"alpha": _SHADE, "lw": 0}
@@ -157,7 +160,7 @@ class SeriesDisplay:
             from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
             zone = self.times.tz
-            locator = AutoDateLocator(maxticks=7, tz=zone)
+            locator = AutoDateLocator(minticks=3, maxticks=7, tz=zone)
             ax.xaxis.set_major_locator(locator)
             ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
 
@@ -166,13 +169,18 @@ class SeriesDisplay:
         names = [name for names in self.events["channels"] for name in names]
         named = pd.Series(names, dtype=object)
         counts = named.value_counts().reindex(list(self.values), fill_value=0)
+        if n_channels is None:
+            n_channels = min(max(_FEWEST, (counts > 0).sum()), _MOST)
         first = counts.sort_values(ascending=False, kind="stable").index[:n_channels]
         return [name for name in self.values if name in set(first)]
 
-    def _shade(self, ax):
+    def _shade(self, ax, channel):
+        """Shade the events on a channel; on None, the anomaly, all alike."""
         for event in self.events.itertuples():
             ends = (_moment(time) for time in (event.start, event.end))
-            ax.axvspan(*ends, color=_KINDS[event.kind], alpha=_SHADE, lw=1)  # seen even if short
+            named = channel is None or channel in event.channels
+            alpha = _SHADE if named else _PALE
+            ax.axvspan(*ends, color=_KINDS[event.kind], alpha=alpha, lw=1)  # seen even if short
 
 
 def _moment(time):
