@@ -52,7 +52,8 @@ Estimator = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="One of `sktae list`. For a time series, it is the one inside of WindowedDetector.",
+        help="One of `sktae list`. For a time series, it is the one inside of WindowedDetector, "
+        "or PCA, which is fast.",
     ),
 ]
 Set = Annotated[

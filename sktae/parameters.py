@@ -108,6 +108,8 @@ class Declared(BaseEstimator):
         _refuse_mistakes(cls, fields)
         cls.__annotations__ = hints
         by_hand = "__init__" in cls.__dict__  # then it stays
+        if by_hand:
+            _refuse_keywords(cls)
         # scikit-learn prints and compares estimators in its own way.
         dataclasses.dataclass(init=not by_hand, repr=False, eq=False, kw_only=True)(cls)
         if not by_hand:  # the signature shows types, without their ranges
@@ -134,6 +136,17 @@ def plain_copy(estimator: Any) -> Any:
 def take_over(estimator: Any, fitted: Any) -> None:
     """Give an estimator what its plain copy has learned, in one step; its parameters stay."""
     estimator.__dict__ = vars(fitted) | estimator.get_params(deep=False)
+
+
+def _refuse_keywords(cls: type) -> None:
+    """Raise if a constructor takes parameters that scikit-learn cannot see, so not clone."""
+    for parameter in inspect.signature(cls.__dict__["__init__"]).parameters.values():
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            raise TypeError(
+                f"{cls.__name__}.__init__ takes {parameter}, of which scikit-learn knows no names. "
+                f"Leave the constructor out, and declare what is new as an annotated attribute, "
+                f"such as `gamma: NonNegative = 1.0`."
+            )
 
 
 def _refuse_mistakes(cls: type, fields: Mapping[str, Any]) -> None:

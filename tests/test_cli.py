@@ -224,6 +224,8 @@ def test_series(series):
     events = pd.read_csv("events.csv")
     assert events["start"].tolist() == [event["start"] for event in summary["events"]]
     assert set(events["channels"]) == {"flow"}
+    said = run("detect", "series.csv", "--estimator", "PCA", *SHORT[:2], "--json").stdout
+    assert any(event["start"][:10] == "2026-01-13" for event in json.loads(said)["events"])
     said = run("detect", "series.csv", "--no-time", *FAST, "--json").stdout
     assert json.loads(said)["estimator"] == "DenoisingAutoencoder"
 

@@ -238,5 +238,7 @@ def test_mistakes_in_a_class_are_refused():
         type("Bad", (Autoencoder,), {"__annotations__": {"sizes": list}, "sizes": [1]})
     with pytest.raises(TypeError, match="names that end in '_' are fitted"):
         type("Bad", (Autoencoder,), {"__annotations__": {"size_": Count}, "size_": 1})
+    with pytest.raises(TypeError, match=r"takes \*\*others, of which scikit-learn knows no names"):
+        type("Bad", (Autoencoder,), {"__init__": lambda self, gamma=1.0, **others: None})
     with pytest.raises(TypeError, match="has no default"):
         type("Bad", (Autoencoder,), {"__annotations__": {"size": Count}})

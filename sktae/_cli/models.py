@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
+from sklearn.decomposition import PCA
 
 from sktae import WindowedDetector, all_estimators
 
+# With more of them, PCA reproduces anomalies, too.
+_PCA_COMPONENTS = 8
 _WORDS = {"true": True, "false": False, "none": None}
 
 
 def class_of(name: str) -> Any:
     """Return the class of an estimator, or raise and name the most similar one."""
-    classes = {cls.__name__: cls for cls in (*all_estimators(), WindowedDetector)}
+    classes = {cls.__name__: cls for cls in (*all_estimators(), WindowedDetector, PCA)}
     if name not in classes:
         lower = {known.lower(): known for known in classes}
         similar = difflib.get_close_matches(name.lower(), lower, n=1)
@@ -40,7 +43,8 @@ def build(
     Parameters
     ----------
     name : str or None
-        Its class; of a series, the class of the one in a `WindowedDetector`. None for `default`.
+        Its class; of a series, the class of the one in a `WindowedDetector`, where PCA is one, too.
+        None for `default`.
 
     settings : sequence of str or None
         Parameters as "name=value".
@@ -62,9 +66,14 @@ def build(
     """
     if name is None or name == WindowedDetector.__name__:
         inner = class_of("DenoisingAutoencoder")(training_data="clean") if series else default
+    elif name == PCA.__name__:
+        if not series:
+            raise typer.BadParameter("PCA judges time series only; `sktae list` lists the others.")
+        inner = PCA(_PCA_COMPONENTS)
     else:
         inner = class_of(name)()
-    inner.set_params(verbose=int(verbose))
+    if name != PCA.__name__:
+        inner.set_params(verbose=int(verbose))
     estimator = class_of("WindowedDetector")(inner) if series else inner
     estimator.set_params(random_state=seed)
     chosen = {key: value for key, value in others.items() if value is not None}
