@@ -48,8 +48,9 @@ def unusual_section(
         element(
             "p",
             f"These are the {counted(len(rows), 'row')} with the highest anomaly scores. A bar is "
-            f"what a column adds to the score; all columns add up to it. Usual is the range of the "
-            f"middle 90 % of the numbers in a column, or its most frequent category.",
+            f"what a column adds to the score; all columns add up to it. Usual is, among the rows "
+            f"of this page, the range of the middle 90 % of the numbers in a column, or its most "
+            f"frequent category.",
         ),
         element("div", joined(cards), class_="cards"),
     )
