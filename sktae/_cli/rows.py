@@ -16,9 +16,11 @@ from sktae.inputs.dtypes import holds_dates, kind_of
 
 # A column of text is one of numbers if so large a share of its values are; the others are missing.
 _NUMBERS = 0.9
-# How numbers have commas between their thousands, and a currency.
+# How numbers have commas between their thousands, and a currency before or after them. Other
+# capital letters are those of a code, such as INV-1017, which is no number.
 _THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?\s*"
-_CURRENCY = r"(?<![\w.,])(?:[$€£¥₹]|[A-Z]{3})\s?(?=[-+]?\d)|(?<=\d)\s?(?:[$€£¥₹]|[A-Z]{3})(?=\s*$)"
+_SIGNS = "[$€£¥₹]|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|INR|JPY|KRW|MXN|NOK|PLN|SEK|USD|ZAR"
+_CURRENCY = rf"^\s*([-+]?)(?:{_SIGNS})\s?(?=[-+]?\d)|(?<=\d)\s?(?:{_SIGNS})\s*$"
 # A column of text in which so many values differ says nothing of other rows: names, free text.
 _DISTINCT, _FEWEST = 0.9, 50
 
@@ -204,7 +206,7 @@ def _some(table: pd.DataFrame) -> str:
 def _parsed(values: pd.Series) -> pd.Series:
     """Return text as numbers, NaN where it is none."""
     text = values.astype(object).where(values.notna(), None).map(str)
-    text = text.str.replace(_CURRENCY, "", regex=True)
+    text = text.str.replace(_CURRENCY, r"\1", regex=True)
     thousands = text.str.fullmatch(_THOUSANDS)
     text = text.where(~thousands, text.str.replace(",", ""))
     return pd.to_numeric(text, errors="coerce")
