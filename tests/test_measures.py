@@ -46,6 +46,22 @@ def test_what_is_expected_is_a_regression():
         np.testing.assert_allclose(found[:, j], expected, atol=0.05 * X[:, j].std())
 
 
+@pytest.mark.parametrize("d", [8, 600])
+def test_missing_values_are_conditional_means(d):
+    """Those of linear equations, solved exactly; also in columns of very different variances."""
+    X = correlated_table(400, d, seed=2) * np.geomspace(1, 1e3, d)
+    model, rows = Ellipsoid(X), X[:20]
+    missing = np.random.default_rng(3).random(rows.shape) < 0.3
+    precision = model.directions * model.weights @ model.directions.T + model.rest * np.eye(d)
+    found = model.completed(torch.from_numpy(np.where(missing, np.nan, rows))).numpy()
+    assert np.array_equal(found[~missing], rows[~missing])
+    for i, gone in enumerate(missing):
+        given = precision[gone][:, ~gone] @ (rows[i] - model.mean)[~gone]
+        exact = model.mean[gone] - np.linalg.solve(precision[gone][:, gone], given)
+        error = (found[i, gone] - exact) / X.std(axis=0)[gone]
+        assert (error**2).mean() < 0.05**2
+
+
 def test_tails():
     """Heights are minus logs of the share beyond, and go on in a line; ties and constants work."""
     values = np.random.default_rng(0).exponential(size=5000)
