@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sktae._onnx.arrays import check_categories, raw_rows, reconstructed, tail_heights
-from sktae._outliers.model import _LARGEST, _MEASURES, parts
+from sktae._outliers.model import _LARGEST, parts
 from sktae.base import BaseAutoencoder
 from sktae.ensemble import AutoencoderEnsemble
 from sktae.families.density import DensityAutoencoder
@@ -70,15 +70,14 @@ class AutoencoderGraph(nn.Module):
     def anomalies(self, network: Any, x: Tensor) -> Tensor:
         """Return the anomalies of inputs of the network, as `OutlierModel.score` does, (n,)."""
         estimator, model = self.estimator, self.estimator.outlier_model_
-        names = _MEASURES.get(estimator.score_method)
+        names = model.counted(estimator.score_method)
         if names is None:
             errors = estimator._row_errors(network, x, estimator.score_method).double()
             return errors.nan_to_num(nan=_LARGEST, posinf=_LARGEST)
-        measures = model.measures(parts(estimator, network, self.inputs, x)).unbind(1)
+        measures = model.measures(parts(estimator, network, self.inputs, x), names).unbind(1)
         total = torch.zeros_like(measures[0], dtype=torch.float64)
-        for (name, weight), values in zip(model.weights.items(), measures, strict=True):
-            if name in names:
-                total = total + weight * tail_heights(model.tails[name], values)
+        for name, values in zip(names, measures, strict=True):
+            total = total + model.weights[name] * tail_heights(model.tails[name], values)
         return total
 
 

@@ -164,7 +164,8 @@ class OutlierModel:
             self.known = KnownOutliers(points, self._points(estimator, network, inputs, known))
             self.weights = {**self.weights, "known": sum(self.weights.values())}
         few = slice(None, None, max(1, len(x) // _TAIL_ROWS))
-        measures = self.measures(Parts(*(part[few] for part in sample)), known=True)
+        of = Parts(*(part[few] for part in sample))
+        measures = self.measures(of, tuple(self.weights), known=True)
         self.tails = dict(zip(self.weights, map(Tail, measures.numpy().T), strict=True))
         return self
 
@@ -181,9 +182,9 @@ class OutlierModel:
 
         With a sample of the training, as the network gets it, few rows take less time.
         """
-        names = type(network), "measures" if method in _MEASURES else method
-        trial = None if sample is None else Trial(self, names, sample)
-        if method not in _MEASURES:
+        trial = None if sample is None else Trial(self, (type(network), method), sample)
+        names = self.counted(method)
+        if names is None:
             (errors,) = in_tiles(
                 lambda x: (estimator._row_errors(network, x, method),), network, rows, trial=trial
             )
@@ -194,13 +195,13 @@ class OutlierModel:
             return parts(estimator, network, inputs, x)
 
         def measures(*of: Tensor) -> tuple[Tensor]:
-            return (self.measures(Parts(*of)),)
+            return (self.measures(Parts(*of), names),)
 
         total = np.empty(len(rows))
         for start in range(0, len(rows), _ROWS_HELD):
             span = start, min(start + _ROWS_HELD, len(rows))
             (values,) = in_tiles(parted, network, rows, last=measures, trial=trial, span=span)
-            total[slice(*span)] = self.anomalies(values, _MEASURES[method])
+            total[slice(*span)] = self.anomalies(values, names)
         return total
 
     def completing(self, estimator: HasErrors, network: Any, rows: Rows) -> Any:
@@ -210,28 +211,36 @@ class OutlierModel:
             return Completing(network, self.features.completed)
         return network
 
-    def measures(self, of: Parts, known: bool = False) -> Tensor:
-        """Return the measures of rows, (n, m).
+    def counted(self, method: str) -> tuple[str, ...] | None:
+        """Return the measures that a `score_method` adds up; None if it takes errors instead."""
+        names = _MEASURES.get(method)
+        return names and tuple(name for name in self.weights if name in names)
+
+    def measures(self, of: Parts, names: tuple[str, ...], known: bool = False) -> Tensor:
+        """Return measures of rows by their names, (n, m).
 
         A training row may be its own nearest neighbor, at distance 0, in one of the two samples.
         Then the distance in the other sample counts: for rows that are `known` to be of the
         training, and for all rows if some of those to be judged may be outliers of the training.
         """
-        points = self.space.points(self._blocks(of))
-        columns = {"residual": self.residuals.distances(of.residual)}
-        if "likelihood" in self.weights:
+        columns = {}
+        if "residual" in names:
+            columns["residual"] = self.residuals.distances(of.residual)
+        if "likelihood" in names:
             columns["likelihood"] = of.nll[:, 0]
-        if "near" in self.weights:
+        if {"near", "center", "known"} & set(names):
+            points = self.space.points(self._blocks(of))
+        if "near" in names:
             distances = self.neighbors.distances(points)
             nearest = distances.amin(0)
             if known or self.training_data != "clean":
                 nearest = torch.where(nearest == 0, distances.amax(0), nearest)
             columns["near"] = nearest
-        if "center" in self.weights:
+        if "center" in names:
             columns["center"] = self.center.distances(points)
-        if "known" in self.weights:
+        if "known" in names:
             columns["known"] = self.known.log_odds(points)
-        return torch.stack([columns[name] for name in self.weights], 1)
+        return torch.stack([columns[name] for name in names], 1)
 
     def _points(
         self, estimator: HasErrors, network: nn.Module, inputs: Inputs, rows: Rows
@@ -256,9 +265,8 @@ class OutlierModel:
         total = np.zeros(len(measures))
         for start in range(0, len(measures), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            for (name, weight), values in zip(self.weights.items(), measures[part].T, strict=True):
-                if name in names:
-                    total[part] += weight * self.tails[name](values)
+            for name, values in zip(names, measures[part].T, strict=True):
+                total[part] += self.weights[name] * self.tails[name](values)
         # Whatever a model holds, no score is NaN, which would count as normal.
         return np.nan_to_num(total, copy=False, nan=_LARGEST, posinf=_LARGEST)
 
