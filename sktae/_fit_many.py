@@ -11,6 +11,7 @@ from sktae._engine.parallel import DataParallelNet
 from sktae._engine.settings import usual_settings
 from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae._training.build import objective_parameters
+from sktae._training.callbacks import attached_callbacks
 from sktae._training.fit import Fit
 from sktae._training.prepare import Prepared
 from sktae.base import BaseAutoencoder
@@ -214,7 +215,7 @@ def _train(fits: Sequence[Fit]) -> list[Exception | None]:
     runs = [Run(fit.net, fit.steps, fit.valid) for fit in fits]
     with ExitStack() as contexts:
         for fit in fits:
-            contexts.enter_context(fit.callbacks())
+            contexts.enter_context(attached_callbacks(fit))
         train_stacked(runs)
     return [run.error for run in runs]
 

@@ -2,47 +2,33 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback, EarlyStopping
 
 from sktae._engine.batches import ValidationBatches
 from sktae._engine.freeze import freeze
 from sktae._engine.net import AutoencoderNet
-from sktae._engine.probe import Probe
 from sktae._engine.rows import Loaded, Rows
-from sktae._engine.tiles import layer_size
 from sktae._outliers.model import OutlierModel
 from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import no_higher, threshold
 from sktae._training.budget import training_steps
 from sktae._training.build import check_same_structure, continue_from, new_net, new_network
+from sktae._training.callbacks import attached_callbacks
 from sktae._training.checkpoint import Checkpoint
 from sktae._training.prepare import Prepared, read_once
-from sktae._training.progress import EpochBar, EpochLines, FitTasks
 from sktae._training.spec import resolve
-from sktae._training.start import StoppingFromStart, begin, few_rows, project
+from sktae._training.start import begin, few_rows, project
 from sktae._training.state import Fitted, Memory, made_of
 from sktae._warnings import warn
 from sktae.nn.missing import fill_missing, filled
 from sktae.parameters import plain_copy
-from sktae.randomness import (
-    Draw,
-    Plan,
-    generator,
-    hold_out,
-    in_proportion,
-)
+from sktae.randomness import Draw, Plan, hold_out
 
-# The network is diagnosed on this many rows, or fewer, so that its largest layer has no more than
-# this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
-# many, so that a long table needs no permutation of all its rows.
-_PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = 1024, 2**24, 2**20
 # Networks with a `calibrate` method are calibrated on this many rows.
 _CALIBRATION_ROWS = 4096
 # The sample of training rows that an estimator keeps has this many numbers (1 MB in float32), since
@@ -163,7 +149,7 @@ class Fit:
         """Train the network alone; `fit_many` trains those of many fits together instead."""
         if self.checkpoint is not None and self.checkpoint.finished:
             return
-        with self.callbacks():
+        with attached_callbacks(self):
             self.net.partial_fit(self.steps, self.valid, epochs=self.steps.n_blocks)
 
     def parts(self) -> list["Fit"]:
@@ -282,50 +268,3 @@ class Fit:
         sample = self.steps.x.spread(_CALIBRATION_ROWS).load().x
         sample = sample.nan_to_num()
         return bool((sample != sample[0]).any())
-
-    # -- callbacks -----------------------------------------------------------------------------
-
-    @contextmanager
-    def callbacks(self) -> Iterator[None]:
-        """Add our callbacks to the net for a fit; they hold the rows, so they must not stay."""
-        net, added = self.net, self._callbacks()
-        before = list(net.callbacks_)
-        net.callbacks_ = before + [(name, callback.initialize()) for name, callback in added]
-        try:
-            yield
-        finally:
-            net.callbacks_ = before
-            for _, callback in added:
-                if isinstance(callback, EpochBar):
-                    callback.close()
-
-    def _callbacks(self) -> list[tuple[str, Callback]]:
-        estimator, steps, plan = self.estimator, self.steps, self.plan
-        network = self.net.module_
-        callbacks: list[tuple[str, Callback]] = []
-        # No repair if a part is frozen, which the repair might change.
-        revives = network.overrides("revive") and estimator.trainable == "all"
-        if network.overrides("diagnose") or revives:
-            pool = min(plan.n_rows, _PROBE_POOL)
-            few = max(1, min(_PROBE_ROWS, _PROBE_NUMBERS // layer_size(network)))
-            rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:few]
-            if steps.x.weights is not None:
-                rows = in_proportion(steps.x.weights, rows, plan.n_rows)
-            noise = plan.draws("probe", 0, rows, steps.x)
-            callbacks.append(("probe", Probe(steps, steps.x.take(rows), noise, revives)))
-        if self.stops_early:
-            settings = {"patience": estimator.patience, "threshold": 0, "load_best": True}
-            settings["sink"] = lambda _: None
-            stopping = EarlyStopping(**settings)
-            if self.few is not None:
-                stopping = StoppingFromStart(self.few, **settings)
-            callbacks.append(("early_stopping", stopping))
-        if getattr(estimator, "_skl_callbacks", None):
-            tasks = FitTasks(estimator, *self.prepared.data, steps.n_blocks, self.snapshot)
-            callbacks.append(("fit_tasks", tasks))
-        if self.checkpoint is not None:
-            callbacks.append(("checkpoint", self.checkpoint))
-        if estimator.verbose:
-            shown = EpochBar if estimator.verbose == 1 else EpochLines
-            callbacks.append(("progress", shown(type(estimator).__name__, steps.n_blocks)))
-        return callbacks
