@@ -157,6 +157,7 @@ def in_tiles(
     last: Function | None = None,
     trial: Trial | None = None,
     span: tuple[int, int] | None = None,
+    size: int | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Apply a function of rows that uses a network to many rows, in tiles of one fixed size.
 
@@ -164,7 +165,8 @@ def in_tiles(
     Results are written into arrays that are allocated once. Few rows are computed in small tiles,
     if a trial tells that this makes no difference. With a span, only the rows from its first number
     up to its second are computed. The last step of the function may be given by itself, if it
-    depends on the owner of the trial alone: for small tiles it is then recorded.
+    depends on the owner of the trial alone: for small tiles it is then recorded. Without a size,
+    tiles have as many rows as suit the network and the first table.
     """
 
     def finish(*parts: Tensor) -> tuple[Tensor, ...]:
@@ -194,7 +196,7 @@ def in_tiles(
         network.eval()
     with torch.no_grad():
         small = few and trial is not None and trial.agrees(computed, network, x)
-        size = _SMALL_TILE if small else tile_size(network, x)
+        size = _SMALL_TILE if small else size or tile_size(network, x)
         if small and last is not None:
             end = trial.replayed(finish)  # type: ignore[union-attr]  # there is one
         for start in range(first, beyond, size):

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sktae._engine.rows import Rows
-from sktae._engine.tiles import Trial, in_tiles
+from sktae._engine.rows import Loaded, Rows
+from sktae._engine.tiles import Trial, in_tiles, tile_size
 from sktae._outliers.measures import Center, Ellipsoid, KnownOutliers, Neighbors, Ranks, Space, Tail
 from sktae.inputs.protocol import Inputs
 from sktae.inputs.scaling import holds_missing
@@ -74,6 +74,14 @@ class Parts(NamedTuple):
     nll: Tensor  # (n, 1), or (n, 0) where a model has no likelihood
 
 
+class Taken(NamedTuple):
+    """What was taken of rows, by a network."""
+
+    rows: Rows
+    network: nn.Module
+    parts: Parts
+
+
 class OutlierModel:
     """How far rows are from normal ones, by their residuals, codes and ranks.
 
@@ -133,14 +141,14 @@ class OutlierModel:
         rows: Rows,
         seed: int,
         known: Rows | None = None,
-    ) -> "OutlierModel":
+    ) -> Taken:
         """Learn from a sample of the training rows, in proportion to their weights.
 
         Of known outliers, which are not among these, only the measure of that name is learned.
+        Returns what was learned from, which `score` need not compute again.
         """
-        arrays = in_tiles(
-            lambda x: parts(estimator, network, inputs, x), network, rows.spread(_sample_size(rows))
-        )
+        chosen = rows.spread(_sample_size(rows))
+        arrays = in_tiles(lambda x: parts(estimator, network, inputs, x), network, chosen)
         x, residual = arrays[:2]
         central = central_rows(x[:, : inputs.n_central], self.training_data)
         self.features = Ellipsoid(x[central])
@@ -167,7 +175,7 @@ class OutlierModel:
         of = Parts(*(part[few] for part in sample))
         measures = self.measures(of, tuple(self.weights), known=True)
         self.tails = dict(zip(self.weights, map(Tail, measures.numpy().T), strict=True))
-        return self
+        return Taken(chosen, network, sample)
 
     def score(
         self,
@@ -177,10 +185,12 @@ class OutlierModel:
         rows: Rows,
         method: str,
         sample: Tensor | None = None,
+        taken: Taken | None = None,
     ) -> np.ndarray:
         """Return the anomalies of rows by a `score_method`, (n,): the higher, the more unusual.
 
-        With a sample of the training, as the network gets it, few rows take less time.
+        With a sample of the training, as the network gets it, few rows take less time. So do the
+        rows that `fit` has learned from, if it was given the same network.
         """
         trial = None if sample is None else Trial(self, (type(network), method), sample)
         names = self.counted(method)
@@ -197,6 +207,11 @@ class OutlierModel:
         def measures(*of: Tensor) -> tuple[Tensor]:
             return (self.measures(Parts(*of), names),)
 
+        if taken is not None and taken.rows is rows and taken.network is network:
+            # In the tiles that the network would have, so that sums are rounded the same way.
+            tables = [Loaded(part.to(rows.device)) for part in taken.parts]
+            (values,) = in_tiles(measures, network, *tables, size=tile_size(network, rows))
+            return self.anomalies(values, names)
         total = np.empty(len(rows))
         for start in range(0, len(rows), _ROWS_HELD):
             span = start, min(start + _ROWS_HELD, len(rows))

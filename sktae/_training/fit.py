@@ -13,7 +13,7 @@ from sktae._engine.batches import ValidationBatches
 from sktae._engine.freeze import freeze
 from sktae._engine.net import AutoencoderNet
 from sktae._engine.rows import Loaded, Rows
-from sktae._outliers.model import OutlierModel
+from sktae._outliers.model import OutlierModel, Taken
 from sktae._outliers.scores import score_settings
 from sktae._outliers.threshold import no_higher, threshold
 from sktae._training.budget import training_steps
@@ -178,7 +178,7 @@ class Fit:
     def judged(self) -> np.ndarray:
         """Return the scores of the rows held out, (n,), without the rest of `finish`."""
         self.rows = read_once(self.rows)
-        model = self._outlier_model(self.net, self.rows)
+        model, _ = self._outlier_model(self.net, self.rows)
         return self._scores(self.net, model, cast(Rows, self.held_out))
 
     def finish(self) -> Fitted:
@@ -212,13 +212,14 @@ class Fit:
         params, memory = self.params, self._memory()
         # A chunk of `partial_fit` may be small, so its statistics come from the sample of all rows.
         rows = self.rows if self.earlier is None else Loaded(memory.x.to(net.device))
-        model, calibration = self._outlier_model(net, rows), self.calibration
+        model, taken = self._outlier_model(net, rows)
+        calibration = self.calibration
         if self.held_out is not None:
             calibration = np.sort(self._scores(net, model, self.held_out))
         counts = params.contamination != "auto" or calibration is None
         most = _THRESHOLD_ROWS if counts else _COMPARED_ROWS
         rows = rows.spread(most) if len(rows) > most else rows
-        training = self._scores(net, model, rows)
+        training = self._scores(net, model, rows, taken)
         if self.calibration is not None:
             calibration = no_higher(self.calibration, training)
         weights = None if rows.weights is None else rows.weights.numpy()
@@ -239,19 +240,21 @@ class Fit:
         )
         return fitted, training
 
-    def _outlier_model(self, net: AutoencoderNet, rows: Rows) -> OutlierModel:
+    def _outlier_model(self, net: AutoencoderNet, rows: Rows) -> tuple[OutlierModel, Taken]:
         """Calibrate the network, and learn what residuals and codes of normal rows are like."""
         network = net.module_
         if network.overrides("calibrate"):
             network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
         model = OutlierModel(self.params.training_data)
         known = self.prepared.known_outliers(net.device)
-        return model.fit(self.params, network, self.inputs, rows, self.seed, known)
+        return model, model.fit(self.params, network, self.inputs, rows, self.seed, known)
 
-    def _scores(self, net: AutoencoderNet, model: OutlierModel, rows: Rows) -> np.ndarray:
+    def _scores(
+        self, net: AutoencoderNet, model: OutlierModel, rows: Rows, taken: Taken | None = None
+    ) -> np.ndarray:
         completing = model.completing(self.params, net.module_, rows)
         method = self.params.score_method
-        return -model.score(self.params, completing, self.inputs, rows, method)
+        return -model.score(self.params, completing, self.inputs, rows, method, taken=taken)
 
     def _memory(self) -> Memory:
         """Return a sample of the rows, and of those of earlier chunks in proportion."""
