@@ -12,7 +12,7 @@ from sktae._engine.settings import usual_settings
 from sktae._engine.stack import Run, Unstackable, stackable, train_stacked
 from sktae._training.build import objective_parameters
 from sktae._training.callbacks import attached_callbacks
-from sktae._training.fit import Fit
+from sktae._training.fit import Fit, Needs
 from sktae._training.prepare import Prepared
 from sktae.base import BaseAutoencoder
 from sktae.parameters import plain_copy
@@ -96,13 +96,13 @@ def attempt_many(
     Xs: Any,
     sample_weights: Any = None,
     ys: Any = None,
-    crosses: bool = True,
+    needs: Needs = "labels",
 ) -> list[Any]:
     """Fit many estimators; return each, or the exception that its fit raised.
 
-    Without `crosses`, models of halves of the rows, for `calibration="cross"`, are left out, and
-    thresholds come from the training rows. Fits are made on copies, and the estimators take over
-    their state when all are done. So an interruption leaves all estimators as they were.
+    Those that are stacked learn no more than they are needed for. Fits are made on copies, and the
+    estimators take over their state when all are done. So an interruption leaves all estimators as
+    they were.
     """
     Xs = list(Xs)
     for number, estimator in enumerate(estimators):
@@ -119,7 +119,7 @@ def attempt_many(
     weights, ys = _each(sample_weights, "sample_weights", Xs), _each(ys, "ys", Xs)
     data = list(zip(Xs, ys, weights, strict=True))
     with usual_settings():
-        outcomes = _fit_stacks(estimators, data, crosses)
+        outcomes = _fit_stacks(estimators, data, needs)
     for n, (estimator, rows) in enumerate(zip(estimators, data, strict=True)):
         if outcomes[n] is None:
             outcomes[n] = _fit_alone(estimator, *rows)
@@ -153,7 +153,7 @@ def _install(estimators: Sequence[Any], outcomes: Sequence[Any]) -> list[Any]:
 
 
 def _fit_stacks(
-    estimators: Sequence[Any], data: Sequence[tuple[Any, ...]], crosses: bool
+    estimators: Sequence[Any], data: Sequence[tuple[Any, ...]], needs: Needs
 ) -> list[Any]:
     """Fit what can be stacked; return fitted copies, errors, or None for what cannot."""
     outcomes: list[Any] = [None] * len(estimators)
@@ -168,7 +168,7 @@ def _fit_stacks(
         except Exception as error:
             outcomes[n] = error
         else:
-            fit.crosses &= crosses
+            fit.needs = needs
             stacks[structure, _shapes(fit)][n] = fit
     for fits in stacks.values():
         for n, outcome in zip(fits, _fit_stack(list(fits.values())), strict=True):

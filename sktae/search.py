@@ -27,12 +27,15 @@ from sklearn.utils.parallel import Parallel, delayed
 from sktae._docstrings import inherit_sections
 from sktae._fit_many import attempt_many
 from sktae._pipelines import events, explain, last_step, p_values, select
+from sktae._training.fit import Needs
 from sktae._training.progress import CallbackSupportMixin
 from sktae.base import BaseAutoencoder
+from sktae.families.sequence import SequenceAutoencoder
 from sktae.parameters import Declared
 
-# Scores that depend on no threshold, so that candidates need no models of halves of the rows.
-_WITHOUT_THRESHOLD = (None, "roc_auc", "average_precision")
+# Scores that depend on reconstructions alone, and those that depend on no threshold.
+_RECONSTRUCTING = {BaseAutoencoder.score, SequenceAutoencoder.score}
+_RANKING = ("roc_auc", "average_precision")
 
 
 class _Prefitted(CallbackSupportMixin):
@@ -129,14 +132,20 @@ def _fit_preprocessing(model: Any, X: Any, y: Any) -> tuple[Any, Any, float]:
     return outcome, y, perf_counter() - start
 
 
-def _fit_autoencoders(
-    fits: Sequence[_CandidateFit], rows: dict[Any, Any], thresholds: bool
-) -> None:
+def _needs(autoencoders: Sequence[Any], scoring: Any) -> Needs:
+    """Return what candidates have to learn for a `scoring`; the model of the refit learns all."""
+    ours = {type(each).score for each in autoencoders} <= _RECONSTRUCTING
+    if scoring is None and ours:
+        return "reconstructions"
+    return "scores" if scoring in _RANKING else "labels"
+
+
+def _fit_autoencoders(fits: Sequence[_CandidateFit], rows: dict[Any, Any], scoring: Any) -> None:
     """Fit the final estimators in one call, which returns the errors of those that fail."""
     start = perf_counter()
     autoencoders = [fit.autoencoder for fit in fits]
     Xs, ys = ([rows[fit.preprocessing][n] for fit in fits] for n in (0, 1))
-    outcomes = attempt_many(autoencoders, Xs, ys=ys, crosses=thresholds)
+    outcomes = attempt_many(autoencoders, Xs, ys=ys, needs=_needs(autoencoders, scoring))
     seconds = perf_counter() - start
     for fit, outcome in zip(fits, outcomes, strict=True):
         fit.finish(outcome, seconds / len(fits))  # an equal share of the time of all
@@ -150,7 +159,7 @@ class _FittedModels:
 
     def __init__(self, search: Any, X: Any, y: Any, split_params: dict[str, Any]):
         self.estimator, self.n_jobs = search.estimator, search.n_jobs
-        self.thresholds = search.scoring not in _WITHOUT_THRESHOLD
+        self.scoring = search.scoring
         self.X, self.y = indexable(X, y)
         self.split_params = split_params
         self.fits: list[_CandidateFit] = []
@@ -184,7 +193,7 @@ class _FittedModels:
         self.fits += fits
         stackable = [fit for fit in fits if fit.autoencoder is not None]
         rows = self.fit_preprocessing(stackable, splits)
-        _fit_autoencoders([f for f in stackable if f.error is None], rows, self.thresholds)
+        _fit_autoencoders([f for f in stackable if f.error is None], rows, self.scoring)
         for fit in fits:
             ordinary = fit.autoencoder is None
             yield clone(self.estimator) if ordinary else _Prefitted(fit.model, fit.error)

@@ -29,6 +29,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktae import Autoencoder, VectorQuantizedAutoencoder
 from sktae import search as module
+from sktae._outliers.model import OutlierModel
+from sktae._training.fit import Fit
 from sktae.families.image import ImageMixin
 from sktae.search import StackedGridSearchCV, StackedRandomizedSearchCV
 
@@ -155,6 +157,32 @@ def test_scores(X):
     both(brief(), FEW, rows, y, scoring=many, refit="explained")
     search = both(brief(), FEW, rows, scoring=lambda m, X, y=None: {"a": m.score(X)}, refit=False)
     assert not hasattr(search, "best_estimator_")
+
+
+class Judging(Autoencoder):
+    """Scored by its labels."""
+
+    def score(self, X, y=None):
+        return np.mean(self.predict(X))
+
+
+def test_candidates_learn_what_their_scores_need(X, monkeypatch):
+    """Those scored by reconstructions learn no scores of rows, and those by ranks no threshold."""
+    y, gaps = np.tile([0, 1], 60), np.where(np.arange(X.size).reshape(X.shape) % 97, X, np.nan)
+    both(brief(), FEW, np.concatenate([X[:80], gaps[80:]]), cv=KFold(3))  # gaps in one fold alone
+    both(Judging(**brief().get_params()), FEW, X)
+    learned = []
+    for cls, name in ((OutlierModel, "measures"), (Fit, "_threshold")):
+        method = getattr(cls, name)
+
+        def spy(*args, method=method, name=name, **kwargs):
+            learned.append(name)
+            return method(*args, **kwargs)
+
+        monkeypatch.setattr(cls, name, spy)
+    for scoring, expected in ((None, set()), ("roc_auc", {"measures"})):
+        StackedGridSearchCV(brief(), FEW, scoring=scoring, cv=2, refit=False).fit(X, y)
+        assert set(learned) == expected
 
 
 def test_a_failing_candidate_fails_alone(X):

@@ -141,21 +141,25 @@ class OutlierModel:
         rows: Rows,
         seed: int,
         known: Rows | None = None,
+        scores: bool = True,
     ) -> Taken:
         """Learn from a sample of the training rows, in proportion to their weights.
 
         Of known outliers, which are not among these, only the measure of that name is learned.
-        Returns what was learned from, which `score` need not compute again.
+        Without `scores`, there is only what completes rows of which values are missing. Returns
+        what was learned from, which `score` need not compute again.
         """
         chosen = rows.spread(_sample_size(rows))
         arrays = in_tiles(lambda x: parts(estimator, network, inputs, x), network, chosen)
         x, residual = arrays[:2]
         central = central_rows(x[:, : inputs.n_central], self.training_data)
         self.features = Ellipsoid(x[central])
+        sample = Parts(*map(torch.from_numpy, arrays))
+        if not scores:
+            return Taken(chosen, network, sample)
         self.residuals = Ellipsoid(residual[central])
         ranked = x[:, : inputs.n_central] if len(inputs.shape) == 1 else x[:, :0]
         self.ranks = Ranks(ranked) if 0 < ranked.shape[1] <= _RANKED else None
-        sample = Parts(*map(torch.from_numpy, arrays))
         if sample.nll.shape[1] and self.training_data in _LIKELIHOOD:
             self.weights = {**self.weights, "likelihood": _LIKELIHOOD[self.training_data]}
         kinds = estimator._space

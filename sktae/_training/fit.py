@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -42,6 +42,10 @@ _THRESHOLD_ROWS = 1_000_000
 CROSS_ROWS, CROSS_SHARE = 20_000, 1 / 2
 # Of training rows whose scores give no threshold, so many are scored, to see whether they differ.
 _COMPARED_ROWS = 1000
+
+# What a fitted estimator is needed for. For labels, there is all; for scores alone, no threshold;
+# and for reconstructions alone, no scores either.
+Needs = Literal["labels", "scores", "reconstructions"]
 
 
 def _one_by_one(fits: Sequence["Fit"]) -> None:
@@ -94,6 +98,7 @@ class Fit:
         self.crosses = params.calibration == "cross" and not (resume or one_pass)
         self.source = source
         self.calibration: np.ndarray | None = None
+        self.needs: Needs = "labels"
         self.spec = resolve(params, self.inputs)
         network = new_network(params, self.spec, seed)
         masks = params._fills_missing and prepared.has_missing
@@ -154,7 +159,7 @@ class Fit:
 
     def parts(self) -> list["Fit"]:
         """Return the fits of halves of the rows that `calibration="cross"` needs, if any."""
-        if not self.crosses:
+        if not self.crosses or self.needs != "labels":
             return []
         part = copy.copy(self.params)
         if self.few is None:  # else they begin as a PCA, too, and stop by themselves
@@ -185,7 +190,7 @@ class Fit:
         """Return the fitted state, and warn if the fit is of no use."""
         fitted, scores = self._fitted(self.net)
         complaints: list[str | None] = []
-        if scores.min() == scores.max() and self._rows_differ():
+        if scores is not None and scores.min() == scores.max() and self._rows_differ():
             complaints.append(
                 f"All training rows have the same score, so {type(self.estimator).__name__} "
                 f"cannot tell them apart. Train longer (max_steps), or lower the penalties."
@@ -205,15 +210,39 @@ class Fit:
         """
         return self._fitted(copy.deepcopy(net))[0]
 
-    def _fitted(self, net: AutoencoderNet) -> tuple[Fitted, np.ndarray]:
-        """Calibrate network and scores; return the state and the scores of training rows."""
+    def _fitted(self, net: AutoencoderNet) -> tuple[Fitted, np.ndarray | None]:
+        """Calibrate network and scores; return the state, and the scores of rows, if any."""
         # What is learned of the rows after the steps comes from one pass over them.
         self.rows = read_once(self.rows)
         params, memory = self.params, self._memory()
         # A chunk of `partial_fit` may be small, so its statistics come from the sample of all rows.
         rows = self.rows if self.earlier is None else Loaded(memory.x.to(net.device))
         model, taken = self._outlier_model(net, rows)
-        calibration = self.calibration
+        offset, calibration, training = 0.0, None, None
+        if self.needs == "labels":
+            offset, calibration, training = self._threshold(net, model, rows, taken)
+        fitted = Fitted(
+            net=net,
+            inputs=self.inputs,
+            spec=self.spec,
+            seed=self.seed,
+            n_steps=self.steps.step,
+            memory=memory,
+            outlier_model=model,
+            offset=offset,
+            calibration_scores=calibration,
+            params=made_of(params),
+            scored_by=score_settings(params),
+            n_features=self.prepared.n_features,
+            feature_names=self.prepared.feature_names,
+        )
+        return fitted, training
+
+    def _threshold(
+        self, net: AutoencoderNet, model: OutlierModel, rows: Rows, taken: Taken
+    ) -> tuple[float, np.ndarray | None, np.ndarray]:
+        """Return the threshold, the scores for calibration, and those of training rows."""
+        params, calibration = self.params, self.calibration
         if self.held_out is not None:
             calibration = np.sort(self._scores(net, model, self.held_out))
         counts = params.contamination != "auto" or calibration is None
@@ -223,22 +252,7 @@ class Fit:
         if self.calibration is not None:
             calibration = no_higher(self.calibration, training)
         weights = None if rows.weights is None else rows.weights.numpy()
-        fitted = Fitted(
-            net=net,
-            inputs=self.inputs,
-            spec=self.spec,
-            seed=self.seed,
-            n_steps=self.steps.step,
-            memory=memory,
-            outlier_model=model,
-            offset=threshold(params, training, calibration, weights),
-            calibration_scores=calibration,
-            params=made_of(params),
-            scored_by=score_settings(params),
-            n_features=self.prepared.n_features,
-            feature_names=self.prepared.feature_names,
-        )
-        return fitted, training
+        return threshold(params, training, calibration, weights), calibration, training
 
     def _outlier_model(self, net: AutoencoderNet, rows: Rows) -> tuple[OutlierModel, Taken]:
         """Calibrate the network, and learn what residuals and codes of normal rows are like."""
@@ -246,8 +260,9 @@ class Fit:
         if network.overrides("calibrate"):
             network.calibrate(filled(network, self.steps.x.spread(_CALIBRATION_ROWS).load().x))
         model = OutlierModel(self.params.training_data)
-        known = self.prepared.known_outliers(net.device)
-        return model, model.fit(self.params, network, self.inputs, rows, self.seed, known)
+        known, scores = self.prepared.known_outliers(net.device), self.needs != "reconstructions"
+        taken = model.fit(self.params, network, self.inputs, rows, self.seed, known, scores)
+        return model, taken
 
     def _scores(
         self, net: AutoencoderNet, model: OutlierModel, rows: Rows, taken: Taken | None = None
