@@ -41,7 +41,13 @@ def pytest_configure(config):
 
 
 @pytest.fixture
-def own_tiles(monkeypatch):
+def small_tiles(monkeypatch):
+    """Compute few rows in small tiles from the first call."""
+    monkeypatch.setattr(tiles, "FEW_CALLS", 0)
+
+
+@pytest.fixture
+def own_tiles(small_tiles, monkeypatch):
     """Score in tiles of the size that users get."""
     monkeypatch.setattr(tiles, "TILE", TILE)
 

@@ -14,7 +14,7 @@ from sktae import DenoisingAutoencoder
 from sktae._engine.batches import TrainingSteps
 from sktae._engine.flat import clip
 from sktae._engine.rows import Loaded
-from sktae._engine.tiles import TILE, Trial, in_tiles
+from sktae._engine.tiles import FEW_CALLS, TILE, Trial, in_tiles
 from sktae._training.prepare import Prepared
 from sktae.randomness import (
     Mask,
@@ -208,7 +208,7 @@ def test_tiles(n_rows):
 
 @pytest.mark.parametrize("agrees", [True, False])
 def test_few_rows_are_computed_in_small_tiles(agrees):
-    """That is so if a sample is the same in small tiles; it is tried once, and bits stay."""
+    """So they are after some calls, if a sample is the same in them; it is tried once."""
     network, sizes = nn.Linear(5, 3), []
     x = torch.randn(300, 5)
 
@@ -218,6 +218,10 @@ def test_few_rows_are_computed_in_small_tiles(agrees):
 
     (whole,) = in_tiles(function, network, Loaded(x))
     trial = Trial(network, ("f",), x)
+    for _ in range(FEW_CALLS):
+        (few,) = in_tiles(function, network, Loaded(x[:1]), trial=trial)
+        np.testing.assert_array_equal(few, whole[:1])
+    assert sizes == [TILE] * (len(x) // TILE + 1 + FEW_CALLS)
     for n_rows in (1, 32, 33, 128, 129):
         (few,) = in_tiles(function, network, Loaded(x[:n_rows]), trial=trial)
         np.testing.assert_array_equal(few, whole[:n_rows])

@@ -249,6 +249,7 @@ def test_is_deterministic(how, X):
     np.testing.assert_array_equal(*map(fitted, states))
 
 
+@pytest.mark.usefixtures("small_tiles")
 @variants
 def test_rows_do_not_see_each_other(how, X):
     """A row's results do not depend on its neighbours or its place, with many members too."""

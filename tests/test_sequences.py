@@ -62,6 +62,7 @@ def some(data, rows):
     return [data[row] for row in rows] if isinstance(data, list) else data[rows]
 
 
+@pytest.mark.usefixtures("small_tiles")
 @every_kind
 def test_contract(E, kind):
     """Whatever kind of sequence: shapes, finite scores, rows alone, determinism, pickles."""

@@ -9,6 +9,7 @@ width that leaves none.
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -43,6 +44,11 @@ _TILE_NUMBERS, _LAYER_NUMBERS = 2**22, 2**18
 _SMALL_TILE, _FEW_TILES = 2 * _REGISTER, 4
 
 
+# The first calls with few rows, up to so many, fill a tile: only in more of them do small tiles
+# repay what it takes to try and to record them.
+FEW_CALLS = 8
+
+
 # From this many tiles on, what is saved in each repays the recording of the function of a tile.
 MANY_TILES = 16
 
@@ -72,9 +78,16 @@ class Trial(NamedTuple):
     sample: Tensor
 
     def agrees(self, function: Function, network: nn.Module, x: Rows) -> bool:
-        """Tell whether small tiles give the same bits as those that rows like `x` have."""
+        """Tell whether small tiles give the same bits as those that rows like `x` have.
+
+        It is tried only after some calls.
+        """
         known, key = _AGREEING.setdefault(self.owner, {}), (self.name, torch.get_num_threads())
         if key not in known:
+            calls = _CALLS.setdefault(self.owner, Counter())
+            calls[key] += 1
+            if calls[key] <= FEW_CALLS:
+                return False
             size = tile_size(network, x)
             known[key] = size > _SMALL_TILE and self._same(function, size)
         return known[key]
@@ -111,6 +124,7 @@ class Trial(NamedTuple):
         return all(torch.equal(a[: len(rows)], b[: len(rows)]) for a, b in pairs)
 
 
+_CALLS: WeakKeyDictionary[Any, Counter[tuple]] = WeakKeyDictionary()
 _AGREEING: WeakKeyDictionary[Any, dict[tuple, bool]] = WeakKeyDictionary()
 _RECORDED: WeakKeyDictionary[Any, tuple[threading.Lock, dict[tuple, Replay | None]]]
 _RECORDED = WeakKeyDictionary()
@@ -163,9 +177,9 @@ def in_tiles(
 
     The last tile is filled up, so every row meets the same arithmetic whatever its neighbors.
     Results are written into arrays that are allocated once. Few rows are computed in small tiles,
-    if a trial tells that this makes no difference. With a span, only the rows from its first number
-    up to its second are computed. The last step of the function may be given by itself, if it
-    depends on the owner of the trial alone: for small tiles it is then recorded. Without a size,
+    once a trial tells that this makes no difference. With a span, only the rows from its first
+    number up to its second are computed. The last step of the function may be given by itself, if
+    it depends on the owner of the trial alone: for small tiles it is then recorded. Without a size,
     tiles have as many rows as suit the network and the first table.
     """
 
