@@ -1,5 +1,6 @@
 """Data that the tests share."""
 
+import gc
 import os
 
 # Two pytest workers on two cores: more threads would only wait for each other. Where a test asks
@@ -38,6 +39,18 @@ def pytest_configure(config):
     if record := config.getoption("--record"):
         many = 0 if record == "often" else 10**9
         net.MANY_STEPS = stack.MANY_STEPS = tiles.MANY_TILES = many
+
+
+def pytest_collection():
+    """Keep the garbage collector from looking through modules and tests again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Nor shall it while tests run."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
