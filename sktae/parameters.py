@@ -114,6 +114,8 @@ class Declared(BaseEstimator):
         dataclasses.dataclass(init=not by_hand, repr=False, eq=False, kw_only=True)(cls)
         if not by_hand:  # the signature shows types, without their ranges
             cls.__init__.__annotations__ = typing.get_type_hints(cls.__init__)
+            # Kept, since scikit-learn asks for it whenever it reads, copies or shows parameters.
+            vars(cls.__init__)["__signature__"] = inspect.signature(cls.__init__)
         ranges: dict[str, Any] = {}
         for base in reversed(cls.__mro__[1:]):  # of all bases, in the order of dataclasses
             ranges |= vars(base).get("_parameter_constraints", {})
