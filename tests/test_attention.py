@@ -435,7 +435,7 @@ def test_sines_are_generated(model, least):
     """From codes alone come the waves that they stand for, of whatever frequency and phase."""
     if isinstance(model, TransformerAutoencoder):
         model.set_params(hidden_layer_sizes=(32, 32), patch_size=4, batch_size=64)
-    model.set_params(random_state=0).fit(waves(600, 24))
+    model.set_params(calibration=None, random_state=0).fit(waves(600, 24))
     new = waves(100, 24, seed=1)
     made = model.inverse_transform(model.transform(new))
     assert 1 - ((made - new) ** 2).sum() / ((new - new.mean()) ** 2).sum() > least
@@ -445,7 +445,9 @@ def test_linear_recursions_make_sines():
     """All sines of one frequency obey one linear recursion; the code tells where they begin."""
     phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (400, 1))
     X = np.sin(phase + 0.4 * np.arange(40))
-    model = AutoregressiveAutoencoder(2, max_steps=600, random_state=0).fit(X[:300])
+    model = AutoregressiveAutoencoder(2, max_steps=600, calibration=None, random_state=0).fit(
+        X[:300]
+    )
     made = model.inverse_transform(model.transform(X[300:]))
     assert 1 - ((made - X[300:]) ** 2).sum() / (X[300:] ** 2).sum() > 0.99
 
@@ -460,7 +462,13 @@ def test_linear_is_least_squares():
     past = np.stack([X[:, :-2].ravel(), X[:, 1:-1].ravel(), np.ones(64 * 198)], axis=1)
     expected, *_ = np.linalg.lstsq(past, X[:, 2:].ravel())
     model = AutoregressiveAutoencoder(
-        1, patch_size=1, order=2, hidden_layer_sizes=(), max_steps=1000, random_state=0
+        1,
+        patch_size=1,
+        order=2,
+        hidden_layer_sizes=(),
+        max_steps=1000,
+        calibration=None,
+        random_state=0,
     )
     (found,) = model.fit(X).net_.module_.recursion[0].weight.detach().numpy()
     np.testing.assert_allclose(found[:2], expected[:2], atol=0.005)

@@ -66,7 +66,7 @@ def test_top_k_keeps_the_largest():
 )
 def test_codes_are_sparse_and_units_alive(digits, settings, share):
     """Few units are active in a row, hardly any unit in no row."""
-    model = SparseAutoencoder(64, **settings, random_state=0).fit(digits)
+    model = SparseAutoencoder(64, **settings, calibration=None, random_state=0).fit(digits)
     active = model.transform(digits) != 0
     assert share[0] < active.mean() < share[1]
     assert active.any(axis=0).sum() >= 58
@@ -76,7 +76,9 @@ def test_codes_are_sparse_and_units_alive(digits, settings, share):
 def test_rates_approach_the_target(digits):
     """The divergence of activation rates pulls them to where they should be."""
     far, near = (
-        SparseAutoencoder(64, penalty="kl", target=0.05, alpha=alpha, random_state=0)
+        SparseAutoencoder(
+            64, penalty="kl", target=0.05, alpha=alpha, calibration=None, random_state=0
+        )
         .fit_transform(digits)
         .mean(axis=0)
         for alpha in (0.1, 30.0)
@@ -155,7 +157,13 @@ def test_dead_units_are_revived(penalty, digits):
 
 def test_the_noise_scale_may_be_given(X):
     """With the square root of 1/2, the loss is the squared error, beta KL and a constant."""
-    settings = {"noise_scale": 0.5**0.5, "beta": 0.1, "max_steps": 200, "random_state": 0}
+    settings = {
+        "noise_scale": 0.5**0.5,
+        "beta": 0.1,
+        "max_steps": 200,
+        "calibration": None,
+        "random_state": 0,
+    }
     model = VariationalAutoencoder(4, **settings).fit(X)
     last, size = model.history_.iloc[-1], X.shape[1]
     mean, std = model.code_distribution(X)
@@ -187,7 +195,9 @@ def test_samples_look_like_the_data(likelihood, X):
     """Drawn rows have the data's means and spread, and are the same at each call."""
     if likelihood == "bernoulli":
         X = (X > 0).astype(float)
-    model = VariationalAutoencoder(4, likelihood=likelihood, max_steps=1000, random_state=0).fit(X)
+    model = VariationalAutoencoder(
+        4, likelihood=likelihood, max_steps=1000, calibration=None, random_state=0
+    ).fit(X)
     drawn = model.sample(4000)
     assert drawn.shape == (4000, 8)
     np.testing.assert_array_equal(drawn, model.sample(4000))
@@ -201,7 +211,7 @@ def test_samples_look_like_the_data(likelihood, X):
 def test_free_bits_keep_the_code_alive(X):
     """Where the divergence is free up to a point, it is used up to there."""
     divergence = {
-        bits: VariationalAutoencoder(8, beta=20, free_bits=bits, random_state=0)
+        bits: VariationalAutoencoder(8, beta=20, free_bits=bits, calibration=None, random_state=0)
         .fit(X)
         .history_["train_divergence"]
         .iloc[-1]
@@ -214,7 +224,7 @@ def test_free_bits_keep_the_code_alive(X):
 
 def test_score_methods_are_deterministic(X):
     """Draws at score time are the same for every row, call and batch."""
-    model = VariationalAutoencoder(3, max_steps=50, random_state=0).fit(X)
+    model = VariationalAutoencoder(3, max_steps=50, calibration=None, random_state=0).fit(X)
     for method in ("combined", "elbo", "monte_carlo", "importance"):
         scores = model.set_params(score_method=method).score_samples(X)
         np.testing.assert_array_equal(model.score_samples(X), scores)
@@ -243,7 +253,7 @@ def test_choices():
 @pytest.mark.parametrize("params", [{}, {"n_components": 16, "n_slots": 4}])
 def test_codebooks_stay_alive(digits, params):
     """Nearly all codes are in use, which is told in the history, and rows come back."""
-    model = VectorQuantizedAutoencoder(**params, random_state=0).fit(digits)
+    model = VectorQuantizedAutoencoder(**params, calibration=None, random_state=0).fit(digits)
     last = model.history_.iloc[-1]
     assert last["used_codes"] >= 60
     assert 8 < last["perplexity"] <= 64
@@ -294,7 +304,7 @@ def test_chains_follow_what_was_seen():
 
 def test_quantized_samples_look_like_the_data(digits):
     """Drawn codes decode to rows with the data's means."""
-    model = VectorQuantizedAutoencoder(32, n_slots=4, random_state=0).fit(digits)
+    model = VectorQuantizedAutoencoder(32, n_slots=4, calibration=None, random_state=0).fit(digits)
     drawn = model.sample(1000)
     np.testing.assert_array_equal(drawn, model.sample(1000))
     assert np.abs(drawn.mean(0) - digits.mean(0)).max() < 0.3 * digits.std()
@@ -303,7 +313,9 @@ def test_quantized_samples_look_like_the_data(digits):
 @pytest.mark.parametrize("gradient", ["straight_through", "gumbel"])
 def test_bits_are_yes_or_no(digits, gradient):
     """Codes are zeros and ones, rows come back, and the more so the more bits there are."""
-    few, many = (BinaryAutoencoder(n, gradient=gradient, random_state=0) for n in (4, 32))
+    few, many = (
+        BinaryAutoencoder(n, gradient=gradient, calibration=None, random_state=0) for n in (4, 32)
+    )
     assert few.fit(digits).score(digits) < many.fit(digits).score(digits)
     bits = many.transform(digits)
     assert set(np.unique(bits)) == {0, 1}
@@ -314,7 +326,9 @@ def test_bits_are_yes_or_no(digits, gradient):
 def test_balanced_bits(digits):
     """The penalty makes each bit a one for half of the rows."""
     far, near = (
-        BinaryAutoencoder(16, balance=balance, random_state=0).fit_transform(digits).mean(axis=0)
+        BinaryAutoencoder(16, balance=balance, calibration=None, random_state=0)
+        .fit_transform(digits)
+        .mean(axis=0)
         for balance in (0.0, 10.0)
     )
     assert abs(near - 0.5).mean() < 0.05
@@ -326,7 +340,7 @@ def test_categories_find_groups():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], 100)
     X = rng.normal(size=(300, 5)) + 6 * np.eye(5)[y]
-    model = CategoricalAutoencoder(3, random_state=0).fit(X)
+    model = CategoricalAutoencoder(3, calibration=None, random_state=0).fit(X)
     assert model.history_["used_codes"].iloc[-1] == 3
     assert len({(a, b) for a, b in zip(y, model.labels_, strict=True)}) == 3
     np.testing.assert_array_equal(model.predict_code(X[::-1]), model.labels_[::-1])
@@ -342,7 +356,7 @@ def test_categories_find_groups():
 def test_attention_keeps_to_the_mask():
     """Where a column looks adds up to 1, and a mask keeps it from looking elsewhere."""
     X = np.random.default_rng(0).normal(size=(100, 4))
-    settings = {"max_steps": 20, "random_state": 0}
+    settings = {"max_steps": 20, "calibration": None, "random_state": 0}
     looks = AttentionAutoencoder(**settings).fit(X).attention_map(X)
     np.testing.assert_allclose(looks.sum(axis=2), 1, rtol=1e-5)
     own = np.eye(4, dtype=bool)
@@ -391,7 +405,7 @@ def test_citation_lists_every_reference():
 def test_cross_entropy(E, monkeypatch):
     """Outputs keep between 0 and 1, steps are recorded and stacked, scores are cross-entropies."""
     X = load_digits().data / 16
-    model = E(8, loss="cross_entropy", max_steps=100, random_state=0).fit(X)
+    model = E(8, loss="cross_entropy", max_steps=100, calibration=None, random_state=0).fit(X)
     made = model.reconstruct(X)
     assert 0 <= made.min() < made.max() <= 1
     np.testing.assert_allclose(model.inverse_transform(model.transform(X)), made, atol=1e-4)

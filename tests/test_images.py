@@ -286,7 +286,7 @@ def test_a_dataset_is_read_once_for_a_score():
 
     X = discs()
     both = np.concatenate([X, X[:, :, :, ::-1]])
-    model = ConvolutionalAutoencoder(16, max_steps=150, random_state=0).fit(both)
+    model = ConvolutionalAutoencoder(16, max_steps=150, calibration=None, random_state=0).fit(both)
     assert model.score(Flipped(X)) > 0.9
     assert model.reconstruction_error(Flipped(X)).max() < 0.05
 

@@ -21,7 +21,7 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def model(pairs):
-    return MaskedAutoencoder(random_state=0).fit(pairs)
+    return MaskedAutoencoder(calibration=None, random_state=0).fit(pairs)
 
 
 def learned(columns, n_bins):
@@ -130,7 +130,7 @@ def test_missing_values_are_masked_ones(model, pairs):
     """A fit on complete rows fills gaps in from other columns, as one on incomplete rows does."""
     gaps = pairs.copy()
     gaps[::2, 1] = np.nan
-    for fitted in (model, MaskedAutoencoder(random_state=0).fit(gaps)):
+    for fitted in (model, MaskedAutoencoder(calibration=None, random_state=0).fit(gaps)):
         error = fitted.impute(gaps)[::2, 1] - pairs[::2, 1]
         assert np.square(error).mean() < 0.2
         assert np.isfinite(fitted.score_samples(gaps)).all()

@@ -9,7 +9,9 @@ from sktae.metrics import dead_units, l0, loss_recovered, sparse_probing_accurac
 
 def test_units_are_counted(X):
     """As many are active as `n_active` says, and as few are dead as a fit reports."""
-    model = SparseAutoencoder(16, n_active=4, max_steps=100, random_state=0).fit(X)
+    model = SparseAutoencoder(16, n_active=4, max_steps=100, calibration=None, random_state=0).fit(
+        X
+    )
     codes = model.transform(X)
     assert l0(codes) == 4
     assert dead_units(codes) == np.mean([not column.any() for column in codes.T])

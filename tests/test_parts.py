@@ -44,7 +44,8 @@ def test_disentangling():
     x, y = 3 + factors.T[:, :, np.newaxis]
     X = np.exp(-((grid - x) ** 2)[:, :, np.newaxis] / 4 - ((grid - y) ** 2)[:, np.newaxis] / 4)
     X = X.reshape(2000, -1)
-    settings = {"likelihood": "bernoulli", "learning_rate": 0.005, "random_state": 0}
+    settings = {"likelihood": "bernoulli", "learning_rate": 0.005}
+    settings |= {"calibration": None, "random_state": 0}
     apart = DisentangledAutoencoder(4, beta=4.0, **settings).fit(X)
     plain = VariationalAutoencoder(4, beta=2.0, **settings).fit(X)
     gaps = [mutual_information_gap(factors, m.transform(X)) for m in (apart, plain)]

@@ -154,7 +154,9 @@ def test_declared_categories(table):
 
 def test_unusual_categories_are_unusual(table):
     """A value that never occurred, or not with these others, lowers the score of its row."""
-    model = Autoencoder(max_steps=300, training_data="clean", random_state=0).fit(table)
+    model = Autoencoder(max_steps=300, training_data="clean", calibration=None, random_state=0).fit(
+        table
+    )
     rows = table.dropna()[:40]
     scores = model.score_samples(rows)
     assert (model.score_samples(rows.assign(job="astronaut")) < scores).mean() > 0.9
@@ -209,7 +211,9 @@ def test_imputation_uses_what_is_there(X):
     rng = np.random.default_rng(0)
     gone = rng.random(X.shape) < 0.2
     holes = np.where(gone, np.nan, X)
-    filled = Autoencoder(3, max_steps=400, random_state=0).fit(holes).impute(holes)
+    filled = (
+        Autoencoder(3, max_steps=400, calibration=None, random_state=0).fit(holes).impute(holes)
+    )
     np.testing.assert_array_equal(filled[~gone], X[~gone])
     means = np.broadcast_to(np.nanmean(holes, axis=0), X.shape)
     assert ((filled - X)[gone] ** 2).sum() < 0.4 * ((means - X)[gone] ** 2).sum()
@@ -430,7 +434,7 @@ def test_rare_categories_are_no_outliers(training_data):
     cities = rng.choice(["Berlin", "Hamburg", "Ulm"], 600, p=[0.6, 0.35, 0.05])
     table = pd.DataFrame({"a": rng.normal(size=600), "b": rng.normal(size=600), "city": cities})
     table.loc[:5, "a"], table.loc[:5, "city"] = 8 + rng.normal(size=6), "Berlin"
-    scores = Autoencoder(training_data=training_data, random_state=0).fit(table)
+    scores = Autoencoder(training_data=training_data, calibration=None, random_state=0).fit(table)
     scores = scores.score_samples(table)
     assert scores[:6].max() < np.median(scores[cities == "Ulm"])
 
