@@ -126,7 +126,7 @@ def lean(E, **params):
 
 def quick(E=Autoencoder, **params):
     """Make an estimator that fits in a moment."""
-    return lean(E, **{"max_steps": 20, **params})
+    return lean(E, **{"max_steps": 8, **params})
 
 
 def correlated_table(n_rows=600, n_features=8, seed=0):

@@ -240,23 +240,23 @@ def test_warm_start(X):
     model = quick(warm_start=True).fit(X)
     first = model.history_["train_loss"].iloc[-1]
     model.fit(X)
-    assert model.n_iter_ == 40
-    assert len(model.history_) == 40
+    assert model.n_iter_ == 16
+    assert len(model.history_) == 16
     assert model.history_["train_loss"].iloc[-1] < first
     scores = model.score_samples(X)
     with pytest.raises(ValueError, match="cannot continue its last fit"):
         model.set_params(n_components=3).fit(X)
     np.testing.assert_array_equal(model.score_samples(X), scores)
-    assert quick(warm_start=False).fit(X).fit(X).n_iter_ == 20
+    assert quick(warm_start=False).fit(X).fit(X).n_iter_ == 8
     model.set_params(n_components="auto", net=AutoencoderNet(optimizer=torch.optim.SGD))
     assert isinstance(model.fit(X).net_.optimizer_, torch.optim.SGD)
     amsgrad = quick(warm_start=True, net=AutoencoderNet()).fit(X)
     amsgrad.set_params(net__optimizer__amsgrad=True).fit(X)
-    assert model.n_iter_ == 60
+    assert model.n_iter_ == 24
     beta = quick(VariationalAutoencoder, warm_start=True).fit(X).set_params(beta=0).fit(X)
-    assert (beta.history_["train_divergence"].iloc[20:] == 0).all()
+    assert (beta.history_["train_divergence"].iloc[8:] == 0).all()
     late = quick(warm_start=True).fit(X).set_params(early_stopping=True).fit(X)
-    assert late.history_["valid_loss"].isna().sum() == 20
+    assert late.history_["valid_loss"].isna().sum() == 8
 
 
 # -- the prototype ---------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ def test_callbacks_may_listen_to_batches(X):
             heard.append(float(kwargs["loss"].detach()))
 
     listening = quick(net=AutoencoderNet(callbacks=[Listener()])).fit(X)
-    assert heard[::2] == [128] * 20
+    assert heard[::2] == [128] * 8
     np.testing.assert_array_equal(listening.score_samples(X), quick().fit(X).score_samples(X))
     assert [name for name, _ in listening.net_.callbacks_] == ["epoch_timer", "Listener"]
 
@@ -406,7 +406,8 @@ def test_scoring_monitor(X):
     """Each epoch is a task with a model that works as if the fit had stopped there."""
     callback = pytest.importorskip("sklearn.callback", reason="new in scikit-learn 1.9")
     monitor = callback.ScoringMonitor(scoring={"score": lambda model, X, y: model.score(X)})
-    model = quick(SparseAutoencoder, penalty="batch_topk").set_callbacks(monitor).fit(X)
+    model = quick(SparseAutoencoder, penalty="batch_topk", max_steps=20)
+    model.set_callbacks(monitor).fit(X)
     log = monitor.get_logs().data_as_pandas
     scores = log.loc[log["task_name"] == "epoch", "score"]
     assert len(scores) == 20

@@ -38,7 +38,7 @@ VARIANTS = [
 
 def fitted(E, X, monkeypatch, many_steps, **params):
     monkeypatch.setattr(engine, "MANY_STEPS", many_steps)
-    return quick(E, **params).fit(X)
+    return quick(E, **{"max_steps": 20, **params}).fit(X)
 
 
 @in_turn(E=all_estimators(), params=VARIANTS)
