@@ -1,4 +1,4 @@
-"""How many steps does an autoregressive model best predict at once, and how long is a fit to logs?
+"""How many steps are best predicted at once, and how long are fits of transformers?
 
 All sets are made: *chain* and *log* are 2000 sequences of up to 40 tokens, from a Markov chain of
 30 tokens and from a small grammar; the others are 1000 sequences of numbers. *digits* are those of
@@ -26,6 +26,15 @@ NUMBERS = {
     )
     for decoder in ("linear", "neural")
     for patch_size in (1, "auto")
+} | {
+    f"transformer, {name}": partial(
+        TransformerAutoencoder, hidden_layer_sizes=widths, learning_rate=rate, max_steps=steps
+    )
+    for name, widths, rate, steps in (
+        ("one block, 300 steps", (64,), 0.002, 300),
+        ("one block", (64,), 0.002, 500),
+        ("two blocks", (64, 64), 0.001, 500),
+    )
 }
 TOKENS = {
     f"{decoder}, {steps} steps": partial(
