@@ -101,7 +101,7 @@ def map_rows(console, *, data, out, picture, estimator, set_, seed, label, json,
     if picture is not None and not picture.lower().endswith(_PICTURES):
         raise typer.BadParameter(f"The name {picture!r} must end in .png, .svg or .pdf.")
     table = _read(console, data, names_of(index))
-    rows = rows_to_fit(table, console, index=index, label=label, **options)
+    rows = rows_to_fit(table, console, index=index, label=label, dates=False, **options)
     model = models.build(
         estimator,
         set_,
@@ -186,6 +186,7 @@ def _fitted(
         set_,
         seed=seed,
         series=rows.series,
+        categories=rows.categories,
         verbose=console.shows_progress,
         default=default,
         false_alarm_rate=false_alarm_rate,

@@ -34,6 +34,7 @@ def build(
     *,
     seed: int,
     series: bool = False,
+    categories: Sequence[str] = (),
     verbose: bool = False,
     default: Any = None,
     **others: Any,
@@ -54,6 +55,9 @@ def build(
 
     series : bool, default=False
         Whether rows are those of a series.
+
+    categories : sequence of str, default=()
+        Columns that are categories, beside those that a setting declares.
 
     verbose : bool, default=False
         Whether a fit shows its progress.
@@ -78,6 +82,9 @@ def build(
     estimator.set_params(random_state=seed)
     chosen = {key: value for key, value in others.items() if value is not None}
     chosen |= dict(_parsed(estimator, setting) for setting in settings or ())
+    declared = chosen.get("categorical_features", "from_dtype")
+    if categories and declared != "from_dtype":
+        chosen["categorical_features"] = [*(declared or ()), *categories]
     estimator.set_params(**chosen)
     try:
         estimator._validate_params()

@@ -36,7 +36,7 @@ def scored(model: Any, rows: Rows) -> pd.DataFrame:
         # Of a series, all rows: the reasons of a row depend on those around it.
         some = np.ones(len(X), bool) if rows.series else flagged
         contributions = explain(model, X[some])[flagged[some]]
-        reasons = _reasons(contributions, X[flagged])
+        reasons = _reasons(contributions, X[flagged].assign(**rows.written))
         table.loc[flagged, table.columns[-_REASONS:]] = reasons
     return pd.concat([rows.beside, table.reindex(range(len(rows.X)))], axis=1)
 

@@ -1,8 +1,6 @@
 """What the columns of a table are for: features, labels, times, groups, names of rows."""
 
-import contextlib
 import dataclasses
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,8 +9,17 @@ import pandas as pd
 
 from sktae import WindowedDetector
 from sktae._cli.console import Console
+from sktae._cli.dates import (
+    is_date,
+    learned_from,
+    names_of_parts,
+    parts_of,
+    rises,
+    time_of,
+    times_of,
+)
 from sktae._pipelines import last_step
-from sktae.inputs.dtypes import holds_dates, kind_of
+from sktae.inputs.dtypes import kind_of
 
 # A column of text is one of numbers if so large a share of its values are; the others are missing.
 _NUMBERS = 0.9
@@ -44,8 +51,11 @@ class Rows:
         Whether rows are those of a series.
 
     options : dict
-        The options that hold for later tables, too: the columns that name rows, that of times, and
-        how rows are resampled, if they are.
+        The options that hold for later tables, too: the columns that name rows, that of times, how
+        rows are resampled, if they are, and what is known of columns of dates.
+
+    written : DataFrame
+        The dates as they are written, by the names of those columns of X that come from them.
     """
 
     X: pd.DataFrame
@@ -53,6 +63,13 @@ class Rows:
     labels: pd.Series | None
     series: bool
     options: dict[str, Any]
+    written: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+
+    @property
+    def categories(self) -> list[str]:
+        """The columns of X that are categories, whatever is declared: weekdays."""
+        parts = names_of_parts(self.options["dates"])
+        return [name for name in parts if kind_of(self.X[name]) == "category"]
 
     @property
     def observed(self) -> np.ndarray:
@@ -71,7 +88,8 @@ def names_of(given: Iterable[str] | None, table: pd.DataFrame | None = None) -> 
 
 def options_of(model: Any) -> dict[str, Any]:
     """Return the options with which `sktae fit` has fitted a model; of others, empty ones."""
-    return {"index": [], "time": None, "resample": None, **getattr(model, "_options", {})}
+    empty: dict[str, Any] = {"index": [], "time": None, "resample": None, "dates": []}
+    return {**empty, **getattr(model, "_options", {})}
 
 
 def rows_to_fit(
@@ -86,10 +104,12 @@ def rows_to_fit(
     no_time: bool = True,
     group: str | None = None,
     series: bool = False,
+    dates: bool = True,
 ) -> Rows:
     """Return the rows that an estimator is to be fitted on.
 
-    If neither a time nor `no_time` is given, a column of times may make the rows a series.
+    If neither a time nor `no_time` is given, a column of times may make the rows a series. Other
+    columns of dates become columns that can be unusual, or are left out without `dates`.
     """
     wanted, dropped, beside = (names_of(given, table) for given in (columns, drop, index))
     _check_names(table, columns=wanted, drop=dropped, index=beside)
@@ -97,23 +117,28 @@ def rows_to_fit(
     special = {*dropped, *beside, label, time, group}
     chosen = [name for name in wanted or table.columns if name not in special]
     features = pd.DataFrame({name: _as_numbers(table[name], console) for name in chosen})
-    dates = [name for name in chosen if _is_date(features[name])]
+    dated = [name for name in chosen if is_date(features[name])]
     if time is None and not no_time:
-        time = _time_of(features, dates, table, group, console)
+        time = time_of(features, dated, table, group, console)
     series = series or time is not None or group is not None
-    kept = [name for name in chosen if name != time]
+    kept, known = [name for name in chosen if name != time], []
     for name in list(kept):
-        if (why := _useless(features[name], name in dates, name in wanted)) is not None:
+        if name in dated and dates and not series and (learned := learned_from(features[name])):
+            kept.remove(name)
+            known.append(learned)
+            parts = ", ".join(map(repr, names_of_parts([learned])))
+            console.note(f"Column {name!r} holds dates, which count as {parts}.")
+        elif (why := _useless(features[name], name in dated, name in wanted)) is not None:
             kept.remove(name)
             console.note(f"Column {name!r} {why} and is left out.")
-    if not kept:
+    if not kept and not known:
         raise ValueError(f"No column is left to learn from; the table has {_some(table)}.")
     X = features[kept]
     if series:
         X = _as_series(X, table, time, group)
     else:
         _note_counters(X, console)
-    return _rows(X, table, beside, group, time, label, series)
+    return _rows(X, table, beside, group, time, label, series, known, console)
 
 
 def rows_to_judge(
@@ -142,7 +167,10 @@ def rows_to_judge(
     series, group = isinstance(last, WindowedDetector), getattr(last, "group", None)
     special = {*names, label, time, group}
     chosen = list(getattr(model, "feature_names_in_", [c for c in table if c not in special]))
-    missing = [name for name in [*chosen, *([group] if group else [])] if name not in table]
+    known = fitted["dates"]
+    chosen = chosen[: len(chosen) - len(names_of_parts(known))]
+    needed = [*chosen, *(column["name"] for column in known), *([group] if group else [])]
+    missing = [name for name in needed if name not in table]
     if missing:
         raise ValueError(
             f"The table lacks column {missing[0]!r}, which the model was fitted on; it has "
@@ -154,10 +182,10 @@ def rows_to_judge(
     if series:
         if time is None:
             rest = table.drop(columns=chosen)
-            dates = [name for name in rest if _is_date(rest[name])]
-            time = next((n for n in dates if _rises(_times(rest[n]), table, group)), None)
+            dates = [name for name in rest if is_date(rest[name])]
+            time = next((n for n in dates if rises(times_of(rest[n]), table, group)), None)
         X = _as_series(X, table, time, group)
-    return _rows(X, table, names, group, time, label, series)
+    return _rows(X, table, names, group, time, label, series, known, console)
 
 
 def _useless(values: pd.Series, is_date: bool, is_wanted: bool) -> str | None:
@@ -165,7 +193,7 @@ def _useless(values: pd.Series, is_date: bool, is_wanted: bool) -> str | None:
     if values.isna().all():
         return "has no value"
     if is_date:
-        return "holds dates (make numbers of what matters of them, such as the month)"
+        return "holds dates"
     numbers, n = kind_of(values) in ("number", "boolean"), int(values.notna().sum())
     if is_wanted or numbers or n < _FEWEST or values.nunique() < _DISTINCT * n:
         return None
@@ -180,11 +208,19 @@ def _rows(
     time: str | None,
     label: str | None,
     series: bool,
+    known: list[dict[str, Any]],
+    console: Console,
 ) -> Rows:
     beside = [*index, *(name for name in (group, time) if name is not None)]
     labels = None if label is None else table[label]
-    options = {"index": list(index), "time": time}
-    return Rows(X, table[list(dict.fromkeys(beside))], labels, series, options)
+    options = {"index": list(index), "time": time, "dates": known}
+    parts = names_of_parts(known)
+    if taken := [name for name in parts if name in X]:
+        raise ValueError(f"Column {taken[0]!r} has the name of a part of a date: rename it.")
+    written = pd.DataFrame({part: table[name] for part, name in parts.items() if name is not None})
+    if known:
+        X = X.join(parts_of(table, known, console))
+    return Rows(X, table[list(dict.fromkeys(beside))], labels, series, options, written)
 
 
 def _check_names(table: pd.DataFrame, **options: Sequence[str | None]) -> None:
@@ -228,59 +264,6 @@ def _as_numbers(values: pd.Series, console: Console, share: float = _NUMBERS) ->
     return numbers
 
 
-def _is_date(values: pd.Series) -> bool:
-    return kind_of(values) == "date" or (kind_of(values) == "category" and holds_dates(values))
-
-
-def _times(values: pd.Series) -> pd.Series:
-    """Return a column as times, NaT where a value is none; numbers stay as they are."""
-    if kind_of(values) == "number":
-        return values
-    # Of several time zones, or of several that summer makes, only the time in UTC is one column.
-    for options in ({}, {"dayfirst": True}, {"utc": True}):
-        with contextlib.suppress(ValueError), warnings.catch_warnings(action="ignore"):
-            times = pd.to_datetime(values, errors="coerce", **options)
-            if times.notna().all():
-                break
-    return times
-
-
-def _rises(times: pd.Series, table: pd.DataFrame, group: str | None) -> bool:
-    """Return whether each time is later than the one before, in each group."""
-    if times.isna().any() or len(times) < 2:
-        return False
-    parts = [times] if group is None else [part for _, part in times.groupby(table[group])]
-    return all(part.is_monotonic_increasing and part.is_unique for part in parts)
-
-
-def _time_of(
-    features: pd.DataFrame,
-    dates: Sequence[str],
-    table: pd.DataFrame,
-    group: str | None,
-    console: Console,
-) -> str | None:
-    """Return the column of times that makes the rows a series, if there is one; say so."""
-    rising = [name for name in dates if _rises(_times(features[name]), table, group)]
-    if not rising:
-        return None
-    time, others = rising[0], features.drop(columns=list(dates))
-    words = [n for n in others if kind_of(others[n]) not in ("number", "boolean")]
-    if words:
-        console.note(
-            f"The dates of column {time!r} rise, but column {words[0]!r} holds no numbers, so rows "
-            f"are judged one by one; for a time series, leave it out by --drop."
-        )
-        return None
-    if others.empty:
-        return None
-    console.note(
-        f"The dates of column {time!r} rise, so the rows are a time series, and each is judged "
-        f"with those around it; --no-time judges rows one by one."
-    )
-    return time
-
-
 def _as_series(
     X: pd.DataFrame, table: pd.DataFrame, time: str | None, group: str | None
 ) -> pd.DataFrame:
@@ -293,7 +276,7 @@ def _as_series(
             )
     X = X.astype(float)
     if time is not None:
-        times = _times(table[time])
+        times = times_of(table[time])
         if times.isna().any():
             row = int(times.isna().argmax())
             raise ValueError(
