@@ -68,6 +68,33 @@ def test_one_row_by_names():
             streams[0].score(wrong)
 
 
+def test_plain_rows_are_read_as_others():
+    """A row whose columns are checked at a glance has the score, events and errors of any other."""
+    index = pd.date_range("2026-01-01", periods=300, freq="h", tz="Europe/Berlin")
+    X = pd.DataFrame(waves(300), index=index, columns=["u", "v"])
+    X.iloc[120:140, 0] += 3
+    X.iloc[60, 1] = np.nan
+    model = detector(PCA(2), window_size=9, contamination=0.1).fit(X[:100])
+    row, pairs, frames = model.stream(), model.stream(), model.stream()
+    for n in range(0, 300, 2):
+        found = [row.score(X.iloc[n]), row.score(X.iloc[n + 1, ::-1])]
+        found += [frames.score(X[n : n + 1]), frames.score(X[n + 1 : n + 2])]
+        together = pairs.score(X[n : n + 2])  # checked as any table is
+        np.testing.assert_allclose(np.concatenate(found[:2]), together, rtol=1e-9)
+        np.testing.assert_array_equal(found[:2], found[2:])
+    pd.testing.assert_frame_equal(row.events(), pairs.events())
+    pd.testing.assert_frame_equal(frames.events(), pairs.events())
+    with pytest.raises(ValueError, match="in the order of time"):
+        row.score(X.iloc[100])
+    with pytest.raises(ValueError, match="infinity"):
+        row.score(pd.Series({"u": np.inf, "v": 0.0}))
+    with pytest.raises(ValueError, match="same order"):
+        frames.score(X[["v", "u"]][299:])
+    late = X.iloc[299].rename(index[-1] + pd.Timedelta("9h"))
+    with pytest.warns(UserWarning, match="Rows count as 0 days 01:00:00 apart"):
+        row.score(late)
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from sktae.timeseries.validation import (
     check_steps,
     check_times,
     one_row,
+    plain_row,
     rows_of,
     spacing_of,
     split_series,
@@ -146,8 +147,7 @@ class SeriesScoreMixin(OutlierMixin):
         scores : ndarray of shape (n_final,)
             The higher, the more normal.
         """
-        rows = one_row(self, rows)
-        found, _, self._stream = self._advance(self._stream, rows, last, "anomaly", None)
+        found, *_, self._stream = self._advance(self._stream, rows, last, "anomaly", None)
         return -found[:, 0]
 
     def stream(self, series: Any = None) -> SeriesStream:
@@ -314,15 +314,22 @@ class SeriesScoreMixin(OutlierMixin):
         return rows
 
     def _advance(self, state, rows, last, output, name):
-        """Go on with a series; return what is final, times of the rows if known, and the state."""
+        """Go on with a series.
+
+        Return what is final, the number of rows, their times if known, and the state.
+        """
         check_is_fitted(self)
         self._check_known(name)
         stream, last_time = state or (self._new_stream(output), None)
         times = None
+        plain = plain_row(self, rows, last_time)
         if rows is None:
             rows = np.empty((0, self.n_features_in_))
+        elif plain is not None:
+            rows, times = self._scaled(plain[0], name), plain[1]
+            last_time = last_time if times is None else times[0]
         else:
-            rows = rows_of(rows)
+            rows = rows_of(one_row(self, rows))
             check_times(rows, after=last_time)
             times = time_index(rows)
             if times is not None and len(times):
@@ -330,7 +337,7 @@ class SeriesScoreMixin(OutlierMixin):
                 last_time = times[-1]
             rows = self._scaled(self._one_series(rows, reset=False, name=name), name)
         found = stream.process(rows, *self._functions(output), last)
-        return found, times, None if last else (stream, last_time)
+        return found, len(rows), times, None if last else (stream, last_time)
 
     def _compute(self, X, output):
         """Return an output for each row of X (see `_functions`), (n, k), or a list of such."""

@@ -8,7 +8,6 @@ import pandas as pd
 
 from sktae._outliers.scores import check_scored_as_in_fit
 from sktae.timeseries.events import find_events
-from sktae.timeseries.validation import one_row
 
 
 class SeriesStream:
@@ -74,14 +73,13 @@ class SeriesStream:
         scores : ndarray of shape (n_final,)
             The scores that have become final, up to `delay_` rows before the last row given.
         """
-        rows = one_row(self.detector, rows)
         if self._state is None:
             self.reset()  # what is known of an earlier series is kept until another one begins
-        found, labels, self._state = self.detector._advance(
+        found, n_rows, labels, self._state = self.detector._advance(
             self._state, rows, last, "reasons", self.series
         )
         first, begin = self._n_rows - len(self._labels), self._n_rows
-        self._n_rows += 0 if rows is None else len(rows)
+        self._n_rows += n_rows
         if labels is None and self._labels.dtype.kind == "i":
             self._labels = pd.RangeIndex(first, self._n_rows)
         else:

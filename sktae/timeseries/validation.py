@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sktae.inputs.columns import container_of
 from sktae.inputs.scaling import from_tensor
 
 _DAY = 86_400.0  # seconds
+# A row is late if it comes more than so many usual steps after the one before.
+_LATE = 1.5
 
 
 def split_series(X: Any, group: str | None) -> tuple[Any, list[Any] | None, list[Any]]:
@@ -84,6 +87,44 @@ def one_row(detector: Any, rows: Any) -> Any:
     others = [name for name in row if name not in names]
     # In any order; where a name is missing, scikit-learn says so.
     return row[names + others] if names and set(names) <= set(row) else row
+
+
+def plain_row(detector: Any, rows: Any, last_time: Any) -> tuple[np.ndarray, Any] | None:
+    """Return one row by the names of its channels as floats, (1, c), and its time as an index.
+
+    None for all else, and where there is something to convert, to refuse or to warn of: that takes
+    several times as long as a score.
+    """
+    names = list(getattr(detector, "feature_names_in_", ()))
+    if isinstance(rows, pd.DataFrame) and len(rows) == 1 and list(rows.columns) == names:
+        rows = rows.iloc[0]
+    if isinstance(rows, pd.Series):
+        time, given, values = rows.name, list(rows.index), rows.to_numpy()
+    elif isinstance(rows, Mapping):
+        time, given, values = None, list(rows), np.array(list(rows.values()))
+    else:
+        return None
+    if values.dtype.kind not in "fiu" or np.isinf(values).any():
+        return None
+    if given != names:
+        places = {name: n for n, name in enumerate(given)}
+        if len(given) != len(names) or set(places) != set(names):
+            return None
+        values = values[[places[name] for name in names]]
+    row = values.astype(np.float64)[np.newaxis]
+    if time is None or isinstance(time, str | Integral):
+        return row, None
+    known = isinstance(time, pd.Timestamp) and not _is_irregular(time, last_time, detector._spacing)
+    return (row, pd.DatetimeIndex([time])) if known else None
+
+
+def _is_irregular(time: pd.Timestamp, last: Any, spacing: float | None) -> bool:
+    """Return whether a row comes before the last one, or so late that rows are missing."""
+    if last is None:
+        return False
+    if not isinstance(last, pd.Timestamp) or last.tzinfo != time.tzinfo:
+        return True
+    return not 0 <= (time - last).total_seconds() <= _LATE * (spacing or np.inf)
 
 
 def check_one_series(X: Any) -> None:
@@ -174,7 +215,7 @@ def check_steps(times: Any, last: Any, fitted: float | None) -> None:
         return
     steps = _seconds_between(times)
     place = int(steps.argmax())
-    if steps[place] > 1.5 * fitted:
+    if steps[place] > _LATE * fitted:
         warn(
             f"Rows count as {pd.Timedelta(seconds=fitted)} apart, as in the fit, but there are "
             f"none from {times[place]} to {times[place + 1]}; give missing rows as NaN, or begin "
