@@ -234,6 +234,18 @@ class Reading(Autoencoder):
         return Network(*spec.shape, spec.n_components, spec.widths, self.activation)
 
 
+class Lacking(Autoencoder):
+    """An autoencoder whose network uses an operator that ONNX has not."""
+
+    def network(self, spec):
+        class Network(EncoderDecoder):
+            def forward(self, x):
+                code = self.encode(x)
+                return Coded(self.decode(torch.lgamma(1 + code.square())), code)
+
+        return Network(*spec.shape, spec.n_components, spec.widths, self.activation)
+
+
 def test_refusals(X, tmp_path):
     """What has no export says so in a sentence, and leaves no file."""
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
@@ -257,6 +269,7 @@ def test_refusals(X, tmp_path):
         ),
         (imputer.fit(lacking), "The step 'simpleimputer' of the pipeline, SimpleImputer, has no"),
         (quick(Counting).fit(X), "Counting has no export to ONNX, since torch cannot trace its"),
+        (quick(Lacking).fit(X), "network uses the operator 'lgamma' of torch, which ONNX lacks"),
         (quick(Reading).fit(X), "Reading has no export to ONNX, since torch cannot trace its"),
     ]:
         with pytest.raises((TypeError, ValueError), match=message):

@@ -1,6 +1,7 @@
 """`to_onnx`: a fitted estimator as a file of ONNX."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,13 +166,23 @@ def _exported(graph: DetectorGraph, shape: tuple[int, ...], name: str) -> bytes:
                 f"number of rows: it must not read values of tensors, as float(x) does, and must "
                 f"count rows by x.shape[0], not by len(x)."
             ) from error
-        onnx_program: Any = torch.onnx.export(
-            program,
-            dynamo=True,
-            verbose=False,
-            input_names=["X"],
-            output_names=graph.names,
-        )
+        try:
+            onnx_program: Any = torch.onnx.export(
+                program,
+                dynamo=True,
+                verbose=False,
+                input_names=["X"],
+                output_names=graph.names,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            operator = re.search(r"OpOverload\(op='\w+\.(\w+)'", str(error))
+            if operator is None:
+                raise
+            raise ValueError(
+                f"{name} has no export to ONNX, since its network uses the operator "
+                f"{operator[1]!r} of torch, which ONNX lacks: write it by others, such as exp, "
+                f"log and sums, or score in Python."
+            ) from error
     return onnx_program.model_proto.SerializeToString()
 
 
