@@ -95,6 +95,17 @@ def test_plain_rows_are_read_as_others():
         row.score(late)
 
 
+def test_series_may_begin_anywhere():
+    """What the row before the first was is unknown, and makes the first rows no more unusual."""
+    X = np.sin(np.arange(3000) / 5)[:, np.newaxis] * 3
+    X += 0.03 * np.random.default_rng(0).normal(size=X.shape)
+    for views in (("difference",), ("centered", "difference")):
+        model = detector(PCA(4), window_size=12, n_scales=1, views=views).fit(X[:1500])
+        whole, rises = model.score_samples(X), np.arange(1508, 2900, 31)  # the steepest places
+        begun = [model.score_samples(X[start : start + 60])[0] for start in rises]
+        assert np.mean(begun) > whole[1500:].mean() - whole[1500:].std()
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 

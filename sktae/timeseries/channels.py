@@ -107,10 +107,10 @@ class Channels:
         """Scale rows (t, c) in each view, (t, views, c).
 
         `previous` is the row before them, (1, c), or empty, (0, c). A first row, which has none
-        before it, gets the difference 0; standardized, that is the mean.
+        before it, has a missing difference, as if the row before were.
         """
         joined = np.concatenate([previous, rows], dtype=np.float64)
-        scaled = np.zeros((len(rows), *self.shift.shape), self.dtype)
+        scaled = np.full((len(rows), *self.shift.shape), np.nan, self.dtype)
         limit = self.clip
         if not self.standardize:  # values are clipped where their squares would overflow
             limit = np.sqrt(np.finfo(self.dtype).max) * _SAFE
