@@ -11,7 +11,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch.optim.lr_scheduler import StepLR
 
-from sktae import AutoencoderNet
+from sktae import AutoencoderNet, SparseAutoencoder
 
 EVENTS = ["epoch_begin", "batch_begin", "grad_computed", "batch_end", "epoch_end"]
 
@@ -167,3 +167,28 @@ def test_tools_get_the_history(tool, X, tmp_path, monkeypatch):
         mlflow.end_run()
         found = [mlflow.get_run(run.info.run_id).data.metrics[name] for name in names]
     np.testing.assert_allclose(found, model.history_[names].iloc[-1])
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_repairs_follow_changes_by_callbacks(X, changes, monkeypatch):
+    """A network is repaired by what it returns then; it runs twice only if it was changed."""
+
+    class Doubles(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            with torch.no_grad():
+                net.module_.encoder[0].weight.mul_(1 + changes)
+
+    seen = []  # by diagnosis, then by repair: outputs, and the weights then
+    for name in ("diagnose", "revive"):
+
+        def note(network, *args):
+            seen.append((args[-1], network.encoder[0].weight.clone()))
+            return {}
+
+        monkeypatch.setattr(f"sktae.autoencoders.sparse.Network.{name}", note)
+    monkeypatch.setattr(SparseAutoencoder, "_complaint", lambda *_: None)
+    net = AutoencoderNet(callbacks=[Doubles()])
+    quick(SparseAutoencoder, max_steps=4, net=net).fit(X)
+    (out, weight), (again, changed) = seen[:2]
+    assert torch.equal(changed, weight * (1 + changes))
+    assert (again is out) != changes

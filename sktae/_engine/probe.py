@@ -24,19 +24,34 @@ class Probe(Callback):
 
     def __init__(self, steps, x, noise, revives):
         self.steps, self.x, self.noise, self.revives = steps, x, noise, revives
+        self.last = None  # the state of the network at the end of an epoch, and its outputs
 
     def outputs(self, net):
         # In training mode, in which networks use their noise.
         net._set_training(True)
         return net.module_(self.x, *self.noise)
 
+    def repairs(self):
+        return self.revives and self.steps.step > 0 and self.steps.progress < _LAST_REPAIR
+
     @torch.no_grad()
     def on_epoch_begin(self, net, **kwargs):
-        if self.revives and self.steps.step > 0 and self.steps.progress < _LAST_REPAIR:
-            net.module_.revive(self.outputs(net))
+        if not self.repairs():
+            return
+        last, self.last = self.last, None
+        # A callback may have changed the network since.
+        same = last is not None and all(map(torch.equal, last[0], _state(net.module_)))
+        net.module_.revive(last[1] if same else self.outputs(net))
 
     @torch.no_grad()
     def on_epoch_end(self, net, **kwargs):
         if net.module_.overrides("diagnose"):
-            for name, value in net.module_.diagnose(self.x, self.outputs(net)).items():
+            out = self.outputs(net)
+            for name, value in net.module_.diagnose(self.x, out).items():
                 net.history.record(name, float(value))
+            if self.repairs():
+                self.last = [value.clone() for value in _state(net.module_)], out
+
+
+def _state(network):
+    return network.state_dict().values()

@@ -13,10 +13,11 @@ from sktae._training.progress import EpochBar, EpochLines, FitTasks
 from sktae._training.start import StoppingFromStart
 from sktae.randomness import generator, in_proportion
 
-# The network is diagnosed on this many rows, or fewer, so that its largest layer has no more than
-# this many numbers (64 MB in float32). They are drawn from the first rows of the table, up to this
-# many, so that a long table needs no permutation of all its rows.
-_PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = 1024, 2**24, 2**20
+# The network is diagnosed on this many rows, the second number if it is also repaired, or fewer, so
+# that its largest layer has no more than this many numbers (64 MB in float32). They are drawn from
+# the first rows of the table, up to this many, so that a long table needs no permutation of all its
+# rows.
+_PROBE_ROWS, _PROBE_NUMBERS, _PROBE_POOL = (256, 1024), 2**24, 2**20
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def _callbacks(fit: Any) -> list[tuple[str, Callback]]:
     revives = network.overrides("revive") and estimator.trainable == "all"
     if network.overrides("diagnose") or revives:
         pool = min(plan.n_rows, _PROBE_POOL)
-        few = max(1, min(_PROBE_ROWS, _PROBE_NUMBERS // layer_size(network)))
+        few = max(1, min(_PROBE_ROWS[revives], _PROBE_NUMBERS // layer_size(network)))
         rows = torch.randperm(pool, generator=generator(plan.seed, "probe"))[:few]
         if steps.x.weights is not None:
             rows = in_proportion(steps.x.weights, rows, plan.n_rows)
