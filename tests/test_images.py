@@ -9,6 +9,7 @@ import torch
 from shared import Listed, discs, in_turn, lean, quick
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from torch.nn import functional
 
 from sktae import (
     ConvolutionalAutoencoder,
@@ -21,7 +22,7 @@ from sktae._engine import net as engine
 from sktae._outliers.measures import Ellipsoid
 from sktae.families.convolution import ConvolutionalMixin
 from sktae.families.image import ImageMixin
-from sktae.nn.images import BatchNorm
+from sktae.nn.images import BatchNorm, Upsample, convolution
 
 IMAGING = [E for E in all_estimators() if issubclass(E, ImageMixin)]
 CONVOLUTIONAL = [E for E in IMAGING if issubclass(E, ConvolutionalMixin)]
@@ -165,6 +166,23 @@ def test_stages_are_made_as_asked():
         assert not any(words in network for words in gone)
     with pytest.raises(ValueError, match=r"must be a name or, as a tuple, .* Got \('relu', 2\)"):
         quick(ConvolutionalAutoencoder, activation=("relu", 2)).fit(discs(20))
+
+
+def test_kernels_end_where_images_do():
+    """Of one row of pixels, kernels see what larger ones would see: the rest is padding."""
+    h, size = torch.randn(3, 4, 1, 6), (1, 6)
+    for stride in (1, 2):
+        layer = convolution(4, 5, size, stride)
+        assert layer.weight.shape == (5, 4, 1, 3)
+        larger = functional.pad(layer.weight, (0, 0, 1, 1))
+        expected = functional.conv2d(h, larger, layer.bias, stride, padding=1)
+        torch.testing.assert_close(layer(h), expected)
+    layer = Upsample(4, 5, (1, 11), "transposed")
+    larger = functional.pad(layer.filters.weight, (0, 0, 1, 2))
+    expected = functional.conv_transpose2d(h, larger, layer.filters.bias, stride=2, padding=1)
+    torch.testing.assert_close(layer(h), expected[..., :1, :11])
+    for upsampling in ("bilinear", "nearest"):
+        assert Upsample(4, 5, (1, 11), upsampling)(h).shape == (3, 5, 1, 11)
 
 
 @pytest.mark.parametrize(

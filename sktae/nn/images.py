@@ -74,14 +74,28 @@ def norm_layer(norm: Norm | None, channels: int) -> nn.Module:
     return nn.Identity() if norm is None else BatchNorm(channels)
 
 
+def convolution(n_in: int, n_out: int, size: Sequence[int], stride: int = 1) -> nn.Conv2d:
+    """Return a convolution of images of this height and width, by a kernel of 3 x 3 pixels.
+
+    Along a side of a single pixel, the kernel has one pixel: the others would meet padding alone.
+    """
+    return nn.Conv2d(n_in, n_out, _by_side(size, 3, 1), stride, _by_side(size, 1, 0))
+
+
+def _by_side(size: Sequence[int], many: int, one: int) -> tuple[int, int]:
+    """Return a number for height and width each, another one if that is a single pixel."""
+    height, width = (many if side > 1 else one for side in size)
+    return height, width
+
+
 class Residual(nn.Module):
     """Residual block, (n, c, h, w): norm, activation and convolution, plus the input."""
 
-    def __init__(self, channels: int, options: StageOptions):
+    def __init__(self, channels: int, size: Sequence[int], options: StageOptions):
         super().__init__()
         self.norm = norm_layer(options.norm, channels)
         self.activation = activation_layer(options.activation)
-        self.filters = nn.Conv2d(channels, channels, 3, padding=1)
+        self.filters = convolution(channels, channels, size)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.filters(self.activation(self.norm(h)))
@@ -90,16 +104,18 @@ class Residual(nn.Module):
 class Upsample(nn.Module):
     """Doubles height and width: by a transposed convolution, or by upsampling and a convolution.
 
-    `size` is the height and width of the output: those of an odd size are one less than double.
+    `size` is the height and width of the output: those of an odd size are one less than double. A
+    side of a single pixel stays as it is.
     """
 
     def __init__(self, n_in: int, n_out: int, size: tuple[int, int], upsampling: Upsampling):
         super().__init__()
+        kernel, factor, padding = (_by_side(size, *n) for n in ((4, 1), (2, 1), (1, 0)))
         self.larger: nn.Module = nn.Identity()
-        self.filters: nn.Module = nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)
+        self.filters: nn.Module = nn.ConvTranspose2d(n_in, n_out, kernel, factor, padding)
         if upsampling != "transposed":
-            self.larger = nn.Upsample(scale_factor=2, mode=upsampling)
-            self.filters = nn.Conv2d(n_in, n_out, 3, padding=1)
+            self.larger = nn.Upsample(scale_factor=factor, mode=upsampling)
+            self.filters = convolution(n_in, n_out, size)
         self.size = size
 
     def forward(self, h: Tensor) -> Tensor:
@@ -180,8 +196,9 @@ def image_encoder(
     """
     shapes = stage_shapes(shape, widths)
     layers: list[nn.Module] = []
-    for (n_in, *_), (channels, *_) in pairwise(shapes):
-        layers += [nn.Conv2d(n_in, channels, 3, stride=2, padding=1), *_block(channels, options)]
+    for (n_in, *size), (channels, *smaller) in pairwise(shapes):
+        stage = _block(channels, smaller, options)
+        layers += [convolution(n_in, channels, size, stride=2), *stage]
     if as_map:
         layers += [nn.Conv2d(widths[-1], n_out, 1), nn.Flatten()]
     else:
@@ -202,14 +219,14 @@ def image_decoder(
         layers = [nn.Unflatten(1, (n_in, *size)), nn.Conv2d(n_in, channels, 1)]
     else:
         layers = [nn.Linear(n_in, math.prod(shapes[-1])), nn.Unflatten(1, shapes[-1])]
-    for (channels, *_), (n_out, height, width) in pairwise(shapes[::-1]):
+    for (channels, *size), (n_out, height, width) in pairwise(shapes[::-1]):
         larger = Upsample(channels, n_out, (height, width), options.upsampling)
-        layers += [*_block(channels, options), larger]
+        layers += [*_block(channels, size, options), larger]
     return nn.Sequential(*layers)
 
 
-def _block(channels: int, options: StageOptions) -> list[nn.Module]:
+def _block(channels: int, size: Sequence[int], options: StageOptions) -> list[nn.Module]:
     """Return what is between the convolutions that change height and width."""
     if options.residual:
-        return [Residual(channels, options)]
+        return [Residual(channels, size, options)]
     return [norm_layer(options.norm, channels), activation_layer(options.activation)]
