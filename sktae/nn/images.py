@@ -197,8 +197,8 @@ def image_encoder(
     shapes = stage_shapes(shape, widths)
     layers: list[nn.Module] = []
     for (n_in, *size), (channels, *smaller) in pairwise(shapes):
-        stage = _block(channels, smaller, options)
-        layers += [convolution(n_in, channels, size, stride=2), *stage]
+        smaller_map = convolution(n_in, channels, size, stride=2)
+        layers += [smaller_map, *_block(channels, smaller, options)]
     if as_map:
         layers += [nn.Conv2d(widths[-1], n_out, 1), nn.Flatten()]
     else:
