@@ -1,4 +1,4 @@
-"""Several processes: for one fit, and for the fits of a search."""
+"""Several threads, or processes: for one fit, and for the fits of a search."""
 
 import tempfile
 import time
@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 
 from benchmarks._lib.cases import case, compare, table
 from benchmarks._lib.measure import Lap, lap, use_threads
-from sktae import Autoencoder, DataParallelNet
+from sktae import Autoencoder, DataParallelNet, StackedGridSearchCV
 
 
 def wide_fit(X, hidden, batch_size, steps, net):
@@ -20,6 +20,55 @@ def wide_fit(X, hidden, batch_size, steps, net):
     return Autoencoder(
         16, hidden_layer_sizes=hidden, batch_size=batch_size, max_steps=steps, **settings
     ).fit(X)
+
+
+def default_fit(X, steps):
+    return Autoencoder(max_steps=steps, device="cpu", random_state=0).fit(X)
+
+
+def stacked_search(X, steps):
+    grid = {"learning_rate": [0.001, 0.003, 0.01, 0.03]}
+    model = Autoencoder(8, max_steps=steps, device="cpu", random_state=0)
+    return StackedGridSearchCV(model, grid, cv=4).fit(X)
+
+
+def largest_fit(X, steps):
+    return wide_fit(X, (1024, 512), 2048, steps, None)
+
+
+WORK = {
+    "default fit": default_fit,
+    "stacked search of 16 fits": stacked_search,
+    "1024-512, batch 2048": largest_fit,
+}
+
+
+def with_threads(n_threads, run):
+    use_threads(n_threads)
+    try:
+        return run()
+    finally:
+        use_threads(1)
+
+
+@case(
+    "Threads",
+    full=[
+        ("default fit", 10_000, 500),
+        ("stacked search of 16 fits", 2000, 200),
+        ("1024-512, batch 2048", 20_000, 35),
+    ],
+    tiny=[("default fit", 200, 2)],
+)
+def threads(args, work, n_rows, steps):
+    """What do two threads of torch save?
+
+    The kernels of small networks are too short to be shared. Of processor time, two threads may
+    take twice as much, since they wait for each other busily.
+    """
+    run = partial(WORK[work], table(n_rows, 30), steps)
+    runs = {"1 thread": run, "2 threads": partial(with_threads, 2, run)}
+    return compare(args, f"{work}, {n_rows:,} x 30, {steps} steps", runs, "1 thread")
 
 
 def share(rank, n_processes, folder, shape, *task):
