@@ -31,6 +31,7 @@ from sktae import (
     fit_many,
 )
 from sktae._engine.batches import TrainingSteps
+from sktae._training import fit
 from sktae.families.density import DensityAutoencoder
 from sktae.randomness import hold_out
 
@@ -249,6 +250,22 @@ def test_contamination_is_a_share_of_the_training_rows(training_data, n_rows):
     rows = correlated_table(n_rows)
     model = quick(training_data=training_data, contamination=0.3)
     assert (model.fit_predict(rows) == -1).mean() == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("contamination", "n_judged"), [(0.1, 500), (0.02, 1000), (0.001, 2000), ("auto", 2000)]
+)
+def test_long_tables_are_judged_in_part(contamination, n_judged, monkeypatch):
+    """The threshold is that of some rows, of which enough are outliers, evenly spaced."""
+    for name, n in (("_THRESHOLD_ROWS", 500), ("_BELOW", 20), ("_MOST_ROWS", 2000)):
+        monkeypatch.setattr(fit, name, n)
+    model = quick(contamination=contamination, calibration=None, max_steps=3)
+    table = correlated_table(4000)
+    model.fit(table)
+    scores, share = model.score_samples(table), contamination
+    share = model.false_alarm_rate if share == "auto" else share
+    some = scores[:: len(table) // n_judged]
+    np.testing.assert_allclose(model.offset_, np.quantile(some, share), rtol=1e-6)
 
 
 @pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(0)], ids=type)

@@ -34,9 +34,10 @@ _CALIBRATION_ROWS = 4096
 # The sample of training rows that an estimator keeps has this many numbers (1 MB in float32), since
 # it is part of every pickle.
 _MEMORY_NUMBERS = 2**18
-# The threshold is a quantile of the scores of all training rows; of longer tables, of at most this
-# many rows, evenly spaced.
-_THRESHOLD_ROWS = 1_000_000
+# The threshold is a quantile of the scores of all training rows; of more than the first number, of
+# rows evenly spaced, as many as give a thousand below it, whose share is then right to 3 % (one
+# standard error), up to the last number.
+_THRESHOLD_ROWS, _BELOW, _MOST_ROWS = 100_000, 1000, 1_000_000
 # For `calibration="cross"`, halves of at most so many rows judge each other, by models that learned
 # from them in this share of the steps: in as many passes over their rows as the model itself.
 CROSS_ROWS, CROSS_SHARE = 20_000, 1 / 2
@@ -245,8 +246,11 @@ class Fit:
         params, calibration = self.params, self.calibration
         if self.held_out is not None:
             calibration = np.sort(self._scores(net, model, self.held_out))
-        counts = params.contamination != "auto" or calibration is None
-        most = _THRESHOLD_ROWS if counts else _COMPARED_ROWS
+        share = params.contamination
+        most = _COMPARED_ROWS
+        if share != "auto" or calibration is None:
+            share = params.false_alarm_rate if share == "auto" else share
+            most = min(max(_THRESHOLD_ROWS, math.ceil(_BELOW / share)), _MOST_ROWS)
         rows = rows.spread(most) if len(rows) > most else rows
         training = self._scores(net, model, rows, taken)
         if self.calibration is not None:
