@@ -60,7 +60,8 @@ def fits(frame: pd.DataFrame) -> str:
 
 
 def single_rows(frame: pd.DataFrame) -> str:
-    times = 1000 * frame.groupby("contestant").wall_median.median()
+    arrays = frame[frame.setting.str.endswith("array")]  # the others take no DataFrame
+    times = 1000 * arrays.set_index("contestant").wall_median
     return named(times, ("sktae", "PyOD AutoEncoder", "skorch"), "{:.2f} ms")
 
 
