@@ -90,17 +90,19 @@ def test_weekdays_beside_declared_categories(orders):
 
 
 def test_later_dates():
-    """Up to a year after the fit, a date counts as its latest; later ones are told apart."""
-    found, known = parts(["2024-01-01", "2025-01-01"])
-    dates = ["2023-06-01", "2024-07-01", "2025-05-01", "2025-12-31", "2031-01-01", "2041-01-01"]
+    """Usual dates are all alike, also those of the year after the fit; others are told apart."""
+    days = pd.date_range("2024-01-01", "2025-01-01").strftime("%Y-%m-%d")
+    found, known = parts([*days, "2099-01-01"])  # one that is far away makes none usual
+    assert (found["day (date)"][:-1] == 0).all()
+    assert found["day (date)"].iloc[-1] == pytest.approx(73.1, abs=0.1)
+    dates = ["2015-01-01", "2023-06-01", "2025-05-01", "2025-12-01", "2031-01-01", "2041-01-01"]
     years = parts(dates, known)[0]["day (date)"].to_numpy()
-    latest = found["day (date)"][1]
-    assert (np.diff(years) >= 0).all()
-    assert (years[2:4] == latest).all()
-    assert years[1] < latest < years[4] - 4 < years[5] - 13
+    assert (years[1:4] == 0).all()
+    assert years[0] < -7
+    assert years[5] - years[4] == pytest.approx(10, abs=0.01)
     console = Console(True)
     parts(dates[-2:], known, console)
-    assert "more than a year later" in console.notes[0]
+    assert "much later than those of the fit" in console.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,8 @@ def test_values_that_are_no_dates():
     found, _ = parts(["2026-01-03", None, "2026-13-45", "10:30"], known, console)
     assert found["day (date)"].notna().tolist() == [True, False, False, False]
     assert "2 of its values are none, such as '2026-13-45'" in console.notes[0]
+    with pytest.raises(ValueError, match=r"'day' held dates .* none of its values .* 'soon'"):
+        parts(["soon", None], known)
     assert learned_from(pd.Series(["2026-01-03", "2026-01-03", None])) is None
     assert learned_from(pd.Series(["2026-99-03", None])) is None
 

@@ -16,6 +16,9 @@ _YEAR, _DAY = pd.Timedelta(days=365.2425), pd.Timedelta(days=1)
 # Hours and weekdays can be unusual only where each has come round, in so many days, and where one
 # of them is less common than this, beside their mean. Else they are noise that hides other things.
 _DAYS, _WEEKS, _RARE = 2, 14, 0.5
+# Dates are usual where all but this share of them are, at either end, and as far again beyond, or a
+# year. Within, they are all alike: rows to be judged are later than those of the fit.
+_FAR = 0.05
 # 28/11/2026 and 28.11.2026, but not 11/28/2026, have the day first.
 _DAY_FIRST = re.compile(r"\s*((1[3-9]|2\d|3[01])[/-]|\d{1,2}\.)\d{1,2}[-/.]\d{4}")
 # The offset of a time zone: what is usual in a day follows the time on the clock.
@@ -81,8 +84,9 @@ def learned_from(values: pd.Series) -> dict[str, Any] | None:
     Returns
     -------
     column : dict
-        `name`; `day_first`, how it is written; `latest`, in years; `midnight`, the hour of the day
-        about which there are the fewest rows, None if hours do not count; and whether weekdays do.
+        `name`; `day_first`, how it is written; `usual`, the first and the last usual date, in
+        years; `midnight`, the hour of the day about which there are the fewest rows, None if hours
+        do not count; and whether weekdays do.
     """
     day_first = any(isinstance(value, str) and _DAY_FIRST.match(value) for value in values)
     times = _clock(values, day_first)
@@ -90,12 +94,14 @@ def learned_from(values: pd.Series) -> dict[str, Any] | None:
     if known.nunique() < 2:
         return None
     span = (known.max() - known.min()) / _DAY
+    first, last = _years(known).quantile([_FAR, 1 - _FAR])
+    margin = max(last - first, 1.0)
     hours = np.bincount(known.dt.hour, minlength=24)
     weekdays = np.bincount(known.dt.dayofweek, minlength=7)
     return {
         "name": values.name,
         "day_first": day_first,
-        "latest": float(_years(known).max()),
+        "usual": [float(first - margin), float(last + margin)],
         "midnight": _quietest(hours) if span >= _DAYS and _can_be_unusual(hours) else None,
         "weekday": bool(span >= _WEEKS and _can_be_unusual(weekdays)),
     }
@@ -121,8 +127,8 @@ def parts_of(
 ) -> pd.DataFrame:
     """Return the parts of the dates in a table, in the order of `names_of_parts`.
 
-    These are the date in years; the hour; the weekday; and the days since the date of the column
-    before, which stay the same where time goes on.
+    These are the years by which the date is earlier, or later, than usual ones; the hour; the
+    weekday; and the days since the date of the column before.
     """
     parts: dict[str, pd.Series] = {}
     before = None
@@ -130,25 +136,30 @@ def parts_of(
         name, values = column["name"], table[column["name"]]
         times = _clock(values, column["day_first"])
         if (unread := values.notna() & times.isna()).any():
+            if times.isna().all():
+                raise ValueError(
+                    f"Column {name!r} held dates in the fit, but now none of its values is a date, "
+                    f"such as {str(values[unread].iloc[0])!r}."
+                )
             console.note(
                 f"Column {name!r} holds dates, but {unread.sum()} of its values are none, such as "
-                f"{values[unread].iloc[0]!r}: they count as missing."
+                f"{str(values[unread].iloc[0])!r}: they count as missing."
             )
-        later = _years(times) - column["latest"]
-        if (later > 1).mean() > 0.5:
+        years = _years(times)
+        beyond = years - years.clip(*column["usual"])
+        if (beyond > 0).mean() > 0.5:
             console.note(
-                f"Most dates of column {name!r} are more than a year later than all of the fit, "
-                f"which makes their rows unusual: fit again."
+                f"Most dates of column {name!r} are much later than those of the fit, which makes "
+                f"their rows unusual: fit again."
             )
-        # Rows to be judged are later than those of the fit, which is not unusual by itself.
-        parts[f"{name} (date)"] = _years(times) - later.clip(0, 1)
+        parts[f"{name} (date)"] = beyond
         if (first := column["midnight"]) is not None:
             hours = (times - times.dt.normalize()) / pd.Timedelta(hours=1)
             parts[f"{name} (hour)"] = first + (hours - first) % 24
         if column["weekday"]:
             parts[f"{name} (weekday)"] = times.dt.day_name().astype(object)
         if before is not None:
-            parts[f"{name} - {before.name} (days)"] = (times - before) / _DAY
+            parts[f"{name} - {before.name} (days)"] = ((times - before) / _DAY).round(2)
         before = times
     return pd.DataFrame(parts, index=table.index)
 

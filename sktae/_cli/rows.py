@@ -193,7 +193,7 @@ def _useless(values: pd.Series, is_date: bool, is_wanted: bool) -> str | None:
     if values.isna().all():
         return "has no value"
     if is_date:
-        return "holds dates"
+        return "holds dates" if values.nunique() > 1 else "holds one date alone"
     numbers, n = kind_of(values) in ("number", "boolean"), int(values.notna().sum())
     if is_wanted or numbers or n < _FEWEST or values.nunique() < _DISTINCT * n:
         return None
