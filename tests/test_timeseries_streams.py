@@ -66,6 +66,14 @@ def test_one_row_by_names():
     for wrong in ({"u": 1.0}, {"u": 1.0, "w": 2.0}, X["u"]):
         with pytest.raises(ValueError, match=r"feature names|2-dimensional|expecting 2"):
             streams[0].score(wrong)
+    with pytest.raises(
+        ValueError, match=r"needs a number for each channel: 'u', 'v'\. It has none"
+    ):
+        streams[0].score({})
+    with pytest.raises(
+        ValueError, match="Channel 'v' of a row is 'open', but channels are numbers"
+    ):
+        streams[0].score({"u": 1.0, "v": "open"})
 
 
 def test_plain_rows_are_read_as_others():

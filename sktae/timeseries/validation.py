@@ -79,11 +79,17 @@ def one_row(detector: Any, rows: Any) -> Any:
     The name of a Series is the label of the row, as of `frame.loc[label]`.
     """
     if isinstance(rows, Mapping):
-        rows = pd.Series(rows)
+        rows = pd.Series(rows, dtype=object)
     elif not isinstance(rows, pd.Series) or isinstance(rows.index, pd.DatetimeIndex):
         return rows
-    row = rows.to_frame().T.infer_objects()
     names = list(getattr(detector, "feature_names_in_", ()))
+    for name, value in rows.items():
+        if isinstance(value, str) and name in names:
+            raise ValueError(f"Channel {name!r} of a row is {value!r}, but channels are numbers.")
+    if rows.empty:
+        channels = f": {', '.join(map(repr, names))}" if names else ""
+        raise ValueError(f"A row by names needs a number for each channel{channels}. It has none.")
+    row = rows.to_frame().T.infer_objects()
     others = [name for name in row if name not in names]
     # In any order; where a name is missing, scikit-learn says so.
     return row[names + others] if names and set(names) <= set(row) else row
