@@ -35,7 +35,7 @@ oldest: .venv-oldest/.stamp
 		or PCA or nothing_is_missing) and not (test_detects or ConvolutionalV or SequenceV)"
 
 # A stamp is newer than the files its environment was made from, or the environment is made again.
-# Of its 18,000 modules, most are never imported, so they are not compiled; those of sktae itself
+# Most of its modules are never imported, so they are not compiled; those that sktae imports
 # are, before several processes ask for them at once.
 .venv/.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
